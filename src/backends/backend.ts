@@ -1,0 +1,170 @@
+import type { NormSpec } from '../spec.js'
+
+/**
+ * The contract of a backend: fused operations on opaque tensors, each one stage of a block.
+ *
+ * Tensors are row-major with tokens first, `[rows, cols]`. A tensor may be a view on some columns of another
+ * (`columns`), so inputs of every operation may be strided. Operations allocate what they return, and the caller
+ * releases it. Operations that look across rows take `Segments`.
+ *
+ * Same bytes: on `reference` and `cpu` a row of the result depends on nothing but its own segment, whatever the
+ * cut, the packing or the number of rows in the call.
+ */
+export interface Tensor {
+  readonly rows: number
+  readonly cols: number
+}
+
+/** Which rows of a chunk belong to which sequence. No segment is empty. */
+export interface Segments {
+  /** [S + 1] row offsets: segment s is the rows offsets[s] .. offsets[s + 1] - 1. */
+  readonly offsets: Int32Array
+  /** The first segment began in an earlier chunk. */
+  readonly continues: boolean
+  /** The last segment goes on in a later chunk. */
+  readonly goesOn: boolean
+}
+
+export type Direction = 'forward' | 'reverse'
+export type Activation = 'none' | 'silu'
+export type FloatArray = Float32Array | Float64Array
+
+/**
+ * `state` arguments are read and written in place. Forward: the first segment starts from `state` when it `continues`
+ * (from zero otherwise), and afterwards `state` holds the end of the last segment. Reverse, mirrored: the last segment
+ * starts (at its right end) from `state` when it `goesOn`, and afterwards `state` holds the left end of the first
+ * segment. A null state is zero and is not kept.
+ */
+export interface ConvArgs {
+  segments: Segments
+  direction: Direction
+  activation: Activation
+  /** [K, E]: the last K raw inputs in reading order, the newest in row K - 1, zero where there were none. */
+  state: Tensor | null
+}
+
+/** Mamba-1 selective scan: h = exp(dt A) h + dt B u, y = C h + D u, then y *= silu(z). */
+export interface ScanArgs {
+  /** [T, E] */
+  u: Tensor
+  /** [T, E], before bias and softplus. */
+  dt: Tensor
+  /** [E, N]; A = -exp(A_log). */
+  A_log: Tensor
+  /** [T, G N]: channel e uses group floor(e G / E). */
+  B: Tensor
+  /** [T, G N] */
+  C: Tensor
+  /** [1, E] */
+  D: Tensor | null
+  /** [T, E] */
+  z: Tensor | null
+  /** [1, E] */
+  dtBias: Tensor | null
+  /** dt = softplus(dt + dtBias), identity above 20; without it dt = dt + dtBias. */
+  softplus: boolean
+  segments: Segments
+  direction: Direction
+}
+
+export interface LinearOptions {
+  /** [1, O] */
+  bias?: Tensor | null
+  /** [T, O], added last. */
+  residual?: Tensor | null
+  activation?: Activation
+}
+
+export interface Backend {
+  readonly name: 'reference' | 'cpu'
+
+  /** Copies `rows * cols` numbers in. */
+  upload(data: ArrayLike<number>, rows: number, cols: number): Tensor
+  zeros(rows: number, cols: number): Tensor
+  /** Copies the numbers out, rows contiguous; Float64Array on `reference`, Float32Array elsewhere. */
+  download(x: Tensor): Promise<FloatArray>
+  /** Frees tensors; a view frees nothing. */
+  release(...tensors: (Tensor | null)[]): void
+  /** View on columns from .. to - 1. */
+  columns(x: Tensor, from: number, to: number): Tensor
+  /** View of a contiguous tensor with other dimensions. */
+  reshape(x: Tensor, rows: number, cols: number): Tensor
+  /** Frees everything; the backend is not used again. */
+  close(): Promise<void>
+
+  /** [T, D] = table[ids], table [V, D]. An id outside the table is an error. */
+  embedRows(ids: Int32Array, table: Tensor): Tensor
+  /** [T, O] = activation(x [T, I] weight' + bias) + residual, weight [O, I]. */
+  linear(x: Tensor, weight: Tensor, options?: LinearOptions): Promise<Tensor>
+  /** [T, D]; LayerNorm subtracts the mean, RMSNorm does not; weight, bias [1, D]. */
+  norm(x: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor
+  /** Depthwise convolution over the row and the K - 1 rows before it (reverse: after it): x [T, E], weight [K, E] with row K - 1 on the row itself, bias [1, E] -> [T, E]. */
+  causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor
+  /** [T, E]; state [E, N]. `addTo` [T, E]: the result is added to it and it is returned. */
+  selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor
+  /** [T, D], element by element: a + b, a * b, a * silu(b). */
+  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor
+  /** [T, D] */
+  activate(x: Tensor, activation: Activation): Tensor
+  /**
+   * The windows of a strided convolution, [T', window D]: output row j of a segment holds its input rows
+   * (j + 1) stride - window .. (j + 1) stride - 1 one after the other, zero outside the segment, so a segment of L rows
+   * gives ceil(L / stride). A segment that goes on has a multiple of `stride` rows here. Forward only; needs window >= stride.
+   * state [window, D]: the last `window` inputs, newest last.
+   */
+  unfold(x: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor
+  /** [rows.length, D] = x[rows]. */
+  gatherRows(x: Tensor, rows: Int32Array): Tensor
+  /**
+   * Sum (in float64, row after row) or maximum over the rows of each segment, [S, D] float64, on the host.
+   * `carry` [D] float64: the running value of a first segment that `continues`.
+   */
+  reduceRows(x: Tensor, segments: Segments, how: 'sum' | 'max', carry: Float64Array | null): Float64Array
+
+  /** Gradients and optimizer; absent on a backend that cannot train. */
+  readonly gradients?: Gradients
+}
+
+/**
+ * One backward per forward operation, for whole segments without carried state. Every output is *added to* the tensor
+ * that is given for it (views allowed); null outputs are not computed.
+ */
+export interface Gradients {
+  /** dTable [V, D] */
+  embedRows(dy: Tensor, ids: Int32Array, dTable: Tensor): void
+  /** For a linear without activation. dx [T, I], dWeight [O, I], dBias [1, O]. */
+  linear(dy: Tensor, x: Tensor, weight: Tensor, into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null }): Promise<void>
+  norm(dy: Tensor, x: Tensor, spec: NormSpec, weight: Tensor | null, into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null }): void
+  causalConv(dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, args: Omit<ConvArgs, 'state'>, into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null }): void
+  /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
+  selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
+  combine(dy: Tensor, a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate', into: { da: Tensor | null; db: Tensor | null }): void
+  activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
+  unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
+  gatherRows(dy: Tensor, rows: Int32Array, dx: Tensor): void
+  /** Mean (sum of dy / rows) or maximum over the rows of each segment; dy [S, D]. */
+  reduceRows(dy: Tensor, x: Tensor, segments: Segments, how: 'mean' | 'max', dx: Tensor): void
+  /** One AdamW step (arXiv 1711.05101), in place: param, m, v. `step` counts from 1; gradient is multiplied by `scale` first. */
+  adamw(param: Tensor, grad: Tensor, m: Tensor, v: Tensor, settings: AdamWSettings): void
+}
+
+export interface ScanGradients {
+  du: Tensor | null
+  ddt: Tensor | null
+  dA_log: Tensor | null
+  dB: Tensor | null
+  dC: Tensor | null
+  dD: Tensor | null
+  dz: Tensor | null
+  ddtBias: Tensor | null
+}
+
+export interface AdamWSettings {
+  lr: number
+  beta1: number
+  beta2: number
+  eps: number
+  weightDecay: number
+  step: number
+  scale: number
+}

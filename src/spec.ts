@@ -1,0 +1,90 @@
+/**
+ * The normalised description of a model: what every checkpoint layout is translated into and all that the engine knows.
+ * Types only. Shape letters: T token rows of a chunk, L length of a sequence, D d_model, E d_inner, N d_state, R dt_rank,
+ * K conv width, V vocabulary.
+ */
+
+/** Mamba-1 mixer (S6, arXiv 2312.00752). */
+export interface MambaSpec {
+  kind: 'mamba'
+  d_inner: number
+  d_state: number
+  dt_rank: number
+  d_conv: number
+  /** Falcon-Mamba: RMSNorm without weight over dt, B and C, with this epsilon. */
+  bcdt_norm_eps?: number
+}
+
+/** One Mamba left to right and one right to left over the same input (Caduceus BiMamba, arXiv 2403.03234). */
+export interface BidirectionalSpec {
+  kind: 'bidirectional'
+  mamba: MambaSpec
+  combine: 'add' | 'multiply'
+  /** in_proj and out_proj are shared by both directions. */
+  tied: boolean
+}
+
+export type MixerSpec = MambaSpec | BidirectionalSpec
+
+export interface NormSpec {
+  kind: 'rms' | 'layer'
+  eps: number
+}
+
+/** fc2(y * silu(gate)) with [y, gate] = fc1(x), as in state-spaces GatedMLP. */
+export interface MlpSpec {
+  d_hidden: number
+}
+
+/** x + mixer(norm(x)), then x + mlp(norm2(x)) when there is an MLP. */
+export interface BlockSpec {
+  mixer: MixerSpec
+  mlp?: MlpSpec
+}
+
+/** One strided convolution over token rows: each output row sees the `window` input rows that end with its own `stride` rows. */
+export interface StemSpec {
+  window: number
+  stride: number
+  d_out: number
+}
+
+export type Pool = 'mean' | 'max' | 'last' | 'center' | 'positions'
+
+export type HeadSpec =
+  /** Token logits [T, V]; `tied`: the embedding matrix is the output matrix. */
+  | { kind: 'tokens'; tied: boolean }
+  /** Class logits [records, labels]. `length` (bases) is required by the read-out `positions`. */
+  | { kind: 'classes'; labels: string[]; pool: Pool; length?: number }
+
+export interface ModelSpec {
+  tokenizer: 'dna' | 'caduceus' | 'ids'
+  vocab_size: number
+  /** Width of the embedding; the stem (if any) leads from here to d_model. */
+  d_embed: number
+  stem: StemSpec[]
+  d_model: number
+  norm: NormSpec
+  blocks: BlockSpec[]
+  head: HeadSpec | null
+  /** `symmetric`: the answer must not depend on the strand that was read. */
+  strand: 'symmetric' | 'stranded'
+  /** Longest record (tokens) that the model saw in training, for a warning; absent if unknown. */
+  trained_length?: number
+  /**
+   * Caduceus-PS, rewritten as a plain stack that is run on the ids and on their reverse complement.
+   * `swapped` (fused add+norm, odd number of blocks): logits[t] = head(g[t])[comp] + head(r[L-1-t]); else head(g[t]) + head(r[L-1-t])[comp].
+   */
+  reverse_complement?: { complement: number[]; swapped: boolean }
+  /** What the layout's official code lists as hidden states. */
+  hidden_states: {
+    /** Lists the embeddings first. */
+    embedding: boolean
+    /** Per block: the residual stream after it, or the mixer output without the residual. */
+    blocks: 'residual' | 'mixer'
+    /** How many blocks are listed. */
+    listed: number
+    /** Lists the output of the final norm last. */
+    final: boolean
+  }
+}
