@@ -88,3 +88,26 @@ export interface ModelSpec {
     final: boolean
   }
 }
+
+/** A weight on the host: row-major float32, vectors as [1, n]. */
+export interface Matrix {
+  rows: number
+  cols: number
+  data: Float32Array
+}
+
+/**
+ * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
+ *
+ *     embedding.weight [V, d_embed]
+ *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
+ *     blocks.{i}.norm.weight, .bias?
+ *     blocks.{i}.mixer.*            a Mamba: in_proj.weight [2E, D] (rows x, then z), in_proj.bias?, conv.weight [K, E]
+ *                                   (row K - 1 on the current row), conv.bias?, x_proj.weight [R + 2N, E] (rows dt, B, C),
+ *                                   dt_proj.weight [E, R], dt_proj.bias, A_log [E, N], D [1, E], out_proj.weight [D, E], out_proj.bias?
+ *     blocks.{i}.mixer.forward.*, blocks.{i}.mixer.reverse.*    bidirectional: two of these; tied: reverse has no in_proj, out_proj
+ *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
+ *     norm_f.weight, .bias?
+ *     head.weight [V or labels, D] (read-out positions: [labels, L' D]), head.bias?; absent for tied tokens
+ */
+export type Weights = Map<string, Matrix>
