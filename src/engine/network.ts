@@ -12,7 +12,10 @@ export interface NetworkState {
   blocks: BlockState[]
 }
 
-/** A hidden state in the order and meaning that the layout's official code gives (spec.hidden_states). */
+/**
+ * Sees hidden states in the order and meaning that the layout's official code gives (spec.hidden_states); rows [T', D] of
+ * one index arrive in reading order, chunk after chunk.
+ */
 export type OnHidden = (index: number, hidden: Tensor) => Promise<void>
 
 /** A model on a backend: token ids of a chunk in, rows of the final norm out. Knows no file format and no model family. */
@@ -57,6 +60,7 @@ export class Network {
     ids: Int32Array,
     segments: Segments,
     state: NetworkState | null,
+    onHidden?: OnHidden,
   ): Promise<{ x: Tensor; segments: Segments }> {
     const b = this.backend
     let rows = { x: b.embedRows(ids, this.params.get('embedding.weight')), segments }
@@ -65,12 +69,40 @@ export class Network {
       b.release(rows.x)
       rows = next
     }
+    if (this.spec.hidden_states.embedding) await onHidden?.(0, rows.x)
     return rows
   }
 
-  /** Final norm: [T', D] -> [T', D]. */
-  leave(x: Tensor): Tensor {
-    return this.backend.norm(x, this.spec.norm, this.params.get('norm_f.weight'), this.params.optional('norm_f.bias'))
+  /** Block i: x [T', D] -> [T', D]; x is released. */
+  async runBlock(
+    i: number,
+    x: Tensor,
+    segments: Segments,
+    state: BlockState | null,
+    onHidden?: OnHidden,
+  ): Promise<Tensor> {
+    const { embedding, blocks, listed } = this.spec.hidden_states
+    const index = embedding ? i + 1 : i
+    const observed = i < listed ? onHidden : undefined
+    const onMixer = observed && blocks === 'mixer' ? (mixed: Tensor) => observed(index, mixed) : undefined
+    const out = await this.blocks[i].forward(this.backend, x, segments, state, onMixer)
+    if (blocks === 'residual') await observed?.(index, out)
+    this.backend.release(x)
+    return out
+  }
+
+  /** Final norm: x [T', D] -> [T', D]; x is released. */
+  async leave(x: Tensor, onHidden?: OnHidden): Promise<Tensor> {
+    const { embedding, listed, final } = this.spec.hidden_states
+    const hidden = this.backend.norm(
+      x,
+      this.spec.norm,
+      this.params.get('norm_f.weight'),
+      this.params.optional('norm_f.bias'),
+    )
+    if (final) await onHidden?.(embedding ? listed + 1 : listed, hidden)
+    this.backend.release(x)
+    return hidden
   }
 
   /** ids [T] of a chunk through all layers -> hidden [T', D]; `state` is updated in place. */
@@ -80,24 +112,12 @@ export class Network {
     state: NetworkState | null,
     onHidden?: OnHidden,
   ): Promise<{ hidden: Tensor; segments: Segments }> {
-    const b = this.backend
-    const { embedding, blocks, listed, final } = this.spec.hidden_states
-    const entered = await this.enter(ids, segments, state)
-    let x = entered.x
-    let index = 0
-    if (embedding) await onHidden?.(index++, x)
-    for (const [i, block] of this.blocks.entries()) {
-      const observed = onHidden && i < listed ? onHidden : undefined
-      const onMixer = observed && blocks === 'mixer' ? (mixed: Tensor) => observed(index++, mixed) : undefined
-      const next = await block.forward(b, x, entered.segments, state?.blocks[i] ?? null, onMixer)
-      if (observed && blocks === 'residual') await observed(index++, next)
-      b.release(x)
-      x = next
+    const entered = await this.enter(ids, segments, state, onHidden)
+    let { x } = entered
+    for (let i = 0; i < this.blocks.length; i++) {
+      x = await this.runBlock(i, x, entered.segments, state?.blocks[i] ?? null, onHidden)
     }
-    const hidden = this.leave(x)
-    if (final) await onHidden?.(index, hidden)
-    b.release(x)
-    return { hidden, segments: entered.segments }
+    return { hidden: await this.leave(x, onHidden), segments: entered.segments }
   }
 
   /** Output layer: rows [S, D] -> logits [S, V or labels]. */
