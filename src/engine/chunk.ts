@@ -1,4 +1,4 @@
-import type { Segments } from '../backends/backend.js'
+import type { Segments, Tensor } from '../backends/backend.js'
 
 /** Token rows of several sequences, packed without padding. */
 export interface Chunk {
@@ -6,6 +6,9 @@ export interface Chunk {
   ids: Int32Array
   segments: Segments
 }
+
+/** Sees final hidden rows [T', D] and whose they are, in reading order. */
+export type OnRows = (hidden: Tensor, segments: Segments) => Promise<void>
 
 /** One whole sequence of `length` rows. */
 export function whole(length: number): Segments {

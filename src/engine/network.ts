@@ -16,7 +16,7 @@ export interface NetworkState {
  * Sees hidden states in the order and meaning that the layout's official code gives (spec.hidden_states); rows [T', D] of
  * one index arrive in reading order, chunk after chunk.
  */
-export type OnHidden = (index: number, hidden: Tensor) => Promise<void>
+export type OnHidden = (index: number, hidden: Tensor, segments: Segments) => Promise<void>
 
 /** A model on a backend: token ids of a chunk in, rows of the final norm out. Knows no file format and no model family. */
 export class Network {
@@ -69,7 +69,7 @@ export class Network {
       b.release(rows.x)
       rows = next
     }
-    if (this.spec.hidden_states.embedding) await onHidden?.(0, rows.x)
+    if (this.spec.hidden_states.embedding) await onHidden?.(0, rows.x, rows.segments)
     return rows
   }
 
@@ -84,15 +84,15 @@ export class Network {
     const { embedding, blocks, listed } = this.spec.hidden_states
     const index = embedding ? i + 1 : i
     const observed = i < listed ? onHidden : undefined
-    const onMixer = observed && blocks === 'mixer' ? (mixed: Tensor) => observed(index, mixed) : undefined
+    const onMixer = observed && blocks === 'mixer' ? (mixed: Tensor) => observed(index, mixed, segments) : undefined
     const out = await this.blocks[i].forward(this.backend, x, segments, state, onMixer)
-    if (blocks === 'residual') await observed?.(index, out)
+    if (blocks === 'residual') await observed?.(index, out, segments)
     this.backend.release(x)
     return out
   }
 
   /** Final norm: x [T', D] -> [T', D]; x is released. */
-  async leave(x: Tensor, onHidden?: OnHidden): Promise<Tensor> {
+  async leave(x: Tensor, segments: Segments, onHidden?: OnHidden): Promise<Tensor> {
     const { embedding, listed, final } = this.spec.hidden_states
     const hidden = this.backend.norm(
       x,
@@ -100,7 +100,7 @@ export class Network {
       this.params.get('norm_f.weight'),
       this.params.optional('norm_f.bias'),
     )
-    if (final) await onHidden?.(embedding ? listed + 1 : listed, hidden)
+    if (final) await onHidden?.(embedding ? listed + 1 : listed, hidden, segments)
     this.backend.release(x)
     return hidden
   }
@@ -117,7 +117,7 @@ export class Network {
     for (let i = 0; i < this.blocks.length; i++) {
       x = await this.runBlock(i, x, entered.segments, state?.blocks[i] ?? null, onHidden)
     }
-    return { hidden: await this.leave(x, onHidden), segments: entered.segments }
+    return { hidden: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
   }
 
   /** Output layer: rows [S, D] -> logits [S, V or labels]. */

@@ -1,17 +1,15 @@
-import type { Segments, Tensor } from '../backends/backend.js'
-import { type Chunk, piece } from './chunk.js'
+import type { Segments } from '../backends/backend.js'
+import { type Chunk, type OnRows, piece } from './chunk.js'
 import type { Network, NetworkState, OnHidden } from './network.js'
 import { sweep } from './sweep.js'
-
-/** Final hidden rows [T', D] and whose they are, in reading order. */
-export type OnRows = (hidden: Tensor, segments: Segments) => Promise<void>
 
 /**
  * Runs chunks in the order they come, and carries the state of a sequence that is cut over several. A causal network
  * streams; a bidirectional one sweeps a sequence that is longer than `chunk` tokens and takes no cut sequence.
  */
 export class Runner {
-  private readonly state: NetworkState
+  /** Where the cut sequence stands. */
+  readonly state: NetworkState
 
   constructor(
     readonly network: Network,
@@ -33,24 +31,8 @@ export class Runner {
       return
     }
     if (segments.offsets.length !== 2) throw new Error('only a single sequence may be longer than a chunk')
-    if (network.bidirectional) await this.sweep(ids, onRows, onHidden)
+    if (network.bidirectional) await sweep(network, ids, this.chunk, onRows, onHidden)
     else await this.stream(ids, segments, onRows, onHidden)
-  }
-
-  private async sweep(ids: Int32Array, onRows: OnRows, onHidden?: OnHidden): Promise<void> {
-    const rows = Math.ceil(ids.length / this.network.stride)
-    let from = 0
-    await sweep(
-      this.network,
-      ids,
-      this.chunk,
-      async (hidden) => {
-        const to = from + hidden.rows
-        await onRows(hidden, piece(from, to, rows))
-        from = to
-      },
-      onHidden,
-    )
   }
 
   private async stream(ids: Int32Array, segments: Segments, onRows: OnRows, onHidden?: OnHidden): Promise<void> {

@@ -1,5 +1,5 @@
-import type { FloatArray, Tensor } from '../backends/backend.js'
-import { piece } from './chunk.js'
+import type { FloatArray } from '../backends/backend.js'
+import { type OnRows, piece } from './chunk.js'
 import type { Network, OnHidden } from './network.js'
 
 /**
@@ -13,7 +13,7 @@ export async function sweep(
   network: Network,
   ids: Int32Array,
   chunk: number,
-  onRows: (hidden: Tensor) => Promise<void>,
+  onRows: OnRows,
   onHidden?: OnHidden,
 ): Promise<void> {
   const b = network.backend
@@ -61,8 +61,8 @@ export async function sweep(
     }
   }
   for (let c = 0; c <= last; c++) {
-    const hidden = await network.leave(load(c), onHidden)
-    await onRows(hidden)
+    const hidden = await network.leave(load(c), segmentsOf(c), onHidden)
+    await onRows(hidden, segmentsOf(c))
     b.release(hidden)
   }
   network.releaseState(state)
