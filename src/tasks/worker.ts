@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Device, openBackend } from '../backends/open.js'
 import { Network } from '../engine/network.js'
+import { serve } from '../engine/workers.js'
 import { uploadWeights } from '../layers/params.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { Inference, type InferenceJob, type Wanted } from './inference.js'
@@ -15,20 +16,14 @@ export interface InferenceSetup {
 }
 
 const { device, spec, weights, chunk, wanted } = workerData as InferenceSetup
-const port = parentPort!
-// Jobs are done one after the other; the first waits for the backend.
-let before: Promise<Inference> = openBackend(device).then(
-  (backend) => new Inference(new Network(backend, spec, uploadWeights(backend, weights)), chunk, wanted),
+serve(
+  parentPort!,
+  async () => {
+    const backend = await openBackend(device)
+    return new Inference(new Network(backend, spec, uploadWeights(backend, weights)), chunk, wanted)
+  },
+  async (inference, job: InferenceJob) => {
+    const result = await inference.run(job)
+    return { result, transfer: [result.data.buffer as ArrayBuffer] }
+  },
 )
-port.on('message', (job: InferenceJob) => {
-  before = before.then(async (inference) => {
-    try {
-      const result = await inference.run(job)
-      port.postMessage({ result }, [result.data.buffer as ArrayBuffer])
-    } catch (error) {
-      port.postMessage({ error })
-    }
-    return inference
-  })
-  before.catch((error) => port.postMessage({ error }))
-})
