@@ -59,7 +59,11 @@ export function mamba(x: Rows, spec: MambaSpec, get: (name: string) => Matrix | 
     const parts = [r.slice(0, R), r.slice(R, R + N), r.slice(R + N)]
     return bcdt_norm_eps === undefined ? parts : parts.map((p) => normedRow(p, { kind: 'rms', eps: bcdt_norm_eps }))
   })
-  const dts = linear(split.map(([dt]) => dt), need('dt_proj.weight'), need('dt_proj.bias'))
+  const dts = linear(
+    split.map(([dt]) => dt),
+    need('dt_proj.weight'),
+    need('dt_proj.bias'),
+  )
   const [A_log, D] = [need('A_log').data, need('D').data]
   const h = new Float64Array(E * N)
   const y = u.map((_, t) =>
