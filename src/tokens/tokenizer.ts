@@ -25,3 +25,8 @@ export function dnaTokenizer(tokenizer: ModelSpec['tokenizer']): DnaTokenizer {
       throw new UserError('this model reads token ids, not DNA; use a DNA model', exitCodes.unavailable)
   }
 }
+
+/** How many special ids a model's tokenizer appends to a sequence; none where the caller brings ids. */
+export function appendedTokens({ tokenizer }: ModelSpec): number {
+  return tokenizer === 'ids' ? 0 : dnaTokenizer(tokenizer).appended
+}
