@@ -1,4 +1,5 @@
-// Writes oclif.manifest.json for the package: with it a command line loads one command module instead of all.
+// Writes oclif.manifest.json: with it a command line loads one command module instead of all. Part of the build, because
+// a stale one hides new commands.
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

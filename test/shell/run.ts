@@ -26,7 +26,14 @@ export const longwave = (args: string[], options: RunOptions = {}) =>
 
 /** Runs a shell line in which `longwave` and `write` (test/shell/write.js) are commands, for pipes and redirections. */
 export const shell = (line: string, options: RunOptions = {}) =>
-  finish('bash', ['-c', `longwave() { "$NODE" "$ROOT/bin/run.js" "$@"; }; write() { "$NODE" "$ROOT/test/shell/write.js" "$@"; }; ${line}`], options)
+  finish(
+    'bash',
+    [
+      '-c',
+      `longwave() { "$NODE" "$ROOT/bin/run.js" "$@"; }; write() { "$NODE" "$ROOT/test/shell/write.js" "$@"; }; ${line}`,
+    ],
+    options,
+  )
 
 /** A folder that is removed after the tests of a file. */
 export function temporaryFolder(): string {
@@ -37,7 +44,10 @@ export function temporaryFolder(): string {
 
 function finish(command: string, args: string[], { input, env, cwd, kill }: RunOptions): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env: { ...cleanEnv(), NODE: process.execPath, ROOT: packageRoot, ...env } })
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...cleanEnv(), NODE: process.execPath, ROOT: packageRoot, ...env },
+    })
     const stdout: Buffer[] = []
     let stderr = ''
     child.stdout.on('data', (part: Buffer) => stdout.push(part))
