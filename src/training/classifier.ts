@@ -1,0 +1,78 @@
+import type { Backend, Tensor } from '../backends/backend.js'
+import { Network } from '../engine/network.js'
+import type { ModelSpec } from '../spec.js'
+import { softmax } from './losses.js'
+import type { Random } from './random.js'
+import { alphabetOf, type Batch, plainBatch, type Records } from './records.js'
+import { Tape } from './tape.js'
+
+/** ids to class logits [S, C] on a tape: network, read-out, head. */
+export async function classLogits(
+  tape: Tape,
+  spec: ModelSpec,
+  weights: Map<string, Tensor>,
+  batch: Batch,
+  headDropout: { p: number; random: Random } | null = null,
+): Promise<Tensor> {
+  if (spec.head?.kind !== 'classes') throw new Error('only classifiers are trained')
+  const network = new Network(tape, spec, weights)
+  const whole = { offsets: batch.offsets, continues: false, goesOn: false }
+  const { hidden, segments } = await network.forward(batch.ids, whole, null)
+  const rows = readOut(tape, hidden, segments.offsets, spec.head.pool)
+  const features = headDropout && headDropout.p > 0 ? tape.dropout(rows, headDropout.p, headDropout.random) : rows
+  const logits = await network.head(features)
+  tape.release(features)
+  if (features !== rows) tape.release(rows)
+  tape.release(hidden)
+  return logits
+}
+
+/** hidden [T', D] -> [S, D], or [S, L' D] for `positions`; rows are chosen as in tasks/readout.ts. */
+function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string): Tensor {
+  const records = offsets.length - 1
+  switch (pool) {
+    case 'mean':
+    case 'max':
+      return tape.pool(hidden, { offsets, continues: false, goesOn: false }, pool)
+    case 'last':
+      return tape.gatherRows(
+        hidden,
+        offsets.slice(1).map((end) => end - 1),
+      )
+    case 'center':
+      return tape.gatherRows(
+        hidden,
+        offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1),
+      )
+    case 'positions':
+      return tape.reshape(hidden, records, (hidden.rows / records) * hidden.cols)
+    default:
+      throw new Error(`no read-out '${pool}'`)
+  }
+}
+
+/** Class probabilities [S, C] of records, without gradients; of a symmetric model the mean over both strands. */
+export async function classProbabilities(
+  backend: Backend,
+  spec: ModelSpec,
+  weights: Map<string, Tensor>,
+  records: Records,
+  indexes: ArrayLike<number>,
+): Promise<Float64Array> {
+  const strands = spec.strand === 'symmetric' ? [false, true] : [false]
+  let sum: Float64Array | null = null
+  for (const reverse of strands) {
+    const tape = new Tape(backend, new Map())
+    const batch = plainBatch(records, indexes, alphabetOf(spec.tokenizer), reverse)
+    const tensor = await classLogits(tape, spec, weights, batch)
+    const logits = await backend.download(tensor)
+    backend.release(tensor)
+    sum ??= new Float64Array(logits.length)
+    const classes = logits.length / indexes.length
+    for (let s = 0; s < indexes.length; s++) {
+      const row = softmax(logits.subarray(s * classes, (s + 1) * classes))
+      for (let c = 0; c < classes; c++) sum[s * classes + c] += row[c] / strands.length
+    }
+  }
+  return sum!
+}

@@ -1,0 +1,95 @@
+import { Random } from './random.js'
+import type { Regime } from './settings.js'
+
+/** Records packed in shared memory, so that every worker reads the same bytes. Codes: A, C, G, T, N = 0 .. 4. */
+export interface Records {
+  codes: Uint8Array
+  /** [records + 1] */
+  offsets: Float64Array
+  /** [records], the class of each. */
+  labels: Int32Array
+}
+
+/** Whole segments of token ids, ready for a network. */
+export interface Batch {
+  ids: Int32Array
+  /** [S + 1] */
+  offsets: Int32Array
+  labels: Int32Array
+}
+
+export type Augmentation = Pick<Regime, 'substitutions' | 'crop' | 'shift'> & { reverseComplement: boolean }
+
+const N = 4
+
+/** Token ids of the codes A, C, G, T, N in each tokenizer that reads DNA. */
+const alphabets = { dna: [0, 1, 2, 3, 4], caduceus: [7, 8, 9, 10, 11] }
+
+export function alphabetOf(tokenizer: string): number[] {
+  if (tokenizer === 'dna' || tokenizer === 'caduceus') return alphabets[tokenizer]
+  throw new Error(`no DNA alphabet for the tokenizer '${tokenizer}'`)
+}
+
+/** The records as they are; `reverse`: their other strands. */
+export function plainBatch(records: Records, indexes: ArrayLike<number>, alphabet: number[], reverse = false): Batch {
+  return pack(records, indexes, alphabet, (codes) => (reverse ? reverseComplement(codes) : codes))
+}
+
+/** The records changed at random, for training. */
+export function augmentedBatch(
+  records: Records,
+  indexes: ArrayLike<number>,
+  alphabet: number[],
+  augmentation: Augmentation,
+  random: Random,
+): Batch {
+  const { substitutions, crop, shift } = augmentation
+  return pack(records, indexes, alphabet, (original) => {
+    let codes = original
+    if (crop > 0 && crop < codes.length) {
+      const from = random.int(codes.length - crop + 1)
+      codes = codes.subarray(from, from + crop)
+    }
+    if (shift > 0) codes = slide(codes, random.int(2 * shift + 1) - shift)
+    if (augmentation.reverseComplement && random.int(2) === 1) codes = reverseComplement(codes)
+    if (substitutions > 0) {
+      codes = codes.slice()
+      for (let i = 0; i < codes.length; i++)
+        if (random.uniform() < substitutions && codes[i] < N) codes[i] = (codes[i] + 1 + random.int(3)) % 4
+    }
+    return codes
+  })
+}
+
+export function reverseComplement(codes: Uint8Array): Uint8Array {
+  return codes.slice().reverse().map((c) => (c < N ? 3 - c : c))
+}
+
+/** The record moved to the right by `by` bases (to the left, if negative) in a frame of its own length. */
+function slide(codes: Uint8Array, by: number): Uint8Array {
+  const out = new Uint8Array(codes.length).fill(N)
+  if (by >= 0) out.set(codes.subarray(0, Math.max(0, codes.length - by)), Math.min(by, codes.length))
+  else out.set(codes.subarray(-by))
+  return out
+}
+
+function pack(
+  records: Records,
+  indexes: ArrayLike<number>,
+  alphabet: number[],
+  change: (codes: Uint8Array) => Uint8Array,
+): Batch {
+  const parts: Uint8Array[] = []
+  const offsets = new Int32Array(indexes.length + 1)
+  const labels = new Int32Array(indexes.length)
+  for (let s = 0; s < indexes.length; s++) {
+    const i = indexes[s]
+    const part = change(records.codes.subarray(records.offsets[i], records.offsets[i + 1]))
+    parts.push(part)
+    offsets[s + 1] = offsets[s] + part.length
+    labels[s] = records.labels[i]
+  }
+  const ids = new Int32Array(offsets[indexes.length])
+  for (const [s, part] of parts.entries()) for (let i = 0; i < part.length; i++) ids[offsets[s] + i] = alphabet[part[i]]
+  return { ids, offsets, labels }
+}
