@@ -1,4 +1,8 @@
-import { Worker } from 'node:worker_threads'
+import { type MessagePort, Worker } from 'node:worker_threads'
+import { UserError } from '../shell/errors.js'
+
+/** What a worker answers to a job; an error travels as its parts, because a thread cannot send a class. */
+type Answer<Result> = { result: Result } | { failure: { message: string; stack?: string; exitCode?: number } }
 
 interface Lane<Result> {
   worker: Worker
@@ -6,8 +10,8 @@ interface Lane<Result> {
 }
 
 /**
- * A pool of worker threads, each with its own backend. A worker does its jobs in the order they come and answers each
- * with `{ result }` or `{ error }`. `follow` sends a job to the worker of the job before it (a cut sequence).
+ * A pool of worker threads, each with its own backend. A worker (`serve`) does its jobs in the order they come.
+ * `follow` sends a job to the worker of the job before it (a cut sequence).
  */
 export class WorkerPool<Job, Result> {
   private readonly lanes: Lane<Result>[]
@@ -45,10 +49,10 @@ export class WorkerPool<Job, Result> {
 
   private start(script: URL, workerData: unknown): Lane<Result> {
     const lane: Lane<Result> = { worker: new Worker(script, { workerData }), pending: [] }
-    lane.worker.on('message', ({ result, error }: { result: Result; error?: Error }) => {
-      const job = lane.pending.shift()
-      if (error) job?.reject(error)
-      else job?.resolve(result)
+    lane.worker.on('message', (answer: Answer<Result>) => {
+      const job = lane.pending.shift()!
+      if ('result' in answer) job.resolve(answer.result)
+      else job.reject(revive(answer.failure))
     })
     lane.worker.on('error', (error) => this.fail(error instanceof Error ? error : new Error(String(error))))
     lane.worker.on('exit', (code) => {
@@ -61,6 +65,33 @@ export class WorkerPool<Job, Result> {
     this.failure = error
     for (const { pending } of this.lanes) for (const job of pending.splice(0)) job.reject(error)
   }
+}
+
+function revive({ message, stack, exitCode }: { message: string; stack?: string; exitCode?: number }): Error {
+  if (exitCode !== undefined) return new UserError(message, exitCode)
+  return Object.assign(new Error(message), { stack })
+}
+
+/** The worker's side: opens what it needs once, then answers one job after the other. */
+export function serve<Job, Opened, Result>(
+  port: MessagePort,
+  open: () => Promise<Opened>,
+  handle: (opened: Opened, job: Job) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
+): void {
+  const opened = open()
+  let before: Promise<unknown> = opened.catch(() => {}) // the failure is told to each job below
+  port.on('message', (job: Job) => {
+    before = before.then(async () => {
+      try {
+        const { result, transfer } = await handle(await opened, job)
+        port.postMessage({ result } satisfies Answer<Result>, transfer)
+      } catch (error) {
+        const { message, stack } = error as Error
+        const exitCode = error instanceof UserError ? error.exitCode : undefined
+        port.postMessage({ failure: { message, stack, exitCode } } satisfies Answer<Result>)
+      }
+    })
+  })
 }
 
 /** Results of `jobs` in their order, with at most `depth` under way; jobs are drawn only as fast as results are taken. */

@@ -51,7 +51,7 @@ export class MambaBranch {
       state?.ssm ?? null,
       addTo,
     )
-    b.release(u, dt, dtBC, ...parts)
+    b.release(u, dt, ...parts, dtBC)
     return y
   }
 }
