@@ -18,9 +18,16 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
     data: Float32Array.from({ length: rows * cols }, (_, i) => draw(Math.floor(i / cols), i % cols)),
   })
   const set = (name: string, matrix: Matrix) => weights.set(name, matrix)
-  const constant = (name: string, cols: number, value: number) => set(name, fill(1, cols, () => value))
+  const constant = (name: string, cols: number, value: number) =>
+    set(
+      name,
+      fill(1, cols, () => value),
+    )
   const uniform = (name: string, rows: number, cols: number, bound: number) =>
-    set(name, fill(rows, cols, () => random.uniform(-bound, bound)))
+    set(
+      name,
+      fill(rows, cols, () => random.uniform(-bound, bound)),
+    )
   const linear = (name: string, rows: number, cols: number, shrink = 1) =>
     uniform(name, rows, cols, 1 / Math.sqrt(cols) / shrink)
   const norm = (name: string) => {
@@ -87,7 +94,10 @@ export function initialiseHead(spec: ModelSpec, seed: number): Weights {
   const cols = headWidth(spec)
   const bound = 1 / Math.sqrt(cols)
   return new Map([
-    ['head.weight', { rows, cols, data: Float32Array.from({ length: rows * cols }, () => random.uniform(-bound, bound)) }],
+    [
+      'head.weight',
+      { rows, cols, data: Float32Array.from({ length: rows * cols }, () => random.uniform(-bound, bound)) },
+    ],
     ['head.bias', { rows: 1, cols: rows, data: new Float32Array(rows) }],
   ])
 }

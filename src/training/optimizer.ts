@@ -20,7 +20,10 @@ export class Optimizer {
     const place = ({ rows, cols }: Tensor, data?: FloatArray) =>
       data ? backend.upload(data, rows, cols) : backend.zeros(rows, cols)
     this.#moments = new Map(
-      [...parameters].map(([name, p]) => [name, { m: place(p, moments.get(name)?.m), v: place(p, moments.get(name)?.v) }]),
+      [...parameters].map(([name, p]) => [
+        name,
+        { m: place(p, moments.get(name)?.m), v: place(p, moments.get(name)?.v) },
+      ]),
     )
   }
 

@@ -1,4 +1,4 @@
-import { Random } from './random.js'
+import type { Random } from './random.js'
 import type { Regime } from './settings.js'
 
 /** Records packed in shared memory, so that every worker reads the same bytes. Codes: A, C, G, T, N = 0 .. 4. */
@@ -62,7 +62,10 @@ export function augmentedBatch(
 }
 
 export function reverseComplement(codes: Uint8Array): Uint8Array {
-  return codes.slice().reverse().map((c) => (c < N ? 3 - c : c))
+  return codes
+    .slice()
+    .reverse()
+    .map((c) => (c < N ? 3 - c : c))
 }
 
 /** The record moved to the right by `by` bases (to the left, if negative) in a frame of its own length. */

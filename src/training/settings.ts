@@ -157,7 +157,9 @@ function isStem(value: unknown): boolean {
   const count = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 1
   return (
     Array.isArray(value) &&
-    value.every((s: Partial<StemSpec>) => count(s?.window) && count(s?.stride) && count(s?.d_out) && s.window! >= s.stride!)
+    value.every(
+      (s: Partial<StemSpec>) => count(s?.window) && count(s?.stride) && count(s?.d_out) && s.window! >= s.stride!,
+    )
   )
 }
 
