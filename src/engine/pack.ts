@@ -10,7 +10,7 @@ export interface Piece<Note> {
   goesOn: boolean
 }
 
-/** Sequences packed without padding. `notes` are those of the sequences that end here. */
+/** Sequences packed without padding; one note per segment. */
 export interface Packed<Note> {
   ids: Uint8Array
   segments: Segments
@@ -42,7 +42,7 @@ export async function* pack<Note>(
     if (rows > 0 && (alone || rows + piece.ids.length > chunk)) yield flush()
     if (alone) {
       const segments = segmentsOf([piece.ids.length], piece.continues, piece.goesOn)
-      yield { ids: piece.ids, segments, notes: piece.goesOn ? [] : [piece.note] }
+      yield { ids: piece.ids, segments, notes: [piece.note] }
       continue
     }
     ids.set(piece.ids, rows)

@@ -19,10 +19,13 @@ export interface InferenceJob {
   segments: Segments
 }
 
-/** Rows that a job brought to an end, [rows, width]: one per sequence that ended in it, or all its hidden rows. */
+/** What was wanted of the segments of a job, one after the other. */
 export interface InferenceResult {
+  /** [sum of rows, width] */
   data: Float32Array
   width: number
+  /** Rows per segment: one if it ended in this job, none if it goes on; all its hidden rows where those are wanted. */
+  rows: Int32Array
 }
 
 /** Runs chunks through a network and reads off what is wanted. */
@@ -41,13 +44,18 @@ export class Inference {
 
   async run({ ids, segments }: InferenceJob): Promise<InferenceResult> {
     const parts: Float32Array[] = []
+    const rows = new Int32Array(segments.offsets.length - 1)
     let width = 0
-    const take = async (hidden: Tensor, rowSegments: Segments) => {
-      const rows = await this.read(hidden, rowSegments)
-      if (!rows) return
-      width = rows.cols
-      parts.push(Float32Array.from(await this.network.backend.download(rows)))
-      if (rows !== hidden) this.network.backend.release(rows)
+    const take = async (hidden: Tensor, { offsets, ...cut }: Segments) => {
+      const wanted = await this.read(hidden, { offsets, ...cut })
+      if (!wanted) return
+      width = wanted.cols
+      parts.push(Float32Array.from(await this.network.backend.download(wanted)))
+      if (wanted !== hidden) this.network.backend.release(wanted)
+      for (let s = 0; s < rows.length; s++) {
+        if (!this.readout) rows[s] += offsets[s + 1] - offsets[s]
+        else if (s < rows.length - 1 || !cut.goesOn) rows[s] = 1
+      }
     }
     const layer = this.wanted.kind === 'logits' ? undefined : this.wanted.layer
     const onHidden =
@@ -58,7 +66,7 @@ export class Inference {
           }
     const onRows = layer === undefined ? take : async () => {}
     await this.runner.run({ ids: Int32Array.from(ids), segments }, onRows, onHidden)
-    return { data: concatenate(parts), width }
+    return { data: concatenate(parts), width, rows }
   }
 
   private async read(hidden: Tensor, segments: Segments): Promise<Tensor | null> {

@@ -10,15 +10,19 @@ export interface Reading {
   carriedOut: boolean
 }
 
-/** The segments of a chunk, each in reading order. */
-export function readings(segments: Segments, direction: Direction): Reading[] {
-  const { offsets, continues, goesOn } = segments
-  const last = offsets.length - 2
-  return Array.from({ length: last + 1 }, (_, s) => {
+/** The segments of a chunk in reading order: the first may start from the carried state, the last leaves it. */
+export function readings({ offsets, continues, goesOn }: Segments, direction: Direction): Reading[] {
+  const S = offsets.length - 1
+  const forward = direction === 'forward'
+  return Array.from({ length: S }, (_, i) => {
+    const s = forward ? i : S - 1 - i
     const from = offsets[s]
     const to = offsets[s + 1]
-    return direction === 'forward'
-      ? { length: to - from, row: (t) => from + t, carriedIn: s === 0 && continues, carriedOut: s === last }
-      : { length: to - from, row: (t) => to - 1 - t, carriedIn: s === last && goesOn, carriedOut: s === 0 }
+    return {
+      length: to - from,
+      row: (t) => (forward ? from + t : to - 1 - t),
+      carriedIn: i === 0 && (forward ? continues : goesOn),
+      carriedOut: i === S - 1,
+    }
   })
 }
