@@ -1,9 +1,10 @@
 import type { Backend, Tensor } from '../backends/backend.js'
 import { Network } from '../engine/network.js'
 import type { ModelSpec } from '../spec.js'
-import { softmax } from './losses.js'
+import { softmax } from '../tasks/softmax.js'
+import { tokenizer } from '../tokens/tokenizer.js'
 import type { Random } from './random.js'
-import { alphabetOf, type Batch, plainBatch, type Records } from './records.js'
+import { type Batch, plainBatch, type Records } from './records.js'
 import { Tape } from './tape.js'
 
 /** ids to class logits [S, C] on a tape: network, read-out, head. */
@@ -51,7 +52,7 @@ function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string):
   }
 }
 
-/** Class probabilities [S, C] of records, without gradients; of a symmetric model the mean over both strands. */
+/** Class probabilities [S, C] of records, without gradients; of a symmetric model from the mean logits of both strands. */
 export async function classProbabilities(
   backend: Backend,
   spec: ModelSpec,
@@ -60,19 +61,15 @@ export async function classProbabilities(
   indexes: ArrayLike<number>,
 ): Promise<Float64Array> {
   const strands = spec.strand === 'symmetric' ? [false, true] : [false]
-  let sum: Float64Array | null = null
+  const mean: number[] = []
+  let classes = 0
   for (const reverse of strands) {
     const tape = new Tape(backend, new Map())
-    const batch = plainBatch(records, indexes, alphabetOf(spec.tokenizer), reverse)
-    const tensor = await classLogits(tape, spec, weights, batch)
-    const logits = await backend.download(tensor)
-    backend.release(tensor)
-    sum ??= new Float64Array(logits.length)
-    const classes = logits.length / indexes.length
-    for (let s = 0; s < indexes.length; s++) {
-      const row = softmax(logits.subarray(s * classes, (s + 1) * classes))
-      for (let c = 0; c < classes; c++) sum[s * classes + c] += row[c] / strands.length
-    }
+    const logits = await classLogits(tape, spec, weights, plainBatch(records, indexes, tokenizer(spec), reverse))
+    classes = logits.cols
+    for (const [i, x] of (await backend.download(logits)).entries()) mean[i] = (mean[i] ?? 0) + x / strands.length
+    backend.release(logits)
   }
-  return sum!
+  const rows = Array.from(indexes, (_, s) => softmax(mean.slice(s * classes, (s + 1) * classes)))
+  return Float64Array.from(rows.flatMap((row) => [...row]))
 }

@@ -45,14 +45,14 @@ export class LabelTable {
 
 /**
  * All records of a labelled set in shared memory. `classes`: the labels a model knows; null: those of the table, sorted.
- * `length`: what every record must have (read-out `positions`); null: any. Errors: 65, one line with file and line, for a
+ * `length`: what every record must have (read-out `positions`; `first`: as many as the first); null: any. Errors: 65, one line with file and line, for a
  * record that comes twice, is empty, has no label, an unknown one or another length.
  */
 export async function loadDataset(
   source: AsyncIterable<LabelledSource>,
   table: LabelTable,
   classes: string[] | null,
-  length: number | null,
+  length: number | 'first' | null,
 ): Promise<Dataset> {
   const names = classes ?? table.labels
   const classOf = new Map(names.map((name, c) => [name, c]))
@@ -72,8 +72,9 @@ export async function loadDataset(
         `${table.file}: line ${entry.line}: label '${entry.label}' of record ${id}, expected one of ${names.join(', ')}`,
         exitCodes.data,
       )
-    if (length !== null && codes.length !== length)
-      throw bad(`${codes.length} bases, expected ${length} (the read-out 'positions' takes one length)`)
+    const expected = length === 'first' ? (parts[0]?.length ?? codes.length) : length
+    if (expected !== null && codes.length !== expected)
+      throw bad(`${codes.length} bases, expected ${expected} (the read-out 'positions' takes one length)`)
     seen.set(id, line)
     parts.push(codes)
     labels.push(label)

@@ -29,6 +29,8 @@ export interface TrainRun {
   threads: number
   /** What else the model's config tells of its making: names and sums of the data files. */
   provenance: Record<string, unknown>
+  /** name, description, licence of the model. */
+  card: Record<string, unknown>
   /** Replaces what is in `out`. */
   force?: boolean
   onProgress?: (progress: TrainProgress) => void
@@ -47,9 +49,9 @@ export interface TrainProgress {
   tokensPerSecond: number
   /** Seconds to the last step. */
   eta: number
-  /** The latest and the best validation. */
+  /** The validation that ended with this step, if one did, and whether it is the best so far. */
   valid: Validation | null
-  bestScore: number | null
+  isBest: boolean
 }
 
 export type Validation = Metrics & { loss: number }
@@ -105,8 +107,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   )
 
   let { step } = at.state
-  let order = { epoch: -1, records: new Int32Array() }
-  let latest: Validation | null = null
+  let order: { epoch: number; records: Int32Array } = { epoch: -1, records: new Int32Array() }
   let saved = Date.now()
   const speed = new Speed()
   const write = (line: Record<string, unknown>) => appendFile(log, `${JSON.stringify(line)}\n`)
@@ -118,6 +119,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
 
   try {
     while (step < steps && !(patience > 0 && at.stale >= patience)) {
+      let latest: Validation | null = null
       const epoch = Math.floor(step / stepsPerEpoch)
       if (order.epoch !== epoch) order = { epoch, records: shuffled(count, seed, epoch) }
       const from = (step % stepsPerEpoch) * batch
@@ -176,7 +178,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
         tokensPerSecond: speed.tokensPerSecond,
         eta: speed.secondsPerStep * (steps - step),
         valid: latest,
-        bestScore: at.best?.score ?? null,
+        isBest: latest !== null && at.stale === 0,
       })
       if (run.signal?.aborted) {
         await save()

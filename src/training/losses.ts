@@ -14,21 +14,14 @@ export function crossEntropy(
   let loss = 0
   for (let s = 0; s < labels.length; s++) {
     const row = logits.subarray(s * classes, (s + 1) * classes)
-    const probabilities = softmax(row)
     const logSum = logSumExp(row)
     for (let c = 0; c < classes; c++) {
       const target = smoothing / classes + (c === labels[s] ? 1 - smoothing : 0)
       if (target > 0) loss -= target * (row[c] - logSum)
-      dLogits[s * classes + c] = probabilities[c] - target
+      dLogits[s * classes + c] = Math.exp(row[c] - logSum) - target
     }
   }
   return { loss, dLogits }
-}
-
-/** Probabilities of one row of logits. */
-export function softmax(row: FloatArray): Float64Array {
-  const logSum = logSumExp(row)
-  return Float64Array.from(row, (x) => Math.exp(x - logSum))
 }
 
 function logSumExp(row: FloatArray): number {

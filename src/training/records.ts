@@ -22,29 +22,21 @@ export type Augmentation = Pick<Regime, 'substitutions' | 'crop' | 'shift'> & { 
 
 const N = 4
 
-/** Token ids of the codes A, C, G, T, N in each tokenizer that reads DNA. */
-const alphabets = { dna: [0, 1, 2, 3, 4], caduceus: [7, 8, 9, 10, 11] }
-
-export function alphabetOf(tokenizer: string): number[] {
-  if (tokenizer === 'dna' || tokenizer === 'caduceus') return alphabets[tokenizer]
-  throw new Error(`no DNA alphabet for the tokenizer '${tokenizer}'`)
-}
-
 /** The records as they are; `reverse`: their other strands. */
-export function plainBatch(records: Records, indexes: ArrayLike<number>, alphabet: number[], reverse = false): Batch {
-  return pack(records, indexes, alphabet, (codes) => (reverse ? reverseComplement(codes) : codes))
+export function plainBatch(records: Records, indexes: ArrayLike<number>, tokenize: Tokenize, reverse = false): Batch {
+  return pack(records, indexes, tokenize, (codes) => (reverse ? reverseComplement(codes) : codes))
 }
 
 /** The records changed at random, for training. */
 export function augmentedBatch(
   records: Records,
   indexes: ArrayLike<number>,
-  alphabet: number[],
+  tokenize: Tokenize,
   augmentation: Augmentation,
   random: Random,
 ): Batch {
   const { substitutions, crop, shift } = augmentation
-  return pack(records, indexes, alphabet, (original) => {
+  return pack(records, indexes, tokenize, (original) => {
     let codes = original
     if (crop > 0 && crop < codes.length) {
       const from = random.int(codes.length - crop + 1)
@@ -61,13 +53,6 @@ export function augmentedBatch(
   })
 }
 
-export function reverseComplement(codes: Uint8Array): Uint8Array {
-  return codes
-    .slice()
-    .reverse()
-    .map((c) => (c < N ? 3 - c : c))
-}
-
 /** The record moved to the right by `by` bases (to the left, if negative) in a frame of its own length. */
 function slide(codes: Uint8Array, by: number): Uint8Array {
   const out = new Uint8Array(codes.length).fill(N)
@@ -79,7 +64,7 @@ function slide(codes: Uint8Array, by: number): Uint8Array {
 function pack(
   records: Records,
   indexes: ArrayLike<number>,
-  alphabet: number[],
+  tokenize: Tokenize,
   change: (codes: Uint8Array) => Uint8Array,
 ): Batch {
   const parts: Uint8Array[] = []
@@ -87,12 +72,12 @@ function pack(
   const labels = new Int32Array(indexes.length)
   for (let s = 0; s < indexes.length; s++) {
     const i = indexes[s]
-    const part = change(records.codes.subarray(records.offsets[i], records.offsets[i + 1]))
+    const part = tokenize(change(records.codes.subarray(records.offsets[i], records.offsets[i + 1])), true)
     parts.push(part)
     offsets[s + 1] = offsets[s] + part.length
     labels[s] = records.labels[i]
   }
   const ids = new Int32Array(offsets[indexes.length])
-  for (const [s, part] of parts.entries()) for (let i = 0; i < part.length; i++) ids[offsets[s] + i] = alphabet[part[i]]
+  for (const [s, part] of parts.entries()) ids.set(part, offsets[s])
   return { ids, offsets, labels }
 }

@@ -1,11 +1,12 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
 import type { ModelSpec } from '../spec.js'
+import { tokenizer } from '../tokens/tokenizer.js'
 import { classLogits, classProbabilities } from './classifier.js'
 import { crossEntropy } from './losses.js'
 import { argmaxRows } from './metrics.js'
 import { type Moments, Optimizer } from './optimizer.js'
 import { Random } from './random.js'
-import { alphabetOf, augmentedBatch, type Records } from './records.js'
+import { augmentedBatch, type Records } from './records.js'
 import type { TrainSettings } from './settings.js'
 import { Tape } from './tape.js'
 
@@ -106,7 +107,7 @@ export class Replica {
     const batch = augmentedBatch(
       train,
       records,
-      alphabetOf(spec.tokenizer),
+      tokenizer(spec),
       { ...settings, reverseComplement: spec.strand === 'symmetric' },
       new Random(seed, streams.augmentation, step, shard),
     )
