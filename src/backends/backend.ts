@@ -133,12 +133,36 @@ export interface Gradients {
   /** dTable [V, D] */
   embedRows(dy: Tensor, ids: Int32Array, dTable: Tensor): void
   /** For a linear without activation. dx [T, I], dWeight [O, I], dBias [1, O]. */
-  linear(dy: Tensor, x: Tensor, weight: Tensor, into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null }): Promise<void>
-  norm(dy: Tensor, x: Tensor, spec: NormSpec, weight: Tensor | null, into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null }): void
-  causalConv(dy: Tensor, x: Tensor, weight: Tensor, bias: Tensor | null, args: Omit<ConvArgs, 'state'>, into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null }): void
+  linear(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null },
+  ): Promise<void>
+  norm(
+    dy: Tensor,
+    x: Tensor,
+    spec: NormSpec,
+    weight: Tensor | null,
+    into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null },
+  ): void
+  causalConv(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    args: Omit<ConvArgs, 'state'>,
+    into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null },
+  ): void
   /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
-  combine(dy: Tensor, a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate', into: { da: Tensor | null; db: Tensor | null }): void
+  combine(
+    dy: Tensor,
+    a: Tensor,
+    b: Tensor,
+    how: 'add' | 'multiply' | 'gate',
+    into: { da: Tensor | null; db: Tensor | null },
+  ): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
   gatherRows(dy: Tensor, rows: Int32Array, dx: Tensor): void

@@ -1,0 +1,53 @@
+import type { ModelSpec } from '../spec.js'
+import type { Prediction } from './predict.js'
+import type { Stretch } from './sequences.js'
+import { softmax } from './softmax.js'
+
+export interface Classification {
+  stretch: Stretch
+  /** Of the best label, before any --min-score. */
+  best: number
+  /** [labels] */
+  probabilities: Float64Array
+}
+
+/** Class labels of a model, or null if it has no classes. */
+export function labelsOf(spec: ModelSpec): string[] | null {
+  return spec.head?.kind === 'classes' ? spec.head.labels : null
+}
+
+/** Both strands: the mean of their logits (the geometric mean of their odds). */
+export function classification({ stretch, strands }: Prediction): Classification {
+  const logits = Float64Array.from(
+    strands[0],
+    (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length,
+  )
+  const probabilities = softmax(logits)
+  return { stretch, best: probabilities.indexOf(Math.max(...probabilities)), probabilities }
+}
+
+/** Totals per label for --report: stretches and bases. */
+export class Report {
+  private readonly totals = new Map<string, { stretches: number; bases: number }>()
+
+  constructor(labels: readonly string[]) {
+    for (const label of labels) this.totals.set(label, { stretches: 0, bases: 0 })
+  }
+
+  add(label: string, { start, end }: Stretch): void {
+    const total = this.totals.get(label)!
+    total.stretches++
+    total.bases += end - start
+  }
+
+  /** Rows in the order of the labels; percent of all stretches. */
+  rows(): { label: string; count: number; percent: number; bases: number }[] {
+    const all = [...this.totals.values()].reduce((sum, { stretches }) => sum + stretches, 0)
+    return [...this.totals].map(([label, { stretches, bases }]) => ({
+      label,
+      count: stretches,
+      percent: all === 0 ? 0 : (100 * stretches) / all,
+      bases,
+    }))
+  }
+}

@@ -1,0 +1,7 @@
+import type { Backend } from '../../src/backends/backend.js'
+import { openReferenceBackend } from '../../src/backends/reference/index.js'
+
+/** The backends under test, the judge first. */
+export const backends: [name: Backend['name'], open: () => Promise<Backend>][] = [
+  ['reference', async () => openReferenceBackend()],
+]
