@@ -26,8 +26,12 @@ export default class TrainClassify extends LongwaveCommand {
     layers: integer({ min: 1, description: 'blocks' }),
     'd-model': integer({ min: 1, description: 'width' }),
     bidirectional: Flags.boolean({ allowNo: true, description: 'blocks that read both ways' }),
-    pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'positions'] as const })({ description: 'read-out' }),
-    symmetric: Flags.boolean({ description: 'the label does not depend on the strand: learn from both, answer from both' }),
+    pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'positions'] as const })({
+      description: 'read-out',
+    }),
+    symmetric: Flags.boolean({
+      description: 'the label does not depend on the strand: learn from both, answer from both',
+    }),
     epochs: integer({ min: 1, description: 'passes over the data' }),
     batch: integer({ min: 1, description: 'records per step' }),
     lr: number({ min: 0, max: 1, description: 'peak learning rate' }),
@@ -68,7 +72,8 @@ export default class TrainClassify extends LongwaveCommand {
       ...(flags.config === undefined ? {} : await readSettings(flags.config)),
       ...Object.fromEntries(Object.entries(fromFlags).filter(([, value]) => value !== undefined)),
     }
-    const valid = flags.valid === undefined ? null : { data: flags.valid, labels: flags['valid-labels'] ?? flags.labels }
+    const valid =
+      flags.valid === undefined ? null : { data: flags.valid, labels: flags['valid-labels'] ?? flags.labels }
     const prepared = await prepare(
       { train: { data: flags.data, labels: flags.labels }, valid },
       given,
@@ -93,10 +98,7 @@ export default class TrainClassify extends LongwaveCommand {
     })
     this.progress.stop()
     if (!result.finished)
-      throw new UserError(
-        `stopped after step ${result.step}; the same command goes on from there`,
-        signals.exitCode(),
-      )
+      throw new UserError(`stopped after step ${result.step}; the same command goes on from there`, signals.exitCode())
     if (flags.json) return this.print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
     this.note(
       `${flags.out}: ${result.step} steps${result.best ? `, best after step ${result.best.step} (${prepared.settings.metric} ${Math.abs(result.best.score).toFixed(4)})` : ''}`,

@@ -2,7 +2,7 @@ import type { Backend, Tensor } from '../backends/backend.js'
 import { Network } from '../engine/network.js'
 import type { ModelSpec } from '../spec.js'
 import { softmax } from '../tasks/softmax.js'
-import { tokenizer } from '../tokens/tokenizer.js'
+import { appendedTokens, tokenizer } from '../tokens/tokenizer.js'
 import type { Random } from './random.js'
 import { type Batch, plainBatch, type Records } from './records.js'
 import { Tape } from './tape.js'
@@ -19,14 +19,25 @@ export async function classLogits(
   const network = new Network(tape, spec, weights)
   const whole = { offsets: batch.offsets, continues: false, goesOn: false }
   const { hidden, segments } = await network.forward(batch.ids, whole, null)
-  const rows = readOut(tape, hidden, segments.offsets, spec.head.pool)
+  const own = withoutAppended(tape, hidden, segments.offsets, appendedTokens(spec))
+  const rows = readOut(tape, own.hidden, own.offsets, spec.head.pool)
   const features = headDropout && headDropout.p > 0 ? tape.dropout(rows, headDropout.p, headDropout.random) : rows
   const logits = await network.head(features)
   tape.release(features)
   if (features !== rows) tape.release(rows)
+  if (own.hidden !== hidden) tape.release(own.hidden)
   tape.release(hidden)
   return logits
 }
+
+/** The rows that stand for bases: without those of the tokens that a tokenizer appends to each record. */
+function withoutAppended(tape: Tape, hidden: Tensor, offsets: Int32Array, appended: number) {
+  if (appended === 0) return { hidden, offsets }
+  const kept = [...offsets.keys()].slice(1).flatMap((s) => range(offsets[s - 1], offsets[s] - appended))
+  return { hidden: tape.gatherRows(hidden, Int32Array.from(kept)), offsets: offsets.map((at, s) => at - s * appended) }
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 
 /** hidden [T', D] -> [S, D], or [S, L' D] for `positions`; rows are chosen as in tasks/readout.ts. */
 function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string): Tensor {

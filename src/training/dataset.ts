@@ -80,7 +80,12 @@ export async function loadDataset(
     labels.push(label)
   }
   if (parts.length === 0) throw new UserError(`no records for ${table.file}`, exitCodes.data)
-  return { ids: [...seen.keys()], classes: names, longest: parts.reduce((most, part) => Math.max(most, part.length), 0), ...share(parts, labels) }
+  return {
+    ids: [...seen.keys()],
+    classes: names,
+    longest: parts.reduce((most, part) => Math.max(most, part.length), 0),
+    ...share(parts, labels),
+  }
 }
 
 function share(parts: Uint8Array[], labels: number[]): Records {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { appendFile, mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Device } from '../backends/open.js'
+import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { type Best, type Checkpoint, loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js'
@@ -10,7 +11,6 @@ import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
 import type { Records } from './records.js'
 import { type HostTensor, sizeOf, type TrainingState } from './replica.js'
-import { saveModel } from './save.js'
 import type { TrainSettings } from './settings.js'
 import { Team } from './team.js'
 
@@ -188,15 +188,8 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     }
     const { best } = at
     const weights = best?.weights ?? evaluated(await team.state())
-    const made = {
-      ...run.provenance,
-      settings,
-      trainable: trainable.length,
-      device: run.device,
-      steps: step,
-      best: summary(best),
-    }
-    await saveModel(out, spec, weights, made)
+    const training = { ...run.provenance, settings, device: run.device, steps: step, best: summary(best) }
+    await saveModel(out, spec, single(weights), { ...run.card, training })
     await removeCheckpoint(out)
     return { finished: true, step, best: summary(best) }
   } finally {
@@ -227,6 +220,10 @@ async function validate(team: Team, valid: Records, spec: ModelSpec): Promise<Va
 /** The weights that are validated: with `ema`, the running means. */
 function evaluated({ weights, ema }: TrainingState): Map<string, HostTensor> {
   return new Map([...weights].map(([name, w]) => [name, { ...w, data: ema?.get(name) ?? w.data }]))
+}
+
+function single(weights: Map<string, HostTensor>): Weights {
+  return new Map([...weights].map(([name, w]) => [name, { ...w, data: Float32Array.from(w.data) }]))
 }
 
 const summary = (best: Best | null) => best && { step: best.step, score: best.score }

@@ -68,7 +68,15 @@ export async function prepare(
     train: await describe(files.train, train),
     ...(files.valid && valid ? { valid: await describe(files.valid, valid) } : {}),
   }
-  return { spec, weights, trainable, settings, train, valid, provenance: { data, ...(from ? { from: from.name } : {}) } }
+  return {
+    spec,
+    weights,
+    trainable,
+    settings,
+    train,
+    valid,
+    provenance: { data, ...(from ? { from: from.name } : {}) },
+  }
 }
 
 /** The settings of a JSON file. Errors: 66 unreadable, 2 no JSON object. */
@@ -103,7 +111,10 @@ function trainableNames(names: string[], freeze: string, blocks: number): string
   if (freeze === 'body') return names.filter((name) => name.startsWith('head.'))
   const count = Number(freeze)
   if (!/^\d+$/.test(freeze) || count > blocks)
-    throw new UserError(`--freeze: expected none, body or a number up to ${blocks} (blocks), got '${freeze}'`, exitCodes.usage)
+    throw new UserError(
+      `--freeze: expected none, body or a number up to ${blocks} (blocks), got '${freeze}'`,
+      exitCodes.usage,
+    )
   return names.filter((name) => {
     const block = /^blocks\.(\d+)\./.exec(name)
     return block ? Number(block[1]) >= count : !/^(embedding|stem)\./.test(name)

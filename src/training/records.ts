@@ -1,3 +1,5 @@
+import { reverseComplement } from '../tokens/dna.js'
+import type { Tokenize } from '../tokens/tokenizer.js'
 import type { Random } from './random.js'
 import type { Regime } from './settings.js'
 
