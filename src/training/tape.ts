@@ -9,6 +9,7 @@ import type {
   Segments,
   Tensor,
 } from '../backends/backend.js'
+import { exitCodes, UserError } from '../shell/errors.js'
 import type { NormSpec } from '../spec.js'
 import type { Random } from './random.js'
 
@@ -59,7 +60,8 @@ export class Tape implements Backend {
     parameters: ReadonlyMap<Tensor, Tensor>,
     branchDropout: { p: number; random: Random } | null = null,
   ) {
-    if (!backend.gradients) throw new Error(`the backend ${backend.name} has no gradients`)
+    if (!backend.gradients)
+      throw new UserError(`the device ${backend.name} cannot train: it has no gradients`, exitCodes.unavailable)
     this.name = backend.name
     this.#backend = backend
     this.#gradients = backend.gradients
