@@ -2,7 +2,7 @@ import type { Backend, Tensor } from '../backends/backend.js'
 import { Network } from '../engine/network.js'
 import type { ModelSpec } from '../spec.js'
 import { softmax } from '../tasks/softmax.js'
-import { appendedTokens, tokenizer } from '../tokens/tokenizer.js'
+import { appendedTokens, dnaTokenizer } from '../tokens/tokenizer.js'
 import type { Random } from './random.js'
 import { type Batch, plainBatch, type Records } from './records.js'
 import { Tape } from './tape.js'
@@ -76,7 +76,12 @@ export async function classProbabilities(
   let classes = 0
   for (const reverse of strands) {
     const tape = new Tape(backend, new Map())
-    const logits = await classLogits(tape, spec, weights, plainBatch(records, indexes, tokenizer(spec), reverse))
+    const logits = await classLogits(
+      tape,
+      spec,
+      weights,
+      plainBatch(records, indexes, dnaTokenizer(spec.tokenizer), reverse),
+    )
     classes = logits.cols
     for (const [i, x] of (await backend.download(logits)).entries()) mean[i] = (mean[i] ?? 0) + x / strands.length
     backend.release(logits)

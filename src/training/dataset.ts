@@ -38,8 +38,16 @@ export class LabelTable {
     return [...new Set([...this.entries.values()].map(({ label }) => label))].sort()
   }
 
-  find(id: string): { label: string; line: number } | undefined {
-    return this.entries.get(id)
+  /** The number of a record's label among `classes`. Errors: 65 for a record without a label or with another one. */
+  classOf({ id, file, line }: { id: string; file: string; line: number }, classes: string[]): number {
+    const entry = this.entries.get(id)
+    if (!entry) throw new UserError(`${file}: record ${id}, line ${line}: no label in ${this.file}`, exitCodes.data)
+    const number = classes.indexOf(entry.label)
+    if (number >= 0) return number
+    throw new UserError(
+      `${this.file}: line ${entry.line}: label '${entry.label}' of record ${id}, expected one of ${classes.join(', ')}`,
+      exitCodes.data,
+    )
   }
 }
 
@@ -55,29 +63,21 @@ export async function loadDataset(
   length: number | 'first' | null,
 ): Promise<Dataset> {
   const names = classes ?? table.labels
-  const classOf = new Map(names.map((name, c) => [name, c]))
   const seen = new Map<string, number>()
   const parts: Uint8Array[] = []
   const labels: number[] = []
-  for await (const { id, file, line, codes } of source) {
+  for await (const record of source) {
+    const { id, file, line, codes } = record
     const bad = (message: string) => new UserError(`${file}: record ${id}, line ${line}: ${message}`, exitCodes.data)
     const before = seen.get(id)
     if (before !== undefined) throw bad(`a record of this name was there before, on line ${before}`)
     if (codes.length === 0) throw bad('no bases')
-    const entry = table.find(id)
-    if (!entry) throw bad(`no label in ${table.file}`)
-    const label = classOf.get(entry.label)
-    if (label === undefined)
-      throw new UserError(
-        `${table.file}: line ${entry.line}: label '${entry.label}' of record ${id}, expected one of ${names.join(', ')}`,
-        exitCodes.data,
-      )
     const expected = length === 'first' ? (parts[0]?.length ?? codes.length) : length
     if (expected !== null && codes.length !== expected)
       throw bad(`${codes.length} bases, expected ${expected} (the read-out 'positions' takes one length)`)
     seen.set(id, line)
     parts.push(codes)
-    labels.push(label)
+    labels.push(table.classOf(record, names))
   }
   if (parts.length === 0) throw new UserError(`no records for ${table.file}`, exitCodes.data)
   return {

@@ -1,5 +1,5 @@
 import { reverseComplement } from '../tokens/dna.js'
-import type { Tokenize } from '../tokens/tokenizer.js'
+import type { DnaTokenizer } from '../tokens/tokenizer.js'
 import type { Random } from './random.js'
 import type { Regime } from './settings.js'
 
@@ -25,20 +25,25 @@ export type Augmentation = Pick<Regime, 'substitutions' | 'crop' | 'shift'> & { 
 const N = 4
 
 /** The records as they are; `reverse`: their other strands. */
-export function plainBatch(records: Records, indexes: ArrayLike<number>, tokenize: Tokenize, reverse = false): Batch {
-  return pack(records, indexes, tokenize, (codes) => (reverse ? reverseComplement(codes) : codes))
+export function plainBatch(
+  records: Records,
+  indexes: ArrayLike<number>,
+  tokenizer: DnaTokenizer,
+  reverse = false,
+): Batch {
+  return pack(records, indexes, tokenizer, (codes) => (reverse ? reverseComplement(codes) : codes))
 }
 
 /** The records changed at random, for training. */
 export function augmentedBatch(
   records: Records,
   indexes: ArrayLike<number>,
-  tokenize: Tokenize,
+  tokenizer: DnaTokenizer,
   augmentation: Augmentation,
   random: Random,
 ): Batch {
   const { substitutions, crop, shift } = augmentation
-  return pack(records, indexes, tokenize, (original) => {
+  return pack(records, indexes, tokenizer, (original) => {
     let codes = original
     if (crop > 0 && crop < codes.length) {
       const from = random.int(codes.length - crop + 1)
@@ -66,15 +71,15 @@ function slide(codes: Uint8Array, by: number): Uint8Array {
 function pack(
   records: Records,
   indexes: ArrayLike<number>,
-  tokenize: Tokenize,
+  tokenizer: DnaTokenizer,
   change: (codes: Uint8Array) => Uint8Array,
 ): Batch {
-  const parts: Uint8Array[] = []
+  const parts: Int32Array[] = []
   const offsets = new Int32Array(indexes.length + 1)
   const labels = new Int32Array(indexes.length)
   for (let s = 0; s < indexes.length; s++) {
     const i = indexes[s]
-    const part = tokenize(change(records.codes.subarray(records.offsets[i], records.offsets[i + 1])), true)
+    const part = tokenizer.ids(change(records.codes.subarray(records.offsets[i], records.offsets[i + 1])), true)
     parts.push(part)
     offsets[s + 1] = offsets[s] + part.length
     labels[s] = records.labels[i]

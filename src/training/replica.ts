@@ -1,6 +1,6 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
 import type { ModelSpec } from '../spec.js'
-import { tokenizer } from '../tokens/tokenizer.js'
+import { dnaTokenizer } from '../tokens/tokenizer.js'
 import { classLogits, classProbabilities } from './classifier.js'
 import { crossEntropy } from './losses.js'
 import { argmaxRows } from './metrics.js'
@@ -107,7 +107,7 @@ export class Replica {
     const batch = augmentedBatch(
       train,
       records,
-      tokenizer(spec),
+      dnaTokenizer(spec.tokenizer),
       { ...settings, reverseComplement: spec.strand === 'symmetric' },
       new Random(seed, streams.augmentation, step, shard),
     )

@@ -45,7 +45,12 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-function makeRun(name: string, settings: Record<string, unknown>, records: number, more: Partial<TrainRun> = {}): TrainRun {
+function makeRun(
+  name: string,
+  settings: Record<string, unknown>,
+  records: number,
+  more: Partial<TrainRun> = {},
+): TrainRun {
   const complete = completeSettings({ ...given, ...settings })
   const spec = classifierSpec(complete, ['without', 'with'], 32)
   const weights = initialise(spec, complete.seed)
@@ -85,7 +90,9 @@ describe('training', () => {
     }
     const cut = await train(makeRun('cut', {}, 80, { signal: stop.signal, onProgress }))
     expect(cut).toMatchObject({ finished: false, step: 3 })
-    await expect(train(makeRun('cut', { lr: 0.02 }, 80))).rejects.toThrow(/another settings\.lr \(0\.01 there, 0\.02 here\)/)
+    await expect(train(makeRun('cut', { lr: 0.02 }, 80))).rejects.toThrow(
+      /another settings\.lr \(0\.01 there, 0\.02 here\)/,
+    )
     const steps: number[] = []
     const whole = await train(makeRun('cut', {}, 80, { onProgress: ({ step }) => steps.push(step) }))
     expect(steps[0]).toBe(4)
@@ -117,9 +124,10 @@ describe('training', () => {
     await train({ ...run, trainable: ['head.weight', 'head.bias'] })
     const { weights } = await openCheckpoint(run.out)
     for (const [name, { data }] of weights)
-      expect(Buffer.compare(Buffer.from(data.buffer), Buffer.from(run.weights.get(name)!.data.buffer)) === 0, name).toBe(
-        !name.startsWith('head.'),
-      )
+      expect(
+        Buffer.compare(Buffer.from(data.buffer), Buffer.from(run.weights.get(name)!.data.buffer)) === 0,
+        name,
+      ).toBe(!name.startsWith('head.'))
   })
 
   it('ends early when the validation no longer gets better', async () => {
