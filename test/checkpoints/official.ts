@@ -79,7 +79,10 @@ export function officialCaduceus(
   const head = get(rcps ? 'lm_head.lm_head.weight' : 'lm_head.weight') ?? embedding
   if (!rcps) return { logits: linear(last, head), listed }
   const forward = linear(half(last, 0), head)
-  const reverse = linear(half(last, 1).map((r) => r.toReversed()), head)
+  const reverse = linear(
+    half(last, 1).map((r) => r.toReversed()),
+    head,
+  )
   return { logits: forward.map((r, t) => r.map((v, id) => v + reverse[t][complement[id]])), listed }
 }
 
