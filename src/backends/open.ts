@@ -8,7 +8,7 @@ export async function openBackend(device: Device): Promise<Backend> {
     case 'reference':
       return (await import('./reference/index.js')).openReferenceBackend()
     case 'cpu':
-      return (await import('./cpu/index.js')).openCpuBackend()
+      return (await import('./cpu/cpu.js')).openCpuBackend()
     default:
       return device satisfies never
   }

@@ -1,8 +1,8 @@
 import type { Segments } from '../backends/backend.js'
 
-/** A sequence, or the next piece of one, as token ids (one byte each) with what the caller wants to know of it later. */
+/** A sequence, or the next piece of one, as token ids with what the caller wants to know of it later. */
 export interface Piece<Note> {
-  ids: Uint8Array
+  ids: Int32Array
   note: Note
   /** This piece carries on the piece before it. */
   continues: boolean
@@ -12,7 +12,7 @@ export interface Piece<Note> {
 
 /** Sequences packed without padding; one note per segment. */
 export interface Packed<Note> {
-  ids: Uint8Array
+  ids: Int32Array
   segments: Segments
   notes: Note[]
 }
@@ -25,13 +25,13 @@ export async function* pack<Note>(
   pieces: AsyncIterable<Piece<Note>> | Iterable<Piece<Note>>,
   chunk: number,
 ): AsyncGenerator<Packed<Note>> {
-  let ids = new Uint8Array(chunk)
+  let ids = new Int32Array(chunk)
   let ends: number[] = []
   let notes: Note[] = []
   let rows = 0
   const flush = (): Packed<Note> => {
     const full = { ids: ids.subarray(0, rows), segments: segmentsOf(ends, false, false), notes }
-    ids = new Uint8Array(chunk)
+    ids = new Int32Array(chunk)
     ends = []
     notes = []
     rows = 0

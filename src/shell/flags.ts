@@ -97,6 +97,23 @@ export const shared = {
   json: Flags.boolean({ description: 'print the result as one JSON object' }),
 }
 
+/** Flags of the commands that run a model over DNA. */
+export const dnaFlags = {
+  window: integer({ min: 1, description: 'cut records into windows of this many bases, each read by itself' }),
+  stride: integer({ min: 1, description: 'start a window every so many bases [default: --window]' }),
+  strand: Flags.option({ options: ['+', '-', 'both'] as const })({
+    description: 'strand to read; both: their mean [default: both for a symmetric model, else +]',
+  }),
+  device: shared.device,
+  threads: shared.threads,
+  chunk: shared.chunk,
+  'min-length': shared['min-length'],
+  'max-length': shared['max-length'],
+  'on-error': shared['on-error'],
+  'infile-list': shared['infile-list'],
+  progress: shared.progress,
+}
+
 /** `-f`: the first format is the default. */
 export const format = <const F extends readonly [string, ...string[]]>(formats: F) =>
   Flags.option({ options: formats })({ char: 'f', default: formats[0] as F[number], description: 'output format' })

@@ -1,4 +1,6 @@
-import type { ModelSpec } from '../spec.js'
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { HeadSpec, ModelSpec } from '../spec.js'
+import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'
 import type { Stretch } from './sequences.js'
 import { softmax } from './softmax.js'
@@ -11,9 +13,21 @@ export interface Classification {
   probabilities: Float64Array
 }
 
-/** Class labels of a model, or null if it has no classes. */
-export function labelsOf(spec: ModelSpec): string[] | null {
-  return spec.head?.kind === 'classes' ? spec.head.labels : null
+/** The label of what scores below --min-score. */
+export const unclassified = 'unclassified'
+
+/** Class labels of a model; a model without classes is a usage error. */
+export function labelsOf(spec: ModelSpec): string[] {
+  return classesOf(spec).labels
+}
+
+export function wantClasses(spec: ModelSpec): Wanted {
+  return { kind: 'logits', pool: classesOf(spec).pool }
+}
+
+function classesOf({ head }: ModelSpec): Extract<HeadSpec, { kind: 'classes' }> {
+  if (head?.kind === 'classes') return head
+  throw new UserError('this model has no classes; longwave train classify --from gives it some', exitCodes.usage)
 }
 
 /** Both strands: the mean of their logits (the geometric mean of their odds). */

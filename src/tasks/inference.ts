@@ -2,6 +2,7 @@ import type { Segments, Tensor } from '../backends/backend.js'
 import type { Network } from '../engine/network.js'
 import { Runner } from '../engine/runner.js'
 import type { Pool } from '../spec.js'
+import { appendedTokens } from '../tokens/tokenizer.js'
 import { Readout } from './readout.js'
 
 /** What is wanted of each sequence. */
@@ -15,7 +16,7 @@ export type Wanted =
 
 /** A packed chunk of token ids as it travels to a worker. */
 export interface InferenceJob {
-  ids: Uint8Array
+  ids: Int32Array
   segments: Segments
 }
 
@@ -32,6 +33,7 @@ export interface InferenceResult {
 export class Inference {
   private readonly runner: Runner
   private readonly readout: Readout | null
+  private readonly appended: number
 
   constructor(
     private readonly network: Network,
@@ -39,6 +41,7 @@ export class Inference {
     private readonly wanted: Wanted,
   ) {
     this.runner = new Runner(network, chunk)
+    this.appended = appendedTokens(network.spec)
     this.readout = wanted.kind === 'rows' ? null : new Readout(network.backend, wanted.pool)
   }
 
@@ -46,15 +49,18 @@ export class Inference {
     const parts: Float32Array[] = []
     const rows = new Int32Array(segments.offsets.length - 1)
     let width = 0
-    const take = async (hidden: Tensor, { offsets, ...cut }: Segments) => {
-      const wanted = await this.read(hidden, { offsets, ...cut })
+    const take = async (all: Tensor, allSegments: Segments) => {
+      const { hidden, segments: taken } = this.withoutAppended(all, allSegments)
+      const { offsets, goesOn } = taken
+      const wanted = await this.read(hidden, taken)
       if (!wanted) return
       width = wanted.cols
       parts.push(Float32Array.from(await this.network.backend.download(wanted)))
       if (wanted !== hidden) this.network.backend.release(wanted)
+      if (hidden !== all) this.network.backend.release(hidden)
       for (let s = 0; s < rows.length; s++) {
         if (!this.readout) rows[s] += offsets[s + 1] - offsets[s]
-        else if (s < rows.length - 1 || !cut.goesOn) rows[s] = 1
+        else if (s < rows.length - 1 || !goesOn) rows[s] = 1
       }
     }
     const layer = this.wanted.kind === 'logits' ? undefined : this.wanted.layer
@@ -65,8 +71,23 @@ export class Inference {
             if (index === layer) await take(hidden, rowSegments)
           }
     const onRows = layer === undefined ? take : async () => {}
-    await this.runner.run({ ids: Int32Array.from(ids), segments }, onRows, onHidden)
+    await this.runner.run({ ids, segments }, onRows, onHidden)
     return { data: concatenate(parts), width, rows }
+  }
+
+  /** Leaves out the rows of the special tokens that the tokenizer appends to a sequence. */
+  private withoutAppended(hidden: Tensor, segments: Segments): { hidden: Tensor; segments: Segments } {
+    if (this.appended === 0) return { hidden, segments }
+    const { offsets, goesOn } = segments
+    const kept: number[] = []
+    const keptOffsets = new Int32Array(offsets.length)
+    for (let s = 0; s + 1 < offsets.length; s++) {
+      const ends = !goesOn || s + 2 < offsets.length
+      for (let row = offsets[s]; row < offsets[s + 1] - (ends ? this.appended : 0); row++) kept.push(row)
+      keptOffsets[s + 1] = kept.length
+    }
+    const rows = this.network.backend.gatherRows(hidden, Int32Array.from(kept))
+    return { hidden: rows, segments: { ...segments, offsets: keptOffsets } }
   }
 
   private async read(hidden: Tensor, segments: Segments): Promise<Tensor | null> {

@@ -4,7 +4,7 @@ import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { reverseComplement } from '../tokens/dna.js'
-import { tokenizer } from '../tokens/tokenizer.js'
+import { dnaTokenizer } from '../tokens/tokenizer.js'
 import type { InferenceJob, InferenceResult, Wanted } from './inference.js'
 import type { Stretch, StretchPiece } from './sequences.js'
 import type { InferenceSetup } from './worker.js'
@@ -72,15 +72,20 @@ async function* strandsOf(
   spec: ModelSpec,
   strand: Strand,
 ): AsyncGenerator<Piece<Note>> {
-  const tokenize = tokenizer(spec)
+  const tokenizer = dnaTokenizer(spec.tokenizer)
   for await (const { stretch, codes, continues, goesOn } of pieces) {
     if (strand !== '-') {
       const note = { stretch, lastStrand: strand === '+' }
-      yield { ids: tokenize(codes, !goesOn), note, continues, goesOn }
+      yield { ids: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
     }
     if (strand !== '+') {
       if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
-      yield { ids: tokenize(reverseComplement(codes), true), note: { stretch, lastStrand: true }, continues, goesOn }
+      yield {
+        ids: tokenizer.ids(reverseComplement(codes), true),
+        note: { stretch, lastStrand: true },
+        continues,
+        goesOn,
+      }
     }
   }
 }

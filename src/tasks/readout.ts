@@ -9,13 +9,18 @@ import type { Pool } from '../spec.js'
 export class Readout {
   private carry: Float64Array | null = null
   private carriedRows = 0
+  private lastRow: FloatArray | null = null
 
   constructor(
     private readonly backend: Backend,
     private readonly pool: Pool,
   ) {}
 
-  /** hidden [T', D] -> [S, D] for the S sequences that end in this chunk (`positions`: [S, L' D]); null when none does. */
+  /**
+   * A last piece without any row of its own (all of them were special tokens) ends its sequence as it stood.
+   *
+   * hidden [T', D] -> [S, D] for the S sequences that end in this chunk (`positions`: [S, L' D]); null when none does.
+   */
   async push(hidden: Tensor, segments: Segments): Promise<Tensor | null> {
     const { offsets, continues, goesOn } = segments
     const ended = offsets.length - 1 - (goesOn ? 1 : 0)
@@ -24,12 +29,7 @@ export class Readout {
       case 'max':
         return this.reduce(hidden, segments, ended)
       case 'last':
-        return ended > 0
-          ? this.backend.gatherRows(
-              hidden,
-              offsets.slice(1, ended + 1).map((end) => end - 1),
-            )
-          : null
+        return this.last(hidden, segments, ended)
       case 'center': {
         if (continues || goesOn) throw needsWhole(this.pool)
         const centers = offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1)
@@ -45,12 +45,30 @@ export class Readout {
     }
   }
 
+  private async last(hidden: Tensor, { offsets, goesOn }: Segments, ended: number): Promise<Tensor | null> {
+    if (hidden.rows === 0) return this.backend.upload(this.lastRow!, 1, hidden.cols)
+    if (goesOn) {
+      const row = this.backend.gatherRows(hidden, Int32Array.of(hidden.rows - 1))
+      this.lastRow = await this.backend.download(row)
+      this.backend.release(row)
+    }
+    return ended > 0
+      ? this.backend.gatherRows(
+          hidden,
+          offsets.slice(1, ended + 1).map((end) => end - 1),
+        )
+      : null
+  }
+
   private reduce(hidden: Tensor, segments: Segments, ended: number): Tensor | null {
     const { offsets, continues, goesOn } = segments
     const D = hidden.cols
     const before = continues ? this.carriedRows : 0
     const mean = this.pool === 'mean'
-    const reduced = this.backend.reduceRows(hidden, segments, mean ? 'sum' : 'max', continues ? this.carry : null)
+    const reduced =
+      hidden.rows === 0
+        ? this.carry!.slice()
+        : this.backend.reduceRows(hidden, segments, mean ? 'sum' : 'max', continues ? this.carry : null)
     if (goesOn) {
       this.carry = reduced.slice(ended * D)
       this.carriedRows = offsets[ended + 1] - offsets[ended] + (ended === 0 ? before : 0)
@@ -62,7 +80,7 @@ export class Readout {
         for (let d = s * D; d < (s + 1) * D; d++) reduced[d] /= rows
       }
     }
-    return this.backend.upload(reduced.subarray(0, ended * D) satisfies FloatArray, ended, D)
+    return this.backend.upload(reduced.subarray(0, ended * D), ended, D)
   }
 }
 

@@ -96,8 +96,8 @@ export function network(backend: Backend, spec: ModelSpec, seed = 1): Network {
   return new Network(backend, spec, uploadWeights(backend, randomWeights(spec, seed)))
 }
 
-export function randomIds(length: number, random: () => number): Uint8Array {
-  return Uint8Array.from({ length }, () => Math.floor(random() * 5))
+export function randomIds(length: number, random: () => number): Int32Array {
+  return Int32Array.from({ length }, () => Math.floor(random() * 5))
 }
 
 export function segmentsOf(lengths: number[]): Segments {

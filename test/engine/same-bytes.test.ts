@@ -10,7 +10,7 @@ import { network, randomIds, seeded, tinySpec } from './models.js'
 const pools: Pool[] = ['mean', 'max', 'last']
 const mixers = ['mamba', 'add', 'multiply', 'untied'] as const
 
-for (const device of ['reference'] as const) {
+for (const device of ['reference', 'cpu'] as const) {
   describe(`same bytes on ${device}`, async () => {
     const backend = await openBackend(device)
     afterAll(() => backend.close())
@@ -62,12 +62,12 @@ function wantedOf(net: Network): Wanted[] {
   ]
 }
 
-async function alone(net: Network, ids: Uint8Array, wanted: Wanted): Promise<number[]> {
+async function alone(net: Network, ids: Int32Array, wanted: Wanted): Promise<number[]> {
   const { data } = await new Inference(net, 6000, wanted).run({ ids, segments: whole(ids.length) })
   return [...data]
 }
 
-async function packed(net: Network, sequences: Uint8Array[], chunk: number, wanted: Wanted): Promise<number[]> {
+async function packed(net: Network, sequences: Int32Array[], chunk: number, wanted: Wanted): Promise<number[]> {
   const inference = new Inference(net, chunk, wanted)
   const pieces: Piece<null>[] = sequences.map((ids) => ({ ids, note: null, continues: false, goesOn: false }))
   const out: number[] = []
@@ -76,7 +76,7 @@ async function packed(net: Network, sequences: Uint8Array[], chunk: number, want
 }
 
 /** Cuts fall on multiples of the stride, anywhere else. */
-async function atRandomCuts(net: Network, ids: Uint8Array, wanted: Wanted, random: () => number): Promise<number[]> {
+async function atRandomCuts(net: Network, ids: Int32Array, wanted: Wanted, random: () => number): Promise<number[]> {
   const inference = new Inference(net, 6000, wanted)
   const out: number[] = []
   let from = 0

@@ -33,8 +33,13 @@ async function* batchesOf(lengths: (number | 'aborted')[], seed = 1): AsyncGener
 }
 
 const none: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
-const settled = (lengths: (number | 'aborted')[], limits: LengthLimits = {}, whole = false, leftOut = { ...none }, seed = 1) =>
-  settledParts(batchesOf(lengths, seed), limits, whole, leftOut)
+const settled = (
+  lengths: (number | 'aborted')[],
+  limits: LengthLimits = {},
+  whole = false,
+  leftOut = { ...none },
+  seed = 1,
+) => settledParts(batchesOf(lengths, seed), limits, whole, leftOut)
 
 async function collect(pieces: AsyncIterable<StretchPiece>) {
   const out = []
@@ -48,14 +53,77 @@ async function collect(pieces: AsyncIterable<StretchPiece>) {
 
 describe('windows', () => {
   test.each([
-    [10, 10, 25, [[0, 10], [10, 20], [20, 25]]],
-    [10, 10, 20, [[0, 10], [10, 20]]],
-    [10, 5, 20, [[0, 10], [5, 15], [10, 20]]],
-    [10, 5, 22, [[0, 10], [5, 15], [10, 20], [15, 22]]],
-    [10, 15, 41, [[0, 10], [15, 25], [30, 40]]],
-    [10, 15, 34, [[0, 10], [15, 25], [30, 34]]],
+    [
+      10,
+      10,
+      25,
+      [
+        [0, 10],
+        [10, 20],
+        [20, 25],
+      ],
+    ],
+    [
+      10,
+      10,
+      20,
+      [
+        [0, 10],
+        [10, 20],
+      ],
+    ],
+    [
+      10,
+      5,
+      20,
+      [
+        [0, 10],
+        [5, 15],
+        [10, 20],
+      ],
+    ],
+    [
+      10,
+      5,
+      22,
+      [
+        [0, 10],
+        [5, 15],
+        [10, 20],
+        [15, 22],
+      ],
+    ],
+    [
+      10,
+      15,
+      41,
+      [
+        [0, 10],
+        [15, 25],
+        [30, 40],
+      ],
+    ],
+    [
+      10,
+      15,
+      34,
+      [
+        [0, 10],
+        [15, 25],
+        [30, 34],
+      ],
+    ],
     [10, 10, 7, [[0, 7]]],
-    [1, 1, 3, [[0, 1], [1, 2], [2, 3]]],
+    [
+      1,
+      1,
+      3,
+      [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+      ],
+    ],
   ])('of %i every %i over %i bases', async (size, stride, length, expected) => {
     for (let seed = 1; seed < 20; seed++) {
       const found = await collect(windows(settled([length, 3], {}, false, { ...none }, seed), size, stride, 0))
@@ -109,7 +177,10 @@ test('a record that turns out bad gives no window when its end is waited for', a
 test('streamed stretches: pieces of a chunk, the last one ends the record', async () => {
   for (let seed = 1; seed < 10; seed++) {
     const pieces: unknown[] = []
-    for await (const { codes, continues, goesOn, stretch } of streamedStretches(settled([64, 65, 7], {}, false, { ...none }, seed), 32)) {
+    for await (const { codes, continues, goesOn, stretch } of streamedStretches(
+      settled([64, 65, 7], {}, false, { ...none }, seed),
+      32,
+    )) {
       pieces.push([stretch.record.id, codes.length, codes[0], continues, goesOn])
     }
     expect(pieces).toEqual([

@@ -1,0 +1,189 @@
+import type { NormSpec } from '../../spec.js'
+import type { Activation, Backend, ConvArgs, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
+import { causalConv, unfold } from './conv.js'
+import { type KernelSet, openKernels } from './kernels.js'
+import { Memory } from './memory.js'
+import { type ProductEngine, Products } from './products.js'
+import { selectiveScan } from './scan.js'
+import { firstRow, readingOrder } from './segments.js'
+import {
+  at,
+  CpuTensor,
+  cpu,
+  expectContiguous,
+  expectShape,
+  freeTensor,
+  type Machine,
+  newTensor,
+  numbers,
+  withScratch,
+} from './tensor.js'
+
+export interface CpuOptions {
+  kernels?: KernelSet
+  matrixProducts?: ProductEngine
+}
+
+/** Opens the backend on its own WebAssembly memory; several may live side by side. */
+export async function openCpuBackend(options: CpuOptions = {}): Promise<CpuBackend> {
+  const memory = new Memory()
+  const { name, kernels } = openKernels(memory.wasm, options.kernels)
+  const machine = { memory, kernels }
+  return new CpuBackend(machine, name, await Products.open(machine, options.matrixProducts))
+}
+
+const hows = { add: 0, multiply: 1, gate: 2 } as const
+
+/** The default backend: our own SIMD kernels, and ONNX Runtime for wide matrix products, one thread. */
+export class CpuBackend implements Backend {
+  readonly name = 'cpu'
+
+  constructor(
+    readonly machine: Machine,
+    /** Which kernels run: plain SIMD, or relaxed SIMD with fused multiply-add. */
+    readonly kernels: KernelSet,
+    readonly products: Products,
+  ) {}
+
+  /** What multiplies matrices. */
+  get matrixProducts(): ProductEngine {
+    return this.products.engine
+  }
+
+  upload(data: ArrayLike<number>, rows: number, cols: number): Tensor {
+    if (data.length !== rows * cols) throw new RangeError(`${data.length} numbers for a tensor [${rows}, ${cols}]`)
+    const x = newTensor(this.machine, rows, cols)
+    numbers(this.machine, x).set(data)
+    return x
+  }
+
+  zeros(rows: number, cols: number): Tensor {
+    const x = newTensor(this.machine, rows, cols)
+    this.machine.kernels.clear(x.at, rows * cols * 4)
+    return x
+  }
+
+  async download(tensor: Tensor): Promise<Float32Array> {
+    const x = cpu(tensor)
+    if (x.contiguous) return numbers(this.machine, x).slice()
+    const out = new Float32Array(x.rows * x.cols)
+    for (let t = 0; t < x.rows; t++) {
+      out.set(new Float32Array(this.machine.memory.wasm.buffer, x.at + t * x.step, x.cols), t * x.cols)
+    }
+    return out
+  }
+
+  release(...tensors: (Tensor | null)[]): void {
+    for (const x of tensors) if (x) freeTensor(this.machine, cpu(x))
+  }
+
+  columns(tensor: Tensor, from: number, to: number): Tensor {
+    const x = cpu(tensor)
+    if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
+    return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false)
+  }
+
+  reshape(tensor: Tensor, rows: number, cols: number): Tensor {
+    const x = cpu(tensor)
+    expectContiguous('a tensor to reshape', x)
+    if (rows * cols !== x.rows * x.cols) throw new RangeError(`[${x.rows}, ${x.cols}] as [${rows}, ${cols}]`)
+    return new CpuTensor(x.at, rows, cols, cols * 4, false)
+  }
+
+  async close(): Promise<void> {
+    await this.products.close()
+  }
+
+  embedRows(ids: Int32Array, table: Tensor): Tensor {
+    return this.gatherRows(table, ids)
+  }
+
+  gatherRows(tensor: Tensor, rows: Int32Array): Tensor {
+    const x = cpu(tensor)
+    for (const row of rows) if (!(row >= 0 && row < x.rows)) throw new RangeError(`row ${row} of ${x.rows}`)
+    const y = newTensor(this.machine, rows.length, x.cols)
+    withScratch(this.machine, rows.length * 4, (ids) => {
+      this.machine.memory.i32.set(rows, ids / 4)
+      this.machine.kernels.gatherRows(rows.length, x.cols, x.at, x.step, ids, y.at)
+    })
+    return y
+  }
+
+  async linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Promise<Tensor> {
+    const { bias = null, residual = null, activation = 'none' } = options
+    expectShape('bias', bias, 1, weight.rows)
+    expectShape('residual', residual, x.rows, weight.rows)
+    // One addend rides along with the product: the bias, or else the residual when nothing comes between.
+    const fused = bias ?? (activation === 'none' ? residual : null)
+    const y = await this.products.multiply({
+      a: cpu(x),
+      b: cpu(weight),
+      transA: false,
+      transB: true,
+      addend: fused && cpu(fused),
+    })
+    if (activation === 'silu') this.machine.kernels.siluRows(y.rows, y.cols, y.at, y.step, y.at, y.step)
+    if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
+    return y
+  }
+
+  norm(tensor: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor {
+    const x = cpu(tensor)
+    expectShape('norm weight', weight, 1, x.cols)
+    expectShape('norm bias', bias, 1, x.cols)
+    const y = newTensor(this.machine, x.rows, x.cols)
+    const center = spec.kind === 'layer' ? 1 : 0
+    this.machine.kernels.normRows(x.rows, x.cols, x.at, x.step, at(weight), at(bias), spec.eps, center, y.at, y.step)
+    return y
+  }
+
+  causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor {
+    return causalConv(this.machine, x, weight, bias, args)
+  }
+
+  selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor {
+    return selectiveScan(this.machine, args, state, addTo)
+  }
+
+  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
+    expectShape('b', b, a.rows, a.cols)
+    const y = newTensor(this.machine, a.rows, a.cols)
+    this.combineInto(a, b, y, how)
+    return y
+  }
+
+  activate(tensor: Tensor, activation: Activation): Tensor {
+    const x = cpu(tensor)
+    const y = newTensor(this.machine, x.rows, x.cols)
+    const { kernels } = this.machine
+    if (activation === 'silu') kernels.siluRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
+    else kernels.copyRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
+    return y
+  }
+
+  unfold(tensor: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor {
+    return unfold(this.machine, tensor, window, stride, { segments, state })
+  }
+
+  reduceRows(tensor: Tensor, segments: Segments, how: 'sum' | 'max', carry: Float64Array | null): Float64Array {
+    const x = cpu(tensor)
+    const D = x.cols
+    const parts = readingOrder(segments, 'forward', x.rows)
+    const out = new Float64Array(parts.length * D).fill(how === 'sum' ? 0 : -Infinity)
+    if (segments.continues && carry) out.set(carry)
+    withScratch(this.machine, out.byteLength, (results) => {
+      this.machine.memory.f64.set(out, results / 8)
+      const kernel = how === 'sum' ? this.machine.kernels.sumRows : this.machine.kernels.maxRows
+      parts.forEach((part, s) => {
+        kernel(part.rows, D, firstRow(x, part, 'forward'), x.step, results + s * D * 8)
+      })
+      out.set(this.machine.memory.f64.subarray(results / 8, results / 8 + out.length))
+    })
+    return out
+  }
+
+  private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {
+    const [p, q, r] = [cpu(a), cpu(b), cpu(y)]
+    this.machine.kernels.combineRows(a.rows, a.cols, p.at, p.step, q.at, q.step, hows[how], r.at, r.step)
+  }
+}

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { packageRoot } from '../../root.js'
+
+/** `relaxed` uses fused multiply-add where the processor has it; `plain` gives the same bits on every machine. */
+export type KernelSet = 'plain' | 'relaxed'
+
+/** The exports of kernels/*.ts; addresses and steps in bytes, argument lists as documented there. */
+export type Kernels = Record<KernelName, (...args: number[]) => void>
+
+export type KernelName =
+  | 'causalConv'
+  | 'clear'
+  | 'combineRows'
+  | 'copyRows'
+  | 'decayRates'
+  | 'gatherRows'
+  | 'lastRows'
+  | 'maxRows'
+  | 'multiply'
+  | 'normRows'
+  | 'packPanels'
+  | 'selectiveScan'
+  | 'siluRows'
+  | 'sumRows'
+  | 'unfoldRows'
+
+const modules = new Map<KernelSet, WebAssembly.Module>()
+
+/** The kernels on `memory`, and the name of their set: `relaxed` where this Node can run it, unless asked otherwise. */
+export function openKernels(memory: WebAssembly.Memory, wanted?: KernelSet): { name: KernelSet; kernels: Kernels } {
+  const name = wanted ?? (runsRelaxed() ? 'relaxed' : 'plain')
+  const instance = new WebAssembly.Instance(compile(name), { env: { memory } })
+  return { name, kernels: instance.exports as unknown as Kernels }
+}
+
+function compile(name: KernelSet): WebAssembly.Module {
+  let module = modules.get(name)
+  if (!module) {
+    if (name === 'relaxed') runsRelaxed()
+    // The baseline compiler's code is 4 times slower and stays for several calls; optimising takes about 2 ms.
+    setFlagsFromString('--no-liftoff')
+    module = new WebAssembly.Module(read(name))
+    modules.set(name, module)
+  }
+  return module
+}
+
+/** Node 20 has relaxed SIMD behind a flag. */
+function runsRelaxed(): boolean {
+  const bytes = read('relaxed')
+  if (WebAssembly.validate(bytes)) return true
+  if (!process.version.startsWith('v20.')) return false
+  setFlagsFromString('--experimental-wasm-relaxed-simd')
+  return WebAssembly.validate(bytes)
+}
+
+function read(name: KernelSet): Uint8Array<ArrayBuffer> {
+  const path = join(packageRoot, 'dist/kernels', `${name}.wasm`)
+  try {
+    return new Uint8Array(readFileSync(path))
+  } catch (cause) {
+    throw new Error(`cannot read ${path}: the package is not built (npm run build)`, { cause })
+  }
+}

@@ -1,0 +1,182 @@
+// Mamba-1 selective scan, one segment per call: every time step sweeps all channels (state [E, N] row-major), because
+// full-width rows keep the memory streams simple. Softplus and gate are row passes of their own, which is faster than
+// the same work inside the channel loop.
+import { exp, exp2, load1, madd, silu, softplus, store1, sum4 } from './math'
+
+/** rates = -e^A_log log2(e), so that e^(dt A) = 2^(dt rate). */
+export function decayRates(A_log: usize, count: i32, rates: usize): void {
+  const factor = f32x4.splat(-1.44269504089)
+  const end = A_log + (count << 2)
+  for (; A_log + 16 <= end; A_log += 16, rates += 16) v128.store(rates, f32x4.mul(factor, exp(v128.load(A_log))))
+  for (; A_log < end; A_log += 4, rates += 4) store1(rates, f32x4.mul(factor, exp(load1(A_log))))
+}
+
+/**
+ * Addresses are those of the first row in reading order. N is a multiple of 4. D, z and dtBias may be 0.
+ * scratch: [2, E] floats. add: the result is added to `out`.
+ */
+export function selectiveScan(
+  rows: i32, E: i32, G: i32, N: i32,
+  u: usize, uStep: i32, dt: usize, dtStep: i32, b: usize, bStep: i32, c: usize, cStep: i32, z: usize, zStep: i32,
+  rates: usize, D: usize, dtBias: usize, useSoftplus: i32, h: usize, scratch: usize, out: usize, outStep: i32, add: i32,
+): void {
+  const delta = scratch
+  const sums = scratch + (E << 2)
+  const channels = E / G
+  for (let t = 0; t < rows; t++) {
+    stepSizes(dt, dtBias, useSoftplus, E, delta)
+    for (let g = 0; g < G; g++) {
+      const e = g * channels
+      const state = (e * N) << 2
+      const group = (g * N) << 2
+      const at = e << 2
+      if (N == 16) sweep16(channels, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
+      else if (N == 8) sweep8(channels, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
+      else sweep(channels, N, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
+    }
+    finish(E, sums, u, D, z, out, add)
+    u += uStep
+    dt += dtStep
+    b += bStep
+    c += cStep
+    if (z) z += zStep
+    out += outStep
+  }
+}
+
+/** delta = softplus(dt + bias) */
+function stepSizes(dt: usize, bias: usize, useSoftplus: i32, E: i32, delta: usize): void {
+  const end = delta + (E << 2)
+  for (; delta + 16 <= end; delta += 16, dt += 16) {
+    let x = v128.load(dt)
+    if (bias) {
+      x = f32x4.add(x, v128.load(bias))
+      bias += 16
+    }
+    if (useSoftplus) x = softplus(x)
+    v128.store(delta, x)
+  }
+  for (; delta < end; delta += 4, dt += 4) {
+    let x = load1(dt)
+    if (bias) {
+      x = f32x4.add(x, load1(bias))
+      bias += 4
+    }
+    if (useSoftplus) x = softplus(x)
+    store1(delta, x)
+  }
+}
+
+/** out = (sums + D u) silu(z), or out += it. */
+function finish(E: i32, sums: usize, u: usize, D: usize, z: usize, out: usize, add: i32): void {
+  const end = sums + (E << 2)
+  for (; sums + 16 <= end; sums += 16, u += 16, out += 16) {
+    let y = v128.load(sums)
+    if (D) {
+      y = madd(v128.load(D), v128.load(u), y)
+      D += 16
+    }
+    if (z) {
+      y = f32x4.mul(y, silu(v128.load(z)))
+      z += 16
+    }
+    if (add) y = f32x4.add(v128.load(out), y)
+    v128.store(out, y)
+  }
+  for (; sums < end; sums += 4, u += 4, out += 4) {
+    let y = load1(sums)
+    if (D) {
+      y = madd(load1(D), load1(u), y)
+      D += 4
+    }
+    if (z) {
+      y = f32x4.mul(y, silu(load1(z)))
+      z += 4
+    }
+    if (add) y = f32x4.add(load1(out), y)
+    store1(out, y)
+  }
+}
+
+/** Four states of one channel go one step: h = 2^(d rate) h + du B; returns sum + C h. */
+// @ts-ignore: decorator
+@inline
+function four(rates: usize, h: usize, d: v128, du: v128, b: v128, c: v128, sum: v128): v128 {
+  const next = madd(exp2(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
+  v128.store(h, next)
+  return madd(next, c, sum)
+}
+
+/** [sum4(a), sum4(b), sum4(c), sum4(d)] */
+// @ts-ignore: decorator
+@inline
+function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 1, 4, 5), v128.shuffle<f32>(a, b, 2, 3, 6, 7))
+  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 1, 4, 5), v128.shuffle<f32>(c, d, 2, 3, 6, 7))
+  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7))
+}
+
+// @ts-ignore: decorator
+@inline
+function channel16(d: usize, u: usize, rates: usize, h: usize, b0: v128, b1: v128, b2: v128, b3: v128, c0: v128, c1: v128, c2: v128, c3: v128): v128 {
+  const step = v128.load32_splat(d)
+  const input = f32x4.mul(step, v128.load32_splat(u))
+  let sum = four(rates, h, step, input, b0, c0, f32x4.splat(0))
+  sum = four(rates + 16, h + 16, step, input, b1, c1, sum)
+  sum = four(rates + 32, h + 32, step, input, b2, c2, sum)
+  return four(rates + 48, h + 48, step, input, b3, c3, sum)
+}
+
+function sweep16(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: usize, h: usize, y: usize): void {
+  const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48)
+  const c0 = v128.load(c), c1 = v128.load(c, 16), c2 = v128.load(c, 32), c3 = v128.load(c, 48)
+  const end = d + (channels << 2)
+  for (; d + 16 <= end; d += 16, u += 16, y += 16, rates += 256, h += 256) {
+    const y0 = channel16(d, u, rates, h, b0, b1, b2, b3, c0, c1, c2, c3)
+    const y1 = channel16(d + 4, u + 4, rates + 64, h + 64, b0, b1, b2, b3, c0, c1, c2, c3)
+    const y2 = channel16(d + 8, u + 8, rates + 128, h + 128, b0, b1, b2, b3, c0, c1, c2, c3)
+    const y3 = channel16(d + 12, u + 12, rates + 192, h + 192, b0, b1, b2, b3, c0, c1, c2, c3)
+    v128.store(y, sums4(y0, y1, y2, y3))
+  }
+  for (; d < end; d += 4, u += 4, y += 4, rates += 64, h += 64) {
+    store<f32>(y, sum4(channel16(d, u, rates, h, b0, b1, b2, b3, c0, c1, c2, c3)))
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function channel8(d: usize, u: usize, rates: usize, h: usize, b0: v128, b1: v128, c0: v128, c1: v128): v128 {
+  const step = v128.load32_splat(d)
+  const input = f32x4.mul(step, v128.load32_splat(u))
+  return four(rates + 16, h + 16, step, input, b1, c1, four(rates, h, step, input, b0, c0, f32x4.splat(0)))
+}
+
+function sweep8(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: usize, h: usize, y: usize): void {
+  const b0 = v128.load(b), b1 = v128.load(b, 16), c0 = v128.load(c), c1 = v128.load(c, 16)
+  const end = d + (channels << 2)
+  for (; d + 16 <= end; d += 16, u += 16, y += 16, rates += 128, h += 128) {
+    const y0 = channel8(d, u, rates, h, b0, b1, c0, c1)
+    const y1 = channel8(d + 4, u + 4, rates + 32, h + 32, b0, b1, c0, c1)
+    const y2 = channel8(d + 8, u + 8, rates + 64, h + 64, b0, b1, c0, c1)
+    const y3 = channel8(d + 12, u + 12, rates + 96, h + 96, b0, b1, c0, c1)
+    v128.store(y, sums4(y0, y1, y2, y3))
+  }
+  for (; d < end; d += 4, u += 4, y += 4, rates += 32, h += 32) {
+    store<f32>(y, sum4(channel8(d, u, rates, h, b0, b1, c0, c1)))
+  }
+}
+
+/** Any multiple of 4 states. */
+function sweep(channels: i32, N: i32, d: usize, u: usize, b: usize, c: usize, rates: usize, h: usize, y: usize): void {
+  const end = d + (channels << 2)
+  const width = N << 2
+  for (; d < end; d += 4, u += 4, y += 4, rates += width, h += width) {
+    const step = v128.load32_splat(d)
+    const input = f32x4.mul(step, v128.load32_splat(u))
+    let sum = f32x4.splat(0)
+    for (let n = 0; n < width; n += 16) {
+      sum = four(rates + n, h + n, step, input, v128.load(b + n), v128.load(c + n), sum)
+    }
+    store<f32>(y, sum4(sum))
+  }
+}

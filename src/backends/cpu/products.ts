@@ -1,0 +1,152 @@
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { gemmModel } from './onnx.js'
+import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
+
+export type ProductEngine = 'onnxruntime' | 'own kernel'
+
+type Ort = typeof import('onnxruntime-node')
+
+/** Below this inner dimension (dt_proj) the own kernel is faster than the set-up of ONNX Runtime. */
+const narrow = 32
+
+export interface ProductArgs {
+  a: CpuTensor
+  b: CpuTensor
+  transA: boolean
+  transB: boolean
+  /** [M, N] or one row for all, [1, N]; added. It may be `y` itself. */
+  addend: CpuTensor | null
+}
+
+/**
+ * Matrix products. Which engine does a product depends on its inner and outer width alone, never on the number of rows,
+ * and ONNX Runtime never sees a single row or column: it has other code for those, with other last bits.
+ */
+export class Products {
+  private readonly sessions = new Map<string, Promise<InferenceSession>>()
+
+  private constructor(
+    private readonly machine: Machine,
+    private readonly ort: Ort | null,
+  ) {}
+
+  /** With ONNX Runtime where it has a binary for this platform, unless asked otherwise. */
+  static async open(machine: Machine, wanted?: ProductEngine): Promise<Products> {
+    if (wanted === 'own kernel') return new Products(machine, null)
+    try {
+      return new Products(machine, await import('onnxruntime-node'))
+    } catch (error) {
+      if (wanted) throw error
+      return new Products(machine, null)
+    }
+  }
+
+  get engine(): ProductEngine {
+    return this.ort ? 'onnxruntime' : 'own kernel'
+  }
+
+  /** Y [M, N] = op(A) [M, K] op(B) [K, N] + addend, a new contiguous tensor. */
+  async multiply(args: ProductArgs): Promise<CpuTensor> {
+    const { a, b, transA, transB } = args
+    const M = transA ? a.cols : a.rows
+    const K = transA ? a.rows : a.cols
+    const N = transB ? b.rows : b.cols
+    if (K !== (transB ? b.cols : b.rows)) {
+      throw new RangeError(`a product of [${a.rows}, ${a.cols}] and [${b.rows}, ${b.cols}]`)
+    }
+    if (!this.ort || N === 1 || (K <= narrow && !transA)) return this.own(args, M, K, N)
+    return this.onnx(this.ort, args, M, N)
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.sessions.values()) await (await session).release()
+    this.sessions.clear()
+  }
+
+  private own({ a, b, transA, transB, addend }: ProductArgs, M: number, K: number, N: number): CpuTensor {
+    const { kernels } = this.machine
+    const y = newTensor(this.machine, M, N)
+    const panelBytes = Math.ceil(N / 8) * K * 32
+    withScratch(this.machine, panelBytes + 128, (panels) => {
+      const [bk, bn] = transB ? [4, b.step] : [b.step, 4]
+      kernels.packPanels(K, N, b.at, bk, bn, panels)
+      const [am, ak] = transA ? [4, a.step] : [a.step, 4]
+      const c = addend ? [addend.at, addend.rows === 1 ? 0 : addend.step] : [0, 0]
+      kernels.multiply(M, N, K, a.at, am, ak, panels, c[0], c[1], y.at, y.step, panels + panelBytes)
+    })
+    return y
+  }
+
+  private async onnx(ort: Ort, args: ProductArgs, M: number, N: number): Promise<CpuTensor> {
+    const { transA, transB } = args
+    const spare = M === 1 ? 1 : 0
+    const copies: CpuTensor[] = []
+    const plain = (x: CpuTensor, rows: number, cols: number) => {
+      if (x.contiguous && rows === x.rows && cols === x.cols) return x
+      const copy = this.copyOf(x, rows, cols)
+      copies.push(copy)
+      return copy
+    }
+    const a = plain(args.a, args.a.rows + (transA ? 0 : spare), args.a.cols + (transA ? spare : 0))
+    const b = plain(args.b, args.b.rows, args.b.cols)
+    const c = args.addend && plain(args.addend, args.addend.rows, args.addend.cols)
+    const y = newTensor(this.machine, M, N, spare)
+    try {
+      const session = await this.session(ort, transA, transB, c !== null)
+      const tensor = (x: CpuTensor, rows = x.rows): OrtTensor =>
+        new ort.Tensor('float32', new Float32Array(this.machine.memory.wasm.buffer, x.at, rows * x.cols), [
+          rows,
+          x.cols,
+        ])
+      await this.inPlace(async () => {
+        const feeds: Record<string, OrtTensor> = { A: tensor(a), B: tensor(b) }
+        if (c) feeds.C = tensor(c)
+        await session.run(feeds, { Y: tensor(y, M + spare) })
+      })
+      return y
+    } catch (error) {
+      freeTensor(this.machine, y)
+      throw error
+    } finally {
+      for (const copy of copies) freeTensor(this.machine, copy)
+    }
+  }
+
+  /** Runs again when the memory has grown meanwhile (another call on the same backend), which detaches the views in use. */
+  private async inPlace(run: () => Promise<void>): Promise<void> {
+    for (;;) {
+      const before = this.machine.memory.wasm.buffer
+      try {
+        await run()
+        if (this.machine.memory.wasm.buffer === before) return
+      } catch (error) {
+        if (this.machine.memory.wasm.buffer === before) throw error
+      }
+    }
+  }
+
+  /** A contiguous copy, with zeros in rows and columns that `x` does not have. */
+  private copyOf(x: CpuTensor, rows: number, cols: number): CpuTensor {
+    const copy = newTensor(this.machine, rows, cols)
+    if (rows !== x.rows || cols !== x.cols) this.machine.kernels.clear(copy.at, rows * cols * 4)
+    this.machine.kernels.copyRows(x.rows, x.cols, x.at, x.step, copy.at, copy.step)
+    return copy
+  }
+
+  private session(ort: Ort, transA: boolean, transB: boolean, addend: boolean): Promise<InferenceSession> {
+    const key = `${transA} ${transB} ${addend}`
+    let session = this.sessions.get(key)
+    if (!session) {
+      session = ort.InferenceSession.create(gemmModel({ transA, transB, addend }), {
+        intraOpNumThreads: 1,
+        interOpNumThreads: 1,
+        executionMode: 'sequential',
+        // A pattern would be kept for every number of rows ever seen.
+        enableMemPattern: false,
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
+      })
+      this.sessions.set(key, session)
+    }
+    return session
+  }
+}

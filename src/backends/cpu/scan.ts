@@ -1,0 +1,81 @@
+import type { ScanArgs, Tensor } from '../backend.js'
+import { firstRow, readingOrder, stepOf } from './segments.js'
+import { at, CpuTensor, cpu, expectContiguous, expectShape, type Machine, newTensor, withScratch } from './tensor.js'
+
+/**
+ * The kernel takes states in fours, so another N is padded: copies of B, C, A_log and the state with zeros, which stay
+ * zero and add zero to the result.
+ */
+export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | null, addTo?: Tensor): CpuTensor {
+  const { kernels } = machine
+  const { direction } = args
+  const { rows: T, cols: E } = args.u
+  const N = args.A_log.cols
+  const G = checkScan(args, state, addTo)
+  const parts = readingOrder(args.segments, direction, T)
+  const y = addTo ? cpu(addTo) : newTensor(machine, T, E)
+  const width = Math.ceil(N / 4) * 4
+  const padded = width !== N
+
+  const stateBytes = E * width * 4
+  const groupBytes = padded ? T * G * width * 4 : 0
+  withScratch(machine, 2 * stateBytes + 2 * groupBytes + 2 * E * 4, (rates) => {
+    const room = rates + stateBytes
+    const rows = room + stateBytes
+    const groups = rows + 2 * E * 4
+    const h = state && !padded ? at(state) : room
+    const pad = (from: number, to: number) => kernels.copyRows(E, N, from, N * 4, to, width * 4)
+
+    let [B, C] = [cpu(args.B), cpu(args.C)]
+    if (padded) {
+      kernels.clear(rates, stateBytes)
+      pad(at(args.A_log), rates)
+      B = padGroups(machine, B, N, width, groups)
+      C = padGroups(machine, C, N, width, groups + groupBytes)
+    }
+    kernels.decayRates(padded ? rates : at(args.A_log), E * width, rates)
+
+    const streams = [args.u, args.dt, B, C, args.z].map((x) => x && cpu(x))
+    for (const part of parts) {
+      if (padded || !part.resumes || !state) kernels.clear(h, stateBytes)
+      if (padded && part.resumes && state) pad(at(state), h)
+      const inputs = streams.flatMap((x) => (x ? [firstRow(x, part, direction), stepOf(x, direction)] : [0, 0]))
+      const parameters = [rates, at(args.D), at(args.dtBias), args.softplus ? 1 : 0, h, rows]
+      const output = [firstRow(y, part, direction), stepOf(y, direction), addTo ? 1 : 0]
+      kernels.selectiveScan(part.rows, E, G, width, ...inputs, ...parameters, ...output)
+      if (padded && part.keeps && state) kernels.copyRows(E, N, h, width * 4, at(state), N * 4)
+    }
+  })
+  return y
+}
+
+/** [T, G N] to [T, G width] at an address. */
+function padGroups({ kernels }: Machine, x: CpuTensor, N: number, width: number, to: number): CpuTensor {
+  const groups = x.cols / N
+  const y = new CpuTensor(to, x.rows, groups * width, groups * width * 4, false)
+  kernels.clear(to, y.rows * y.step)
+  for (let g = 0; g < groups; g++) {
+    kernels.copyRows(x.rows, N, x.at + g * N * 4, x.step, to + g * width * 4, y.step)
+  }
+  return y
+}
+
+/** Checks all shapes and returns the number of groups. */
+function checkScan(args: ScanArgs, state: Tensor | null, addTo: Tensor | undefined): number {
+  const { rows: T, cols: E } = args.u
+  const N = args.A_log.cols
+  const G = args.B.cols / N
+  if (!Number.isInteger(G) || E % G) throw new RangeError(`B with ${args.B.cols} columns for N = ${N}, E = ${E}`)
+  expectShape('dt', args.dt, T, E)
+  expectShape('A_log', args.A_log, E, N)
+  expectShape('B', args.B, T, G * N)
+  expectShape('C', args.C, T, G * N)
+  expectShape('D', args.D, 1, E)
+  expectShape('z', args.z, T, E)
+  expectShape('dtBias', args.dtBias, 1, E)
+  expectShape('scan state', state, E, N)
+  expectShape('addTo', addTo, T, E)
+  expectContiguous('A_log', args.A_log)
+  expectContiguous('scan state', state)
+  return G
+}
