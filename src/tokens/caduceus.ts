@@ -39,10 +39,10 @@ export function padCaduceus(rows: readonly Int32Array[]): Int32Array[] {
   })
 }
 
-/** Ids of DNA codes (A, C, G, T, N = 0 .. 4); a sequence that `ends` here gets its [SEP]. */
-export function caduceusIds(codes: Uint8Array, ends: boolean): Uint8Array {
-  const ids = new Uint8Array(codes.length + (ends ? 1 : 0))
+/** Ids of DNA codes (A, C, G, T, N = 0 .. 4), with [SEP] after the `last` codes of a record. */
+export function caduceusIds(codes: Uint8Array, last: boolean): Int32Array {
+  const ids = new Int32Array(codes.length + (last ? 1 : 0))
   for (let i = 0; i < codes.length; i++) ids[i] = codes[i] + firstBase
-  if (ends) ids[codes.length] = sep
+  if (last) ids[codes.length] = sep
   return ids
 }

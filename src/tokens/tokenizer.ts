@@ -2,24 +2,31 @@ import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec } from '../spec.js'
 import { caduceusIds } from './caduceus.js'
 
-/** Token ids of base codes; `ends`: the sequence ends here, so that a tokenizer may append its end token. */
-export type Tokenize = (codes: Uint8Array, ends: boolean) => Uint8Array
+/** From cleaned DNA, one code per base (A, C, G, T, N = 0 .. 4), to the ids of a model, piece by piece. One id per base. */
+export interface DnaTokenizer {
+  /** How many special ids follow the last base of a record; pooling, windows and per-token output leave them out. */
+  readonly appended: number
+  /** `last`: these codes end their record. */
+  ids(codes: Uint8Array, last: boolean): Int32Array
+}
 
-/** Errors: 69 for a model that does not read bases. */
-export function tokenizer({ tokenizer }: ModelSpec): Tokenize {
+/** Our own models read the codes as they are. */
+const dna: DnaTokenizer = { appended: 0, ids: (codes) => Int32Array.from(codes) }
+const caduceus: DnaTokenizer = { appended: 1, ids: caduceusIds }
+
+/** Errors: 69 for a model that does not read DNA letters. */
+export function dnaTokenizer(tokenizer: ModelSpec['tokenizer']): DnaTokenizer {
   switch (tokenizer) {
     case 'dna':
-      return (codes) => codes
+      return dna
     case 'caduceus':
-      return caduceusIds
+      return caduceus
     case 'ids':
-      throw new UserError('this model reads token ids of its own, not DNA; take a DNA model', exitCodes.unavailable)
-    default:
-      return tokenizer satisfies never
+      throw new UserError('this model reads token ids, not DNA; use a DNA model', exitCodes.unavailable)
   }
 }
 
-/** How many tokens a tokenizer appends to a sequence; read-outs, windows and per-token output leave them out. */
+/** How many special ids a model's tokenizer appends to a sequence; none where the caller brings ids. */
 export function appendedTokens({ tokenizer }: ModelSpec): number {
-  return tokenizer === 'caduceus' ? 1 : 0
+  return tokenizer === 'ids' ? 0 : dnaTokenizer(tokenizer).appended
 }
