@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { isBgzf, isGzip, magicLength, refuseForeign } from './format.js'
@@ -12,13 +12,38 @@ export const stdinName = 'stdin'
 /** Last block of every whole bgzip file (SAM specification, section 4.1.2). */
 const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b0003000000000000000000', 'hex')
 
-/** The bytes of a file or of standard input (`-`), as they are. Errors: 66 missing or unreadable, 74 broken off. */
-export async function* readBytes(path: string): AsyncGenerator<Buffer> {
-  const stream = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: blockSize })
+/**
+ * The bytes of a file or of standard input (`-`), as they are. A block is overwritten when the second next one is asked
+ * for. Errors (UserError): 66 missing or unreadable, 74 broken off.
+ */
+export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   try {
-    for await (const block of stream) yield block
+    yield* path === '-' ? (process.stdin as AsyncIterable<Buffer>) : readFile(path)
   } catch (error) {
     throw readError(path === '-' ? stdinName : path, error)
+  }
+}
+
+/** Two buffers in turn: one is filled while the other is in use, and none is made anew. */
+async function* readFile(path: string): AsyncGenerator<Uint8Array> {
+  const handle = await open(path)
+  const buffers = [Buffer.allocUnsafeSlow(blockSize), Buffer.allocUnsafeSlow(blockSize)]
+  const read = (turn: number) => {
+    const reading = handle.read(buffers[turn], 0, blockSize, null)
+    reading.catch(() => {}) // it is awaited later, or not at all
+    return reading
+  }
+  let reading = read(0)
+  try {
+    for (let turn = 1; ; turn ^= 1) {
+      const { bytesRead, buffer } = await reading
+      if (bytesRead === 0) return
+      reading = read(turn)
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await reading.catch(() => {})
+    await handle.close()
   }
 }
 
