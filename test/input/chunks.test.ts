@@ -74,7 +74,7 @@ test('random damage gives a UserError or records, and skip never throws', async 
   ]
   const marks = Buffer.from('>@+;{}"\\\n\r \0*-:,~AE1')
   let [bad, good] = [0, 0]
-  for (let round = 0; round < 3000; round++) {
+  for (let round = 0; round < 1500; round++) {
     const bytes = Buffer.from(starts[round % starts.length])
     for (let damages = 1 + next() * 4; damages > 0; damages--) {
       const at = Math.floor(next() * bytes.length)
@@ -102,5 +102,5 @@ test('random damage gives a UserError or records, and skip never throws', async 
       expect(skipping.records).toEqual(strict.records)
     }
   }
-  expect(Math.min(bad, good)).toBeGreaterThan(100)
+  expect(Math.min(bad, good)).toBeGreaterThan(50)
 })
