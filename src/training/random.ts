@@ -42,7 +42,7 @@ export class Random {
   }
 
   /** `count` of them at once: fast enough for a mask over all activations. */
-  uint32s(count: number): Uint32Array {
+  uint32s(count: number): Uint32Array<ArrayBuffer> {
     const out = new Uint32Array(count)
     let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d]
     for (let i = 0; i < count; i++) {
