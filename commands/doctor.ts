@@ -8,7 +8,7 @@ export default class Doctor extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Doctor)
-    const { inspectMachine } = await import('../src/shell/machine.js')
+    const { inspectMachine } = await import('../src/tasks/doctor.js')
     const { columns } = await import('../src/output/columns.js')
     const machine = await inspectMachine()
     const { version } = this.config
@@ -21,7 +21,7 @@ export default class Doctor extends LongwaveCommand {
       ['cores', `${machine.cores}, ${machine.threads} usable (default of --threads)`],
       ['memory', `${(machine.memory / 2 ** 30).toFixed(1)} GiB`],
       ['wasm simd', yes(machine.simd)],
-      ['wasm relaxed simd', yes(machine.relaxedSimd)],
+      ['wasm relaxed simd', yes(machine.relaxed_simd)],
       ['onnxruntime', `${yes(machine.onnxruntime.works)}: ${machine.onnxruntime.detail}`],
       ...machine.backends.map((b) => [`backend ${b.name}`, `${b.state}: ${b.detail}`]),
     ]

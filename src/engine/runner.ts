@@ -8,15 +8,13 @@ import { sweep } from './sweep.js'
  * streams; a bidirectional one sweeps a sequence that is longer than `chunk` tokens and takes no cut sequence.
  */
 export class Runner {
-  /** Where the cut sequence stands. */
-  readonly state: NetworkState
-
   constructor(
     readonly network: Network,
     private readonly chunk: number,
+    /** Where the cut sequence stands. */
+    readonly state: NetworkState = network.zeroState(),
   ) {
     if (chunk % network.stride !== 0) throw new Error(`chunk ${chunk} is no multiple of the stride ${network.stride}`)
-    this.state = network.zeroState()
   }
 
   async run({ ids, segments }: Chunk, onRows: OnRows, onHidden?: OnHidden): Promise<void> {

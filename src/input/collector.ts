@@ -25,6 +25,16 @@ export interface InputCounts {
 const initialCapacity = 1 << 20
 const lengthOfNames = 120
 
+/** Why a file, or the rest of it, cannot be read; its name and the place are put in front by `fileProblem`. */
+export class FileProblem extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number = exitCodes.data,
+  ) {
+    super(message)
+  }
+}
+
 /** One line, whatever control characters a file name or header holds. */
 const oneLine = (text: string) => text.replace(/\p{Cc}/gu, '?')
 
@@ -77,6 +87,27 @@ export class Collector {
     const { codes, table } = this
     let at = this.length
     let i = from
+    // Eight at a time: about twice as fast as one by one.
+    for (; i + 8 <= to; i += 8) {
+      const c0 = table[source[i]]
+      const c1 = table[source[i + 1]]
+      const c2 = table[source[i + 2]]
+      const c3 = table[source[i + 3]]
+      const c4 = table[source[i + 4]]
+      const c5 = table[source[i + 5]]
+      const c6 = table[source[i + 6]]
+      const c7 = table[source[i + 7]]
+      if ((c0 | c1 | c2 | c3 | c4 | c5 | c6 | c7) >= IGNORED) break
+      codes[at] = c0
+      codes[at + 1] = c1
+      codes[at + 2] = c2
+      codes[at + 3] = c3
+      codes[at + 4] = c4
+      codes[at + 5] = c5
+      codes[at + 6] = c6
+      codes[at + 7] = c7
+      at += 8
+    }
     for (; i < to; i++) {
       const code = table[source[i]]
       if (code > N) break
@@ -99,8 +130,8 @@ export class Collector {
       return true
     }
     if (this.starred) this.problem(this.starLine, `'*' before the end of the sequence (looks like protein)`)
-    else if (isLetter(byte)) this.problem(line, `letter ${nameByte(byte)} is no DNA or IUPAC code (looks like protein)`)
-    else this.problem(line, `${nameByte(byte)} in the sequence, expected letters of DNA`)
+    else if (isLetter(byte)) this.problem(line, `expected letters of DNA, not ${nameByte(byte)} (looks like protein)`)
+    else this.problem(line, `expected letters of DNA, not ${nameByte(byte)}`)
     return false
   }
 
@@ -150,27 +181,25 @@ export class Collector {
   /** Drops the open record and throws (UserError 65), or reports it where bad records are skipped. */
   problem(line: number, text: string) {
     const record = this.lastId === undefined ? '' : `${this.open ? '' : 'after '}record ${nameId(this.lastId)}, `
-    const error = this.error(`${record}line ${line}: ${text}`)
+    const message = oneLine(`${this.file}: ${record}line ${line}: ${text}`)
     this.abort()
-    if (!this.skip) throw error
+    if (!this.skip) throw new UserError(message, exitCodes.data)
     this.counts.skippedRecords++
-    this.report({ kind: 'record', file: this.file, message: error.message })
+    this.report({ kind: 'record', file: this.file, message })
   }
 
-  /** The file, or what is left of it, cannot be read. */
-  fileProblem(error: UserError) {
+  /** The same for a file that cannot be read, or not beyond `line`. */
+  fileProblem({ message: text, exitCode }: FileProblem, line: number) {
+    const record = this.open ? `record ${nameId(this.open.record.id)}, line ${line}: ` : ''
+    const message = oneLine(`${this.file}: ${record}${text}`)
     this.abort()
-    if (!this.skip) throw error
+    if (!this.skip) throw new UserError(message, exitCode)
     this.counts.skippedFiles++
-    this.report({ kind: 'file', file: this.file, message: error.message })
+    this.report({ kind: 'file', file: this.file, message })
   }
 
   warn(text: string) {
     this.report({ kind: 'warning', file: this.file, message: oneLine(`${this.file}: ${text}`) })
-  }
-
-  error(text: string, exitCode: number = exitCodes.data): UserError {
-    return new UserError(oneLine(`${this.file}: ${text}`), exitCode)
   }
 
   /** What was collected since the last call; undefined if nothing. Its codes are valid until the next `append`. */

@@ -4,6 +4,8 @@ import { Line, maxLine } from './line.js'
 
 /** Reads blocks of bytes, cut anywhere, into a collector. */
 export interface Parser {
+  /** The line that was reached, from 1. */
+  readonly line: number
   write(block: Uint8Array): void
   /** The file ends here. */
   end(): void
@@ -27,7 +29,7 @@ export class FastaParser implements Parser {
 
   constructor(
     private readonly out: Collector,
-    private line = 1,
+    public line = 1,
   ) {}
 
   write(block: Uint8Array) {

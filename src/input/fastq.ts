@@ -40,7 +40,7 @@ export class FastqParser implements Parser {
 
   constructor(
     private readonly out: Collector,
-    private line = 1,
+    public line = 1,
   ) {}
 
   write(block: Uint8Array) {
@@ -87,8 +87,7 @@ export class FastqParser implements Parser {
         case PLUS:
           i = this.plus.add(block, i, n)
           if (i < n) {
-            this.endPlus()
-            this.endLine(block[i++], this.symbols === 0 ? this.endRecord() : QUALITY_START)
+            this.endLine(block[i++], this.endPlus())
           }
           break
         case QUALITY_START:
@@ -114,10 +113,7 @@ export class FastqParser implements Parser {
 
   end() {
     if (this.state === HEADER) this.beginRecord()
-    if (this.state === PLUS) {
-      this.endPlus()
-      if (this.symbols === 0) this.state = this.endRecord()
-    }
+    if (this.state === PLUS) this.state = this.endPlus()
     if (this.state === QUALITY) this.state = this.endQualities(true)
     if (this.state === HEADER || this.state === SEQUENCE_START || this.state === SEQUENCE) {
       this.problem(`the file ends before the line with '+'`)
@@ -183,11 +179,18 @@ export class FastqParser implements Parser {
   }
 
   /** The '+' stands alone or is followed by the header or the id once more. */
-  private endPlus() {
-    if (this.plus.length === 1) return
+  private endPlus(): number {
+    if (!this.plusFits()) {
+      this.problem(`the line with '+' does not repeat the header`)
+      if (this.symbols === 0) return LOST_START
+    }
+    return this.symbols === 0 ? this.endRecord() : QUALITY_START
+  }
+
+  private plusFits(): boolean {
+    if (this.plus.length === 1) return true
     const [again, header] = [this.plus, this.text].map((line) => line.toString().slice(1).trimEnd())
-    if (again === '' || again === header || again === this.text.id(1)) return
-    this.problem(`the line with '+' does not repeat the header`)
+    return again === '' || again === header || again === this.text.id(1)
   }
 
   private endRecord(): number {

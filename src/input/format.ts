@@ -1,5 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
-import type { Collector } from './collector.js'
+import { type Collector, FileProblem } from './collector.js'
 import { FastaParser, type Parser } from './fasta.js'
 import { FastqParser } from './fastq.js'
 import { JsonLinesParser } from './jsonlines.js'
@@ -36,12 +35,12 @@ const foreign: [string, number[], string][] = [
   ['UTF-16 text', [0xfe, 0xff], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
 ]
 
-/** Throws (UserError 65) what a known format that is not read here needs. */
+/** Throws (FileProblem) what a known format that is not read here needs. */
 export function refuseForeign(file: string, block: Uint8Array) {
   for (const [name, magic, command] of foreign) {
     if (!isPrefix(block, magic)) continue
-    const text = `${file}: ${name}, expected FASTA, FASTQ or JSON lines, plain or gzip; convert it first: ${command.replace('FILE', file)}`
-    throw new UserError(text, exitCodes.data)
+    const cure = command.replace('FILE', file)
+    throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines, plain or gzip; convert it: ${cure}`)
   }
 }
 
@@ -54,5 +53,5 @@ export function parserFor(byte: number, line: number, out: Collector): Parser {
   if (letter === '>' || letter === ';') return new FastaParser(out, line)
   if (letter === '@') return new FastqParser(out, line)
   if (letter === '{') return new JsonLinesParser(out, line)
-  throw out.error(`line ${line}: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not ${nameByte(byte)}`)
+  throw new FileProblem(`line ${line}: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not ${nameByte(byte)}`)
 }

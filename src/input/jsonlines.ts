@@ -33,7 +33,7 @@ export class JsonLinesParser implements Parser {
 
   constructor(
     private readonly out: Collector,
-    private line = 1,
+    public line = 1,
   ) {}
 
   write(block: Uint8Array) {

@@ -3,11 +3,11 @@ export const bases = 'ACGTN'
 /** Code of N: an unknown base, an ambiguity code, a gap. */
 export const N = 4
 
-/** Classes of bytes that are no base, above the codes 0 to 4. */
-export const IGNORED = 5
-export const NEWLINE = 6
-export const STAR = 7
-export const OTHER = 8
+/** Classes of bytes that are no base: from 8 on, so that one look at `a | b | ...` tells whether several bytes are all bases. */
+export const IGNORED = 8
+export const NEWLINE = 9
+export const STAR = 10
+export const OTHER = 11
 
 const table = (classes: [string, number][]) => {
   const codes = new Uint8Array(256).fill(OTHER)

@@ -12,19 +12,15 @@ export class Line {
 
   /** Takes `source[from..to)` up to a line end (CR or LF) and returns its index, or `to`. Bytes beyond the limit are counted only. */
   add(source: Uint8Array, from: number, to: number): number {
-    if (this.length + to - from > this.bytes.length) this.grow(source, from, to)
+    let end = from
+    while (end < to && source[end] !== 10 && source[end] !== 13) end++
+    const length = this.length + end - from
+    if (length > this.bytes.length) this.resize(length)
     const { bytes } = this
-    const room = bytes.length
-    let at = this.length
-    let i = from
-    for (; i < to; i++) {
-      const byte = source[i]
-      if (byte === 10 || byte === 13) break
-      if (at < room) bytes[at] = byte
-      at++
-    }
-    this.length = at
-    return i
+    const room = Math.min(length, bytes.length)
+    for (let at = this.length, i = from; at < room; at++, i++) bytes[at] = source[i]
+    this.length = length
+    return end
   }
 
   push(byte: number) {
@@ -50,13 +46,6 @@ export class Line {
 
   toString() {
     return this.bytes.toString('utf8', 0, Math.min(this.length, this.bytes.length))
-  }
-
-  /** Grows for what the line really holds, not for the whole block. */
-  private grow(source: Uint8Array, from: number, to: number) {
-    let end = from
-    while (end < to && source[end] !== 10 && source[end] !== 13) end++
-    this.resize(this.length + end - from)
   }
 
   private resize(length: number) {

@@ -1,6 +1,7 @@
-import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes } from '../shell/errors.js'
+import { FileProblem } from './collector.js'
 import { isBgzf, isGzip, magicLength, refuseForeign } from './format.js'
 
 /** Bytes read from a file at a time. */
@@ -12,19 +13,44 @@ export const stdinName = 'stdin'
 /** Last block of every whole bgzip file (SAM specification, section 4.1.2). */
 const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b0003000000000000000000', 'hex')
 
-/** The bytes of a file or of standard input (`-`), as they are. Errors: 66 missing or unreadable, 74 broken off. */
-export async function* readBytes(path: string): AsyncGenerator<Buffer> {
-  const stream = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: blockSize })
+/**
+ * The bytes of a file or of standard input (`-`), as they are. A block is overwritten when the second next one is asked
+ * for. Errors (FileProblem): 66 missing or unreadable, 74 broken off.
+ */
+export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   try {
-    for await (const block of stream) yield block
+    yield* path === '-' ? (process.stdin as AsyncIterable<Buffer>) : readFile(path)
   } catch (error) {
-    throw readError(path === '-' ? stdinName : path, error)
+    throw readProblem(error)
+  }
+}
+
+/** Two buffers in turn: one is filled while the other is in use, and none is made anew. */
+async function* readFile(path: string): AsyncGenerator<Uint8Array> {
+  const handle = await open(path)
+  const buffers = [Buffer.allocUnsafeSlow(blockSize), Buffer.allocUnsafeSlow(blockSize)]
+  const read = (turn: number) => {
+    const reading = handle.read(buffers[turn], 0, blockSize, null)
+    reading.catch(() => {}) // it is awaited later, or not at all
+    return reading
+  }
+  let reading = read(0)
+  try {
+    for (let turn = 1; ; turn ^= 1) {
+      const { bytesRead, buffer } = await reading
+      if (bytesRead === 0) return
+      reading = read(turn)
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await reading.catch(() => {})
+    await handle.close()
   }
 }
 
 /**
  * Blocks of text: gzip, of one or many members, and bgzip are recognised by their first bytes and unpacked; other
- * packings are refused (UserError 65), as is gzip that is cut off or damaged, after what came before.
+ * packings are refused (FileProblem), as is gzip that is cut off or damaged, after what came before.
  */
 export async function* unpack(
   file: string,
@@ -35,7 +61,7 @@ export async function* unpack(
   for await (const first of blocks) {
     const rest = prepend(first, blocks)
     if (!isGzip(first)) refuseForeign(file, first)
-    yield* isGzip(first) ? joinFirst(gunzip(file, rest, isBgzf(first) ? warn : undefined)) : rest
+    yield* isGzip(first) ? joinFirst(gunzip(rest, isBgzf(first) ? warn : undefined)) : rest
   }
 }
 
@@ -63,11 +89,7 @@ async function* joinFirst(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
  * Unpacks block by block. One block is unpacked while the text of the one before is in use; everything in front of a
  * damaged place is handed out first, so that the same file always gives the same records.
  */
-async function* gunzip(
-  file: string,
-  source: AsyncIterable<Uint8Array>,
-  warn?: (text: string) => void,
-): AsyncGenerator<Uint8Array> {
+async function* gunzip(source: AsyncIterable<Uint8Array>, warn?: (text: string) => void): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip({ chunkSize: blockSize })
   let texts: Buffer[] = []
   let failure: Error | undefined
@@ -100,7 +122,7 @@ async function* gunzip(
       await done
     }
     yield* take()
-    if (failure) throw new UserError(`${file}: ${gzipProblem(failure)}`, exitCodes.data)
+    if (failure) throw new FileProblem(gzipProblem(failure))
     if (warn && !bgzfEnd.equals(tail.bytes)) warn('the end mark of bgzip is missing: the file may be cut off')
   } finally {
     gunzip.destroy()
@@ -126,12 +148,11 @@ function gzipProblem(error: Error): string {
   return `damaged gzip data (${error.message})`
 }
 
-function readError(file: string, error: unknown): unknown {
+function readProblem(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new UserError(`${file}: no such file`, exitCodes.noInput)
-  if (code === 'EISDIR') return new UserError(`${file}: a folder, expected a file`, exitCodes.noInput)
-  if (code === 'EACCES' || code === 'EPERM')
-    return new UserError(`${file}: may not be read (${code})`, exitCodes.noInput)
-  if (code.startsWith('E')) return new UserError(`${file}: reading failed (${code})`, exitCodes.io)
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new FileProblem('no such file', exitCodes.noInput)
+  if (code === 'EISDIR') return new FileProblem('a folder, expected a file', exitCodes.noInput)
+  if (code === 'EACCES' || code === 'EPERM') return new FileProblem(`may not be read (${code})`, exitCodes.noInput)
+  if (/^E[A-Z0-9]+$/.test(code)) return new FileProblem(`reading failed (${code})`, exitCodes.io)
   return error
 }

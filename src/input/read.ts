@@ -1,5 +1,5 @@
 import { exitCodes, UserError } from '../shell/errors.js'
-import { Collector, type InputCounts, type InputProblem } from './collector.js'
+import { Collector, FileProblem, type InputCounts, type InputProblem } from './collector.js'
 import type { Parser } from './fasta.js'
 import { markLength, parserFor, refuseForeign } from './format.js'
 import { blockSize, readBytes, stdinName, unpack } from './open.js'
@@ -52,17 +52,17 @@ async function* readAll(sources: Iterable<Source>, out: Collector): AsyncGenerat
     let failure: UserError | undefined
     try {
       for await (const block of unpack(file, bytes, (warning) => out.warn(warning))) {
-        for (let from = 0; from < block.length; from += blockSize) {
+        for (let from = 0; from < block.length && !failure; from += blockSize) {
           failure = attempt(() => text.write(block.subarray(from, from + blockSize)))
           const batch = out.take()
           if (batch) yield batch
-          if (failure) throw failure
         }
+        if (failure) break
       }
-      text.end()
+      failure ??= attempt(() => text.end())
     } catch (error) {
-      if (!(error instanceof UserError)) throw error
-      failure = attempt(() => out.fileProblem(error))
+      if (!(error instanceof FileProblem)) throw error
+      failure = attempt(() => out.fileProblem(error, text.place))
     }
     const batch = out.take()
     if (batch) yield batch
@@ -82,7 +82,7 @@ function attempt(action: () => void): UserError | undefined {
 }
 
 /** The text of one file: passes over a byte order mark and leading blank lines, then leaves it to the parser of its format. */
-class Text implements Parser {
+class Text {
   private parser: Parser | undefined
   private atStart = true
   private line = 1
@@ -105,6 +105,11 @@ class Text implements Parser {
   end() {
     if (this.parser) this.parser.end()
     else this.out.warn('empty, no records')
+  }
+
+  /** The line that was reached. */
+  get place() {
+    return this.parser?.line ?? this.line
   }
 
   private skipBlank(block: Uint8Array): number {

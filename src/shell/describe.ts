@@ -29,7 +29,8 @@ const internal = (message: string): Described => ({
 /** oclif wraps what a flag's parser says in three lines, and lists in more. */
 const oneLine = (message: string) =>
   message
-    .replace(/^Parsing (--[\w-]+) \n/, '$1: ')
+    .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
+    .replace(/^command (\S+) not found$/, (_, id: string) => `no such command: ${id.replaceAll(':', ' ')}`)
     .replace(/\nSee more help with --help$/, '')
     .replace(/\s*\n\s*/g, ' ')
     .replace(/: {2,}/g, ': ')

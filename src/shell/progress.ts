@@ -43,7 +43,7 @@ export class Progress {
 
   static async start(
     style: ProgressStyle,
-    print = (line: string) => void process.stderr.write(`${line}\n`),
+    print: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
     now: () => number = Date.now,
   ): Promise<Progress> {
     const progress = new Progress(style, print, now)

@@ -100,7 +100,7 @@ describe.each(backends)('gradients of the official code on %s', (_, open) => {
       for (let b = 0; b < batch; b++) {
         const own = { ...shared }
         for (const name of perToken) own[gradientNames[name]] = into(name)
-        const dState = backend.upload(state.subarray(b * E * N), E, N)
+        const dState = backend.upload(state.subarray(b * E * N, (b + 1) * E * N), E, N)
         backend.gradients!.selectiveScan(put('w', b)!, argsOf(b), own, prefix === 'grad' ? null : dState)
         for (const name of perToken) {
           const got = own[gradientNames[name]]

@@ -22,7 +22,7 @@ export function openReferenceBackend(): Backend {
   return {
     name: 'reference',
     upload: (data, rows, cols) => {
-      if (data.length < rows * cols) throw new Error(`${data.length} numbers for a tensor [${rows}, ${cols}]`)
+      if (data.length !== rows * cols) throw new Error(`${data.length} numbers for a tensor [${rows}, ${cols}]`)
       return new Matrix(
         rows,
         cols,
