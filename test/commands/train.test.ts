@@ -46,7 +46,7 @@ function longwave(args: string[], interruptAt?: string): Promise<{ code: number 
 
 const trainArgs = (out: string) =>
   ['train', 'classify', '--data', at('x.fa'), '--labels', at('x.tsv'), '--valid', at('x.fa'), '--config', at('small.json')]
-    .concat('--out', at(out), '-d', 'reference', '-t', '1') // biome-ignore format: a command line
+    .concat('--out', at(out), '-d', 'cpu', '-t', '1') // biome-ignore format: a command line
 
 describe('longwave train classify', () => {
   it('is stopped by Ctrl-C, goes on to the same bytes, and makes a model that evaluate reads', async () => {

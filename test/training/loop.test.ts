@@ -62,7 +62,7 @@ function makeRun(
     settings: complete,
     train: motifRecords(records, 32, 1),
     valid: motifRecords(64, 32, 2),
-    device: 'reference',
+    device: 'cpu',
     threads: 1,
     provenance: {},
     card: {},
