@@ -22,7 +22,6 @@ export interface InputCounts {
   skippedFiles: number
 }
 
-const initialCapacity = 1 << 20
 const lengthOfNames = 120
 
 /** Why a file, or the rest of it, cannot be read; its name and the place are put in front by `fileProblem`. */
@@ -41,7 +40,7 @@ const oneLine = (text: string) => text.replace(/\p{Cc}/gu, '?')
 /** Takes cleaned bases and record borders from a parser and packs them into batches. */
 export class Collector {
   file = ''
-  codes = new Uint8Array(initialCapacity)
+  codes = new Uint8Array(0)
   /** Bases in `codes`. */
   length = 0
   /** Byte to code or class at this place of the record. */

@@ -102,22 +102,40 @@ async function* gunzip(source: AsyncIterable<Uint8Array>, warn?: (text: string) 
     texts = []
     return taken
   }
+  // After an error zlib calls no one back: it closes.
+  let wake = () => {}
+  gunzip.on('close', () => wake())
+  const settle = (start: (done: () => void) => void) =>
+    new Promise<void>((resolve) => {
+      wake = resolve
+      if (gunzip.destroyed) resolve()
+      else start(resolve)
+    })
   const tail = new Tail(bgzfEnd.length)
+  // zlib stops at zero bytes after the data, which pad it; nothing else may follow.
+  let ended = false
+  gunzip.on('end', () => {
+    ended = true
+  })
+  let given = 0
   try {
     for await (const block of source) {
       for (let from = 0; from < block.length && !failure; from += packedSize) {
         const part = block.subarray(from, from + packedSize)
         tail.push(part)
         const ready = take()
-        const done = new Promise<void>((resolve) => gunzip.write(part, () => resolve()))
+        const done = ended ? undefined : settle((resolve) => gunzip.write(part, () => resolve()))
         yield* ready
         await done
+        if (ended && part.subarray(Math.max(0, gunzip.bytesWritten - given)).some((byte) => byte !== 0)) {
+          failure ??= new Error('something else after its end')
+        }
+        given += part.length
       }
       if (failure) break
     }
-    if (!failure) {
-      const done = new Promise<void>((resolve) => gunzip.once('close', resolve))
-      gunzip.end()
+    if (!failure && !ended) {
+      const done = settle(() => gunzip.end())
       yield* take()
       await done
     }

@@ -1,3 +1,5 @@
+import { exitCodes, UserError } from '../shell/errors.js'
+
 /** A record as its header names it. One object per record: pieces of the same record share it. */
 export interface SequenceRecord {
   /** The header up to the first white space; '' where the header is empty. */
@@ -40,7 +42,7 @@ export interface WholeRecord extends SequenceRecord {
 
 /**
  * Whole records out of batches, for short records that are wanted one by one. A record longer than `maxLength` is an
- * error of the caller (RangeError): long records are to be read piece by piece.
+ * error (UserError 65): long records are to be read piece by piece.
  */
 export async function* wholeRecords(
   batches: AsyncIterable<RecordBatch>,
@@ -50,7 +52,10 @@ export async function* wholeRecords(
   for await (const { codes, pieces } of batches) {
     for (const { record, offset, start, end, first, last, aborted } of pieces) {
       const length = offset + end - start
-      if (length > maxLength) throw new RangeError(`record ${record.id} is longer than ${maxLength} bases`)
+      if (length > maxLength) {
+        const place = `${record.file}: record ${record.id}, line ${record.line}`
+        throw new UserError(`${place}: longer than ${maxLength} bases`, exitCodes.data)
+      }
       if (first) parts = []
       parts.push(codes.slice(start, end))
       if (!last) continue

@@ -210,9 +210,10 @@ export class Tape implements Backend {
   /** x with a share p of its numbers set to zero and the others grown by 1 / (1 - p). */
   dropout(x: Tensor, p: number, random: Random): Tensor {
     const mask = new Float32Array(x.rows * x.cols)
-    const limit = p * 2 ** 32
-    const kept = 1 / (1 - p)
-    for (let i = 0; i < mask.length; i++) mask[i] = random.uint32() < limit ? 0 : kept
+    const limit = Math.round(p * 2 ** 16)
+    const factor = Float32Array.of(1 / (1 - p), 0)
+    const draws = new Uint16Array(random.uint32s(Math.ceil(mask.length / 2)).buffer)
+    for (let i = 0; i < mask.length; i++) mask[i] = factor[(draws[i] - limit) >>> 31] // no branch: it could not be foretold
     const factors = this.#backend.upload(mask, x.rows, x.cols)
     const y = this.combine(x, factors, 'multiply')
     this.release(factors)

@@ -65,6 +65,10 @@ export class Expected {
     this.comparisons.push({ what: name, share: worst === 0 ? 0 : worst / tolerance })
   }
 
+  leaveOut(prefix: string): void {
+    for (const name of this.names(prefix)) this.compared.add(name)
+  }
+
   /** Whatever nobody has asked for is a miss: nothing is left out in silence. */
   checkAllCompared(ignored: RegExp): void {
     for (const name of this.tensors.keys()) {

@@ -12,7 +12,8 @@ export interface Comparison {
   share: number
 }
 
-export type Check = (folder: string, backend: BackendName) => Promise<Comparison[]>
+/** Cases of more than `longest` tokens are left out. */
+export type Check = (folder: string, backend: BackendName, longest?: number) => Promise<Comparison[]>
 
 /** What a golden folder holds: how it is checked, or a family that longwave does not know yet. */
 export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'

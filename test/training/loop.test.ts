@@ -62,7 +62,7 @@ function makeRun(
     settings: complete,
     train: motifRecords(records, 32, 1),
     valid: motifRecords(64, 32, 2),
-    device: 'reference',
+    device: 'cpu',
     threads: 1,
     provenance: {},
     card: {},
@@ -106,7 +106,7 @@ describe('training', () => {
 
   it('learns whether a motif is there, and writes a model that opens', async () => {
     let accuracy = 0
-    const run = makeRun('motif', { epochs: 15, dropout: 0, head_dropout: 0, metric: 'accuracy' }, 640, {
+    const run = makeRun('motif', { epochs: 8, dropout: 0, head_dropout: 0, metric: 'accuracy' }, 480, {
       threads: 2,
       onProgress: ({ valid }) => {
         accuracy = Math.max(accuracy, valid?.accuracy ?? 0)

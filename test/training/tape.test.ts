@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { Tensor } from '../../src/backends/backend.js'
+import type { Backend, Tensor } from '../../src/backends/backend.js'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
+import { Matrix } from '../../src/backends/reference/matrix.js'
+import { uploadWeights } from '../../src/layers/params.js'
 import type { Pool } from '../../src/spec.js'
 import { classifierSpec } from '../../src/training/architecture.js'
 import { classLogits } from '../../src/training/classifier.js'
@@ -91,4 +93,36 @@ describe('the tape', () => {
         if (/dt_proj|A_log|conv|head/.test(name)) expect(exact.some((d) => d !== 0)).toBe(true)
       }
     })
+
+  it('leaves nothing behind but the gradients, frozen or not', async () => {
+    const made = new Set<Matrix>()
+    const note = (result: unknown) => {
+      if (result instanceof Matrix && !result.root) made.add(result)
+      return result
+    }
+    const counted = new Proxy(backend, {
+      get(target, key: keyof Backend) {
+        const value = target[key]
+        if (typeof value !== 'function') return value
+        return (...args: never[]) => {
+          const result = (value as (...args: never[]) => unknown)(...args)
+          return result instanceof Promise ? result.then(note) : note(result)
+        }
+      },
+    })
+    const settings = completeSettings({ ...small, bidirectional: true, mlp: 3, stem, d_embed: 3 })
+    const spec = classifierSpec(settings, ['a', 'b'], 7)
+    const weights = uploadWeights(backend, initialise(spec, 1))
+    for (const trainable of [[...weights.values()], [weights.get('head.weight')!], []]) {
+      const gradients = new Map(trainable.map((w) => [w, backend.zeros(w.rows, w.cols)]))
+      const tape = new Tape(counted, gradients, { p: 0.5, random: new Random(1) })
+      const logits = await classLogits(tape, spec, weights, randomBatch([7, 3], 2), { p: 0.5, random: new Random(2) })
+      const dLogits = counted.upload(new Float64Array(4).fill(1), 2, 2)
+      await tape.backward(logits, dLogits)
+      tape.release(logits)
+      expect([...made].filter((x) => !x.released)).toEqual([])
+      expect(made.size).toBeGreaterThan(10)
+      made.clear()
+    }
+  })
 })
