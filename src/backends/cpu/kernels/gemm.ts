@@ -51,47 +51,14 @@ function put(y: usize, c: usize, low: v128, high: v128): void {
   v128.store(y, c ? f32x4.add(v128.load(c, 16), high) : high, 16)
 }
 
-/** 4 rows x 8 columns; two k a turn where A is contiguous, with the sums in the same order. */
+/** 4 rows x 8 columns. */
 function block4(K: i32, a: usize, mStep: i32, kStep: i32, panel: usize, c: usize, cStep: i32, y: usize, yStep: i32): void {
   let low0 = f32x4.splat(0), low1 = low0, low2 = low0, low3 = low0
   let high0 = low0, high1 = low0, high2 = low0, high3 = low0
   let a1 = a + mStep, a2 = a1 + mStep, a3 = a2 + mStep
-  let k = 0
-  if (kStep == 4) {
-    for (; k + 2 <= K; k += 2, panel += 64, a += 8, a1 += 8, a2 += 8, a3 += 8) {
-      let low = v128.load(panel)
-      let high = v128.load(panel, 16)
-      let x = v128.load32_splat(a)
-      low0 = madd(x, low, low0)
-      high0 = madd(x, high, high0)
-      x = v128.load32_splat(a1)
-      low1 = madd(x, low, low1)
-      high1 = madd(x, high, high1)
-      x = v128.load32_splat(a2)
-      low2 = madd(x, low, low2)
-      high2 = madd(x, high, high2)
-      x = v128.load32_splat(a3)
-      low3 = madd(x, low, low3)
-      high3 = madd(x, high, high3)
-      low = v128.load(panel, 32)
-      high = v128.load(panel, 48)
-      x = v128.load32_splat(a, 4)
-      low0 = madd(x, low, low0)
-      high0 = madd(x, high, high0)
-      x = v128.load32_splat(a1, 4)
-      low1 = madd(x, low, low1)
-      high1 = madd(x, high, high1)
-      x = v128.load32_splat(a2, 4)
-      low2 = madd(x, low, low2)
-      high2 = madd(x, high, high2)
-      x = v128.load32_splat(a3, 4)
-      low3 = madd(x, low, low3)
-      high3 = madd(x, high, high3)
-    }
-  }
-  for (; k < K; k++, panel += 32, a += kStep, a1 += kStep, a2 += kStep, a3 += kStep) {
-    let low = v128.load(panel)
-    let high = v128.load(panel, 16)
+  for (let k = 0; k < K; k++, panel += 32) {
+    const low = v128.load(panel)
+    const high = v128.load(panel, 16)
     let x = v128.load32_splat(a)
     low0 = madd(x, low, low0)
     high0 = madd(x, high, high0)
@@ -104,6 +71,10 @@ function block4(K: i32, a: usize, mStep: i32, kStep: i32, panel: usize, c: usize
     x = v128.load32_splat(a3)
     low3 = madd(x, low, low3)
     high3 = madd(x, high, high3)
+    a += kStep
+    a1 += kStep
+    a2 += kStep
+    a3 += kStep
   }
   put(y, c, low0, high0)
   put(y + yStep, c ? c + cStep : 0, low1, high1)
