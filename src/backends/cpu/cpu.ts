@@ -1,6 +1,7 @@
 import type { NormSpec } from '../../spec.js'
-import type { Activation, Backend, ConvArgs, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
+import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
 import { causalConv, unfold } from './conv.js'
+import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
 import { Memory } from './memory.js'
 import { type ProductEngine, Products } from './products.js'
@@ -37,13 +38,16 @@ const hows = { add: 0, multiply: 1, gate: 2 } as const
 /** The default backend: our own SIMD kernels, and ONNX Runtime for wide matrix products, one thread. */
 export class CpuBackend implements Backend {
   readonly name = 'cpu'
+  readonly gradients: Gradients
 
   constructor(
     readonly machine: Machine,
     /** Which kernels run: plain SIMD, or relaxed SIMD with fused multiply-add. */
     readonly kernels: KernelSet,
     readonly products: Products,
-  ) {}
+  ) {
+    this.gradients = cpuGradients(machine, products)
+  }
 
   /** What multiplies matrices. */
   get matrixProducts(): ProductEngine {

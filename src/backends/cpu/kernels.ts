@@ -7,22 +7,33 @@ import { packageRoot } from '../../root.js'
 export type KernelSet = 'plain' | 'relaxed'
 
 /** The exports of kernels/*.ts; addresses and steps in bytes, argument lists as documented there. */
-export type Kernels = Record<KernelName, (...args: number[]) => void>
+export type Kernels = Record<KernelName, (...args: number[]) => void> &
+  Record<'scanGradScratch', (rows: number, N: number) => number>
 
 export type KernelName =
+  | 'accumulate'
+  | 'adamw'
   | 'causalConv'
   | 'clear'
   | 'combineRows'
+  | 'convGrad'
   | 'copyRows'
   | 'decayRates'
+  | 'foldRows'
+  | 'foldWindows'
   | 'gatherRows'
   | 'lastRows'
   | 'maxRows'
   | 'multiply'
+  | 'normGrad'
   | 'normRows'
   | 'packPanels'
+  | 'scanGrad'
+  | 'scatterRows'
   | 'selectiveScan'
   | 'siluRows'
+  | 'spreadRow'
+  | 'spreadToMax'
   | 'sumRows'
   | 'unfoldRows'
 

@@ -50,7 +50,7 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
 }
 
 /** [T, G N] to [T, G width] at an address. */
-function padGroups({ kernels }: Machine, x: CpuTensor, N: number, width: number, to: number): CpuTensor {
+export function padGroups({ kernels }: Machine, x: CpuTensor, N: number, width: number, to: number): CpuTensor {
   const groups = x.cols / N
   const y = new CpuTensor(to, x.rows, groups * width, groups * width * 4, false)
   kernels.clear(to, y.rows * y.step)
@@ -61,7 +61,7 @@ function padGroups({ kernels }: Machine, x: CpuTensor, N: number, width: number,
 }
 
 /** Checks all shapes and returns the number of groups. */
-function checkScan(args: ScanArgs, state: Tensor | null, addTo: Tensor | undefined): number {
+export function checkScan(args: ScanArgs, state: Tensor | null, addTo: Tensor | undefined): number {
   const { rows: T, cols: E } = args.u
   const N = args.A_log.cols
   const G = args.B.cols / N

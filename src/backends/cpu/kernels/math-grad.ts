@@ -1,0 +1,53 @@
+// What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
+import { sigmoid } from './math'
+
+export { exp2, madd, sigmoid, silu, softplus, sum4 } from './math'
+
+/** s(x) (1 + x (1 - s(x))), s the sigmoid. */
+// @ts-ignore: decorator
+@inline
+export function siluSlope(x: v128): v128 {
+  const one = f32x4.splat(1.0)
+  const s = sigmoid(x)
+  return f32x4.mul(s, f32x4.add(one, f32x4.mul(x, f32x4.sub(one, s))))
+}
+
+/** The first min(width, 4) numbers, zeros behind. */
+// @ts-ignore: decorator
+@inline
+export function loadPart(at: usize, width: i32): v128 {
+  if (width >= 4) return v128.load(at)
+  if (width == 1) return v128.load32_zero(at)
+  const two = v128.load64_zero(at)
+  return width == 2 ? two : v128.load_lane<f32>(at + 8, two, 2)
+}
+
+// @ts-ignore: decorator
+@inline
+export function storePart(at: usize, width: i32, x: v128): void {
+  if (width >= 4) {
+    v128.store(at, x)
+    return
+  }
+  for (let i = 0; i < width; i++) {
+    store<f32>(at, f32x4.extract_lane(x, 0))
+    x = v128.shuffle<f32>(x, x, 1, 2, 3, 0)
+    at += 4
+  }
+}
+
+/** Zeros from number `width` on. */
+// @ts-ignore: decorator
+@inline
+export function maskPart(x: v128, width: i32): v128 {
+  return v128.and(x, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(width)))
+}
+
+/** [sum of a, sum of b, sum of c, sum of d], each over its four lanes. */
+// @ts-ignore: decorator
+@inline
+export function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 4, 1, 5), v128.shuffle<f32>(a, b, 2, 6, 3, 7))
+  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 4, 1, 5), v128.shuffle<f32>(c, d, 2, 6, 3, 7))
+  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 1, 4, 5), v128.shuffle<f32>(ab, cd, 2, 3, 6, 7))
+}

@@ -1,0 +1,81 @@
+// Gradients that only add: element by element, to rows picked by number, over the rows of a segment.
+import { loadPart, madd, silu, siluSlope, storePart } from './math-grad'
+
+// @ts-ignore: decorator
+@inline
+export function addPart(at: usize, width: i32, x: v128): void {
+  storePart(at, width, f32x4.add(loadPart(at, width), x))
+}
+
+// @ts-ignore: decorator
+@inline
+function addRow(cols: i32, x: usize, into: usize): void {
+  for (let e = 0; e < cols; e += 4) addPart(into + (e << 2), cols - e, loadPart(x + (e << 2), cols - e))
+}
+
+/** into += 0: d, 1: d a, 2: d silu(a), 3: d silu'(a), 4: d b silu'(a). */
+export function accumulate(
+  rows: i32, cols: i32, d: usize, dStep: i32, a: usize, aStep: i32, b: usize, bStep: i32, how: i32, into: usize, intoStep: i32,
+): void {
+  for (let t = 0; t < rows; t++, d += dStep, a += aStep, b += bStep, into += intoStep) {
+    for (let e = 0; e < cols; e += 4) {
+      const width = cols - e
+      const at = e << 2
+      let x = loadPart(d + at, width)
+      if (how == 1) x = f32x4.mul(x, loadPart(a + at, width))
+      else if (how == 2) x = f32x4.mul(x, silu(loadPart(a + at, width)))
+      else if (how >= 3) x = f32x4.mul(x, siluSlope(loadPart(a + at, width)))
+      if (how == 4) x = f32x4.mul(x, loadPart(b + at, width))
+      addPart(into + at, width, x)
+    }
+  }
+}
+
+/** into[ids[i]] += x[i], ids int32, in order. */
+export function scatterRows(count: i32, cols: i32, x: usize, xStep: i32, ids: usize, into: usize, intoStep: i32): void {
+  for (let i = 0; i < count; i++, ids += 4, x += xStep) addRow(cols, x, into + load<i32>(ids) * intoStep)
+}
+
+/** into [cols] += every row. */
+export function foldRows(rows: i32, cols: i32, x: usize, xStep: i32, into: usize): void {
+  for (let e = 0; e < cols; e += 4) {
+    const width = cols - e
+    let sum = f32x4.splat(0)
+    for (let t = 0; t < rows; t++) sum = f32x4.add(sum, loadPart(x + t * xStep + (e << 2), width))
+    addPart(into + (e << 2), width, sum)
+  }
+}
+
+/** Every row += d [cols] factor. */
+export function spreadRow(rows: i32, cols: i32, d: usize, factor: f32, into: usize, intoStep: i32): void {
+  const f = f32x4.splat(factor)
+  for (let t = 0; t < rows; t++, into += intoStep) {
+    for (let e = 0; e < cols; e += 4) {
+      const at = into + (e << 2)
+      storePart(at, cols - e, madd(loadPart(d + (e << 2), cols - e), f, loadPart(at, cols - e)))
+    }
+  }
+}
+
+/** d [cols] is added to the row of the maximum of each column of x, the first of several. */
+export function spreadToMax(rows: i32, cols: i32, x: usize, xStep: i32, d: usize, into: usize, intoStep: i32): void {
+  for (let e = 0; e < cols; e++) {
+    const at = e << 2
+    let best = 0
+    for (let t = 1; t < rows; t++) if (load<f32>(x + t * xStep + at) > load<f32>(x + best * xStep + at)) best = t
+    const to = into + best * intoStep + at
+    store<f32>(to, load<f32>(to) + load<f32>(d + at))
+  }
+}
+
+/** The windows of one segment, [count, window, cols], added back to the rows they came from. */
+export function foldWindows(
+  rows: i32, cols: i32, d: usize, dStep: i32, window: i32, stride: i32, count: i32, into: usize, intoStep: i32,
+): void {
+  for (let j = 0; j < count; j++, d += dStep) {
+    for (let w = 0; w < window; w++) {
+      const row = (j + 1) * stride - window + w
+      if (row >= 0 && row < rows) addRow(cols, d + ((w * cols) << 2), into + row * intoStep)
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
+import { checkScan, padGroups } from './scan.js'
+import { firstRow, readingOrder, stepOf } from './segments.js'
+import { at, type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
+
+/**
+ * See `Gradients.selectiveScan`. The kernel takes states in fours and always writes dA_log, dB and dC, so these go to
+ * padded or spare tensors where the caller has other ones.
+ */
+export function selectiveScanGradient(
+  machine: Machine,
+  dy: Tensor,
+  args: ScanArgs,
+  into: ScanGradients,
+  dState: Tensor | null,
+): void {
+  const { kernels } = machine
+  const { direction } = args
+  const { rows: T, cols: E } = args.u
+  const N = args.A_log.cols
+  const G = checkScan(args, null, undefined)
+  for (const one of [dy, into.du, into.ddt, into.dz]) expectShape('gradient', one, T, E)
+  for (const one of [into.dB, into.dC]) expectShape('gradient of B or C', one, T, G * N)
+  for (const one of [into.dA_log, dState]) expectShape('dA_log or dState', one, E, N)
+  for (const one of [into.dD, into.ddtBias]) expectShape('gradient of D or dtBias', one, 1, E)
+  if (args.segments.offsets.length !== 2 && dState) throw new RangeError('dState with several segments')
+  const width = Math.ceil(N / 4) * 4
+  const padded = width !== N
+  const parts = readingOrder(args.segments, direction, T)
+
+  const own: CpuTensor[] = []
+  const fresh = (rows: number, cols: number) => {
+    const x = newTensor(machine, rows, cols)
+    kernels.clear(x.at, rows * cols * 4)
+    own.push(x)
+    return x
+  }
+  try {
+    const paddedStates = (x: Tensor) => {
+      const y = fresh(E, width)
+      kernels.copyRows(E, N, cpu(x).at, cpu(x).step, y.at, y.step)
+      return y
+    }
+    const paddedGroups = (x: Tensor) => (padded ? padGroups(machine, cpu(x), N, width, fresh(T, G * width).at) : cpu(x))
+    const rates = paddedStates(args.A_log)
+    kernels.decayRates(rates.at, E * width, rates.at)
+    const last = dState && paddedStates(dState)
+    const [B, C] = [paddedGroups(args.B), paddedGroups(args.C)]
+    const dA_log = fresh(E, width)
+    const dB = padded || !into.dB ? fresh(T, G * width) : cpu(into.dB)
+    const dC = padded || !into.dC ? fresh(T, G * width) : cpu(into.dC)
+    const longest = Math.max(...parts.map((part) => part.rows))
+    const scratch = newTensor(machine, 1, kernels.scanGradScratch(longest, width) / 4)
+    own.push(scratch)
+
+    const channels = E / G
+    const perChannel = { u: cpu(args.u), dt: cpu(args.dt), dy: cpu(dy) }
+    const optional = { z: args.z, du: into.du, ddt: into.ddt, dz: args.z && into.dz }
+    for (const part of parts) {
+      for (let g = 0; g < G; g++) {
+        const e = g * channels * 4
+        const place = (x: Tensor | null, offset: number) =>
+          x ? [firstRow(cpu(x), part, direction) + offset, stepOf(cpu(x), direction)] : [0, 0]
+        const row = (x: Tensor | null) => (x ? at(x) + e : 0)
+        const [u, dt, dY] = [perChannel.u, perChannel.dt, perChannel.dy].map((x) => place(x, e))
+        const [z, du, ddt, dz] = [optional.z, optional.du, optional.ddt, optional.dz].map((x) => place(x, e))
+        const [b, c, db, dc] = [B, C, dB, dC].map((x) => place(x, g * width * 4))
+        const states = e * width
+        kernels.scanGrad(
+          ...[part.rows, channels, width, ...u, ...dt, ...b, ...c, ...z, ...dY],
+          ...[rates.at + states, row(args.D), row(args.dtBias), args.softplus ? 1 : 0, last ? last.at + states : 0],
+          ...[...du, ...ddt, ...db, ...dc, ...dz],
+          ...[dA_log.at + states, row(args.D && into.dD), row(args.dtBias && into.ddtBias), scratch.at],
+        )
+      }
+    }
+
+    /** The first N of every `width` columns are added to a tensor of the caller. */
+    const unpad = (x: CpuTensor, to: Tensor | null, groups: number) => {
+      if (!to) return
+      const y = cpu(to)
+      for (let g = 0; g < groups; g++) {
+        const [from, target] = [x.at + g * width * 4, y.at + g * N * 4]
+        kernels.accumulate(y.rows, N, from, x.step, from, x.step, from, x.step, 0, target, y.step)
+      }
+    }
+    unpad(dA_log, into.dA_log, 1)
+    if (padded) unpad(dB, into.dB, G)
+    if (padded) unpad(dC, into.dC, G)
+  } finally {
+    for (const x of own) freeTensor(machine, x)
+  }
+}

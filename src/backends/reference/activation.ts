@@ -1,0 +1,63 @@
+import type { Activation, Backend, Gradients, Tensor } from '../backend.js'
+import { Matrix, matrix } from './matrix.js'
+
+export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
+export const silu = (x: number) => x * sigmoid(x)
+export const siluSlope = (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+
+/** log(1 + exp(x)), the identity above 20 as in the official Mamba code. */
+export const softplus = (x: number) => (x > 20 ? x : Math.log1p(Math.exp(x)))
+export const softplusSlope = (x: number) => (x > 20 ? 1 : sigmoid(x))
+
+export const activated = (x: number, how: Activation) => (how === 'silu' ? silu(x) : x)
+export const slope = (x: number, how: Activation) => (how === 'silu' ? siluSlope(x) : 1)
+
+/** out[r, c] = f(r, c) over the whole of `out`. */
+export function fill(out: Matrix, f: (r: number, c: number) => number): Matrix {
+  for (let r = 0; r < out.rows; r++) for (let c = 0; c < out.cols; c++) out.data[r * out.stride + c] = f(r, c)
+  return out
+}
+
+/** out[r, c] += f(r, c); no output, no work. */
+export function addInto(out: Tensor | null, rows: number, cols: number, f: (r: number, c: number) => number): void {
+  if (!out) return
+  const o = matrix(out, rows, cols)
+  fill(o, (r, c) => o.data[r * o.stride + c] + f(r, c))
+}
+
+export const activate: Backend['activate'] = (x, how) => {
+  const X = matrix(x)
+  return fill(new Matrix(X.rows, X.cols), (r, c) => activated(X.data[r * X.stride + c], how))
+}
+
+export const activateGradient: Gradients['activate'] = (dy, x, how, dx) => {
+  const X = matrix(x)
+  const dY = matrix(dy, X.rows, X.cols)
+  addInto(dx, X.rows, X.cols, (r, c) => dY.data[r * dY.stride + c] * slope(X.data[r * X.stride + c], how))
+}
+
+export const combine: Backend['combine'] = (a, b, how) => {
+  const A = matrix(a)
+  const B = matrix(b, A.rows, A.cols)
+  return fill(new Matrix(A.rows, A.cols), (r, c) => {
+    const p = A.data[r * A.stride + c]
+    const q = B.data[r * B.stride + c]
+    return how === 'add' ? p + q : how === 'multiply' ? p * q : p * silu(q)
+  })
+}
+
+export const combineGradient: Gradients['combine'] = (dy, a, b, how, { da, db }) => {
+  const A = matrix(a)
+  const { rows, cols } = A
+  const B = matrix(b, rows, cols)
+  const dY = matrix(dy, rows, cols)
+  addInto(da, rows, cols, (r, c) => {
+    const q = B.data[r * B.stride + c]
+    return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : how === 'multiply' ? q : silu(q))
+  })
+  addInto(db, rows, cols, (r, c) => {
+    const p = A.data[r * A.stride + c]
+    const q = B.data[r * B.stride + c]
+    return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : how === 'multiply' ? p : p * siluSlope(q))
+  })
+}

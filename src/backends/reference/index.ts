@@ -1,0 +1,78 @@
+import type { Backend } from '../backend.js'
+import { activate, activateGradient, combine, combineGradient } from './activation.js'
+import { adamw } from './adamw.js'
+import { causalConv, causalConvGradient } from './conv.js'
+import { linear, linearGradient } from './linear.js'
+import { Matrix, matrix } from './matrix.js'
+import { norm, normGradient } from './norm.js'
+import {
+  embedRows,
+  embedRowsGradient,
+  gatherRows,
+  gatherRowsGradient,
+  reduceRows,
+  reduceRowsGradient,
+  unfold,
+  unfoldGradient,
+} from './rows.js'
+import { selectiveScan, selectiveScanGradient } from './scan.js'
+
+/** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
+export function openReferenceBackend(): Backend {
+  return {
+    name: 'reference',
+    upload: (data, rows, cols) => {
+      if (data.length !== rows * cols) throw new Error(`${data.length} numbers for a tensor [${rows}, ${cols}]`)
+      return new Matrix(
+        rows,
+        cols,
+        Float64Array.from({ length: rows * cols }, (_, i) => data[i]),
+      )
+    },
+    zeros: (rows, cols) => new Matrix(rows, cols),
+    download: async (x) => {
+      const X = matrix(x)
+      const out = new Matrix(X.rows, X.cols)
+      for (let r = 0; r < X.rows; r++) out.row(r).set(X.row(r))
+      return out.data
+    },
+    release: (...tensors) => {
+      for (const x of tensors) if (x && !matrix(x).root) matrix(x).released = true
+    },
+    columns: (x, from, to) => {
+      const X = matrix(x)
+      if (from < 0 || to > X.cols || from > to) throw new RangeError(`columns ${from} to ${to} of ${X.cols}`)
+      return new Matrix(X.rows, to - from, X.data.subarray(from), X.stride, X.root ?? X)
+    },
+    reshape: (x, rows, cols) => {
+      const X = matrix(x)
+      if (X.stride !== X.cols) throw new Error('only a contiguous tensor can be reshaped')
+      if (rows * cols !== X.rows * X.cols) throw new Error(`[${X.rows}, ${X.cols}] as [${rows}, ${cols}]`)
+      return new Matrix(rows, cols, X.data, cols, X.root ?? X)
+    },
+    close: async () => {},
+    embedRows,
+    linear,
+    norm,
+    causalConv,
+    selectiveScan,
+    combine,
+    activate,
+    unfold,
+    gatherRows,
+    reduceRows,
+    gradients: {
+      embedRows: embedRowsGradient,
+      linear: linearGradient,
+      norm: normGradient,
+      causalConv: causalConvGradient,
+      selectiveScan: selectiveScanGradient,
+      combine: combineGradient,
+      activate: activateGradient,
+      unfold: unfoldGradient,
+      gatherRows: gatherRowsGradient,
+      reduceRows: reduceRowsGradient,
+      adamw,
+    },
+  }
+}

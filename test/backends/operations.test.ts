@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Backend, Direction, FloatArray, Segments } from '../../src/backends/backend.js'
+import { openReferenceBackend } from '../../src/backends/reference/index.js'
+import { backends } from './opened.js'
+import {
+  linearCase,
+  type Named,
+  normCase,
+  operations,
+  resultGradients,
+  runBackward,
+  runForward,
+  segmentsOf,
+  type Values,
+  values,
+} from './operations.js'
+
+/**
+ * A float32 sum of n terms of either sign errs by about sqrt(n) roundings of the largest partial sum; a few roundings
+ * more come from polynomial exponentials and from the recurrence, which damps what is old.
+ */
+const tolerance = (terms: number, largest: number) => 2 ** -23 * 4 * (4 + Math.sqrt(terms)) * Math.max(1, largest)
+
+function compare(got: Named<Values>, wanted: Named<Values>, terms: number): void {
+  expect(Object.keys(got)).toEqual(Object.keys(wanted))
+  for (const [name, { rows, cols, data }] of Object.entries(wanted)) {
+    expect([got[name].rows, got[name].cols], name).toEqual([rows, cols])
+    const numbers = Array.from(data)
+    const largest = numbers.reduce((max, v) => Math.max(max, Math.abs(v)), 0)
+    const worst = numbers.reduce((max, v, i) => Math.max(max, Math.abs(got[name].data[i] - v)), 0)
+    expect(worst, name).toBeLessThanOrEqual(tolerance(terms, largest))
+  }
+}
+
+describe.each(backends.filter(([name]) => name !== 'reference'))('%s against reference', (_, open) => {
+  const reference = openReferenceBackend()
+  let backend: Backend
+  beforeAll(async () => {
+    backend = await open()
+  })
+  afterAll(() => backend.close())
+
+  it.each(operations().map((op) => [op.name, op] as const))('%s', async (_, op) => {
+    if (!backend.gradients && op.name.startsWith('adamw')) return
+    const wanted = await runForward(reference, op)
+    compare(await runForward(backend, op), wanted, op.terms)
+    if (!op.backward || !backend.gradients) return
+    const dy = resultGradients(wanted)
+    const gradients = await runBackward(backend, op, dy)
+    compare(gradients, await runBackward(reference, op, dy), op.terms)
+    expect(await runBackward(backend, op, dy), 'the same again').toEqual(gradients)
+  })
+})
+
+/** Rows from .. to - 1 of values. */
+const slice = ({ cols, data }: Values, from: number, to: number): Values => ({
+  rows: to - from,
+  cols,
+  data: data.slice(from * cols, to * cols),
+})
+
+/** The segments of rows from .. to - 1. */
+function cutSegments({ offsets }: Segments, from: number, to: number): Segments {
+  const inside = Array.from(offsets).filter((offset) => offset > from && offset < to)
+  return {
+    offsets: Int32Array.from([from, ...inside, to], (offset) => offset - from),
+    continues: !offsets.includes(from),
+    goesOn: !offsets.includes(to),
+  }
+}
+
+/** An operation with a state on some rows of the inputs. */
+type Piece = (x: Named<Values>, segments: Segments, state: Values) => Promise<{ y: Values; state: Values }>
+
+/** Runs all rows in pieces that end at `cuts`, in the order of reading, and joins the results. */
+async function inPieces(
+  piece: Piece,
+  x: Named<Values>,
+  whole: Segments,
+  direction: Direction,
+  first: Values,
+  cuts: number[],
+) {
+  const T = whole.offsets[whole.offsets.length - 1]
+  const borders = [0, ...cuts, T]
+  const order = borders.slice(1).map((to, i) => [borders[i], to])
+  if (direction === 'reverse') order.reverse()
+  const parts: FloatArray[] = []
+  let state = first
+  for (const [from, to] of order) {
+    const rows = Object.fromEntries(Object.entries(x).map(([name, one]) => [name, slice(one, from, to)]))
+    const result = await piece(rows, cutSegments(whole, from, to), state)
+    state = result.state
+    parts.push(result.y.data)
+  }
+  if (direction === 'reverse') parts.reverse()
+  return { y: parts.flatMap((part) => Array.from(part)), state: Array.from(state.data) }
+}
+
+describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, open) => {
+  let backend: Backend
+  beforeAll(async () => {
+    backend = await open()
+  })
+  afterAll(() => backend.close())
+
+  const put = ({ data, rows, cols }: Values) => backend.upload(data, rows, cols)
+  const get = async (x: ReturnType<typeof put>): Promise<Values> => ({
+    rows: x.rows,
+    cols: x.cols,
+    data: await backend.download(x),
+  })
+
+  async function check(
+    piece: Piece,
+    x: Named<Values>,
+    lengths: number[],
+    direction: Direction,
+    state: Values,
+    stride = 1,
+  ) {
+    const whole = segmentsOf(lengths)
+    const T = whole.offsets[lengths.length]
+    const expected = await inPieces(piece, x, whole, direction, state, [])
+    expect(expected.y.every(Number.isFinite)).toBe(true)
+    for (let cut = 1; cut < T; cut++) {
+      // A segment may only go on after a multiple of the stride.
+      const into = whole.offsets.findLast((offset) => offset <= cut) ?? 0
+      if ((cut - into) % stride === 0)
+        expect(await inPieces(piece, x, whole, direction, state, [cut])).toEqual(expected)
+    }
+    if (stride === 1) {
+      const everywhere = Array.from({ length: T - 1 }, (_, i) => i + 1)
+      expect(await inPieces(piece, x, whole, direction, state, everywhere)).toEqual(expected)
+    }
+  }
+
+  it.each([
+    ['forward', 2],
+    ['forward', 4],
+    ['reverse', 3],
+    ['reverse', 5],
+  ] as const)('conv %s K %i', async (direction, K) => {
+    const [weight, bias] = [put(values(K, 19)), put(values(1, 19))]
+    const piece: Piece = async ({ x }, segments, before) => {
+      const state = put(before)
+      const y = backend.causalConv(put(x), weight, bias, { segments, direction, activation: 'silu', state })
+      return { y: await get(y), state: await get(state) }
+    }
+    await check(piece, { x: values(31, 19) }, [2, 17, 1, 11], direction, values(K, 19))
+  })
+
+  it.each([
+    ['forward', 16, 1],
+    ['forward', 3, 3],
+    ['reverse', 16, 1],
+    ['reverse', 20, 3],
+  ] as const)('scan %s N %i G %i', async (direction, N, G) => {
+    const [T, E] = [75, 12]
+    const [A_log, D, dtBias] = [put(values(E, N, 0.7)), put(values(1, E)), put(values(1, E))]
+    const piece: Piece = async (x, segments, before) => {
+      const state = put(before)
+      const [u, dt, B, C, z] = [put(x.u), put(x.dt), put(x.B), put(x.C), put(x.z)]
+      const args = { u, dt, A_log, B, C, D, z, dtBias, softplus: true, segments, direction }
+      return { y: await get(backend.selectiveScan(args, state)), state: await get(state) }
+    }
+    const x = { u: values(T, E), dt: values(T, E), B: values(T, G * N), C: values(T, G * N), z: values(T, E) }
+    await check(piece, x, [1, 40, 3, 31], direction, values(E, N))
+  })
+
+  it.each([
+    [3, 1],
+    [3, 2],
+    [5, 3],
+    [4, 4],
+  ])('unfold window %i stride %i', async (window, stride) => {
+    const piece: Piece = async ({ x }, segments, before) => {
+      const state = put(before)
+      return { y: await get(backend.unfold(put(x), window, stride, segments, state)), state: await get(state) }
+    }
+    await check(piece, { x: values(30, 5) }, [13, 2, 15], 'forward', values(window, 5), stride)
+  })
+
+  it.each(
+    [
+      linearCase({ T: 37, I: 24, O: 65, bias: true, activation: 'silu' }),
+      linearCase({ T: 37, I: 129, O: 7 }),
+      normCase({ T: 37, D: 33, kind: 'rms' }),
+      normCase({ T: 37, D: 16, kind: 'layer', bias: true }),
+    ].map((op) => [op.name, op] as const),
+  )('%s, row by row', async (_, op) => {
+    const { y } = await runForward(backend, op)
+    for (const [from, to] of [
+      [0, 1],
+      [0, 16],
+      [5, 37],
+      [36, 37],
+    ]) {
+      const part = await runForward(backend, { ...op, inputs: { ...op.inputs, x: slice(op.inputs.x, from, to) } })
+      expect(part.y.data).toEqual(slice(y, from, to).data)
+    }
+  })
+
+  it('running sums and maxima', () => {
+    const x = values(23, 9)
+    for (const how of ['sum', 'max'] as const) {
+      const whole = backend.reduceRows(put(x), segmentsOf([4, 19]), how, null)
+      const first = backend.reduceRows(put(slice(x, 0, 11)), segmentsOf([4, 7], false, true), how, null)
+      const rest = backend.reduceRows(put(slice(x, 11, 23)), segmentsOf([12], true, false), how, first.slice(9))
+      expect([...first.slice(0, 9), ...rest]).toEqual([...whole])
+    }
+  })
+})
+
+describe.each(backends)('mistakes on %s', (_, open) => {
+  it('names an id outside of the embedding', async () => {
+    const backend = await open()
+    const table = backend.zeros(5, 3)
+    expect(() => backend.embedRows(Int32Array.of(1, 5), table)).toThrow(/5/)
+    expect(() => backend.embedRows(Int32Array.of(-1), table)).toThrow(/-1/)
+    await backend.close()
+  })
+})

@@ -1,0 +1,535 @@
+import type {
+  Activation,
+  Backend,
+  Direction,
+  FloatArray,
+  Gradients,
+  ScanArgs,
+  Segments,
+  Tensor,
+} from '../../src/backends/backend.js'
+import type { NormSpec } from '../../src/spec.js'
+import { randomNumbers } from './random.js'
+
+/**
+ * The table of operations x shapes. Every backend is tested on it against the reference, the reference's gradients
+ * are tested on it against finite differences, and a benchmark can time the same cases at larger sizes.
+ */
+export interface Values {
+  rows: number
+  cols: number
+  /** Inputs are numbers that float32 holds exactly, so that all backends start from the same ones. */
+  data: FloatArray
+}
+export type Named<X> = Record<string, X>
+
+export interface Operation {
+  name: string
+  inputs: Named<Values>
+  /** Puts every tensor into the columns of a wider one, at an odd offset, between NaN. */
+  views: boolean
+  /** Parameters and states of several rows, which are read without a step and so are never views. */
+  whole?: string[]
+  /** Length of the longest sum behind one result: sets the tolerance of float32. */
+  terms: number
+  /** Result `y` and states; in-place results under the name of their input. */
+  forward(backend: Backend, x: Named<Tensor>): Promise<Named<Tensor>>
+  /** Adds to `into[name]` the gradient of input `name`; dy has the names of the results that carry a gradient. */
+  backward?(gradients: Gradients, dy: Named<Tensor>, x: Named<Tensor>, into: Named<Tensor>): void | Promise<void>
+  /** Inputs with a gradient; all that are not listed are not differentiated. */
+  differentiable?: string[]
+}
+
+/** Places values in a backend; the tensor that owns them comes first, and is wider where they are a view of it. */
+function place(backend: Backend, { rows, cols, data }: Values, view: boolean, padding: number): [Tensor, Tensor] {
+  if (!view) {
+    const x = backend.upload(data, rows, cols)
+    return [x, x]
+  }
+  const wide = new Float64Array(rows * (cols + 5)).fill(padding)
+  for (let r = 0; r < rows; r++) wide.set(data.subarray(r * cols, (r + 1) * cols), r * (cols + 5) + 3)
+  const owner = backend.upload(wide, rows, cols + 5)
+  return [owner, backend.columns(owner, 3, 3 + cols)]
+}
+
+function placeAll(backend: Backend, all: Named<Values>, view: boolean, whole: string[] = [], padding = Number.NaN) {
+  const owners: Tensor[] = []
+  const x: Named<Tensor> = {}
+  for (const [name, one] of Object.entries(all)) {
+    const [owner, placed] = place(backend, one, view && !whole.includes(name), padding)
+    owners.push(owner)
+    x[name] = placed
+  }
+  return { owners, x }
+}
+
+const filled = (rows: number, cols: number, value: number): Values => ({
+  rows,
+  cols,
+  data: new Float64Array(rows * cols).fill(value),
+})
+
+/** Runs a case forward and returns its results as numbers. */
+export async function runForward(backend: Backend, op: Operation): Promise<Named<Values>> {
+  const { owners, x } = placeAll(backend, op.inputs, op.views, op.whole)
+  const results = await op.forward(backend, x)
+  const numbers: Named<Values> = {}
+  for (const [name, { rows, cols }] of Object.entries(results))
+    numbers[name] = { rows, cols, data: await backend.download(results[name]) }
+  const placed = new Set(Object.values(x))
+  backend.release(...Object.values(results).filter((result) => !placed.has(result)), ...owners)
+  return numbers
+}
+
+/** Runs the gradient of a case into tensors full of ones, and takes the ones away again. */
+export async function runBackward(backend: Backend, op: Operation, dy: Named<Values>): Promise<Named<Values>> {
+  if (!op.backward || !backend.gradients) throw new Error(`${op.name} has no gradient`)
+  const ones: Named<Values> = {}
+  for (const name of op.differentiable ?? []) ones[name] = filled(op.inputs[name].rows, op.inputs[name].cols, 1)
+  const inputs = placeAll(backend, op.inputs, op.views, op.whole)
+  const given = placeAll(backend, dy, op.views, op.whole)
+  const into = placeAll(backend, ones, op.views, [], 7)
+  await op.backward(backend.gradients, given.x, inputs.x, into.x)
+  const numbers: Named<Values> = {}
+  for (const [name, { rows, cols }] of Object.entries(into.x))
+    numbers[name] = { rows, cols, data: (await backend.download(into.x[name])).map((v) => v - 1) }
+  if (op.views)
+    for (const owner of into.owners) {
+      const padding = (await backend.download(owner)).filter(
+        (_, i) => i % owner.cols < 3 || i % owner.cols >= owner.cols - 2,
+      )
+      if (padding.some((v) => v !== 7)) throw new Error(`${op.name} wrote outside of a view`)
+    }
+  backend.release(...inputs.owners, ...given.owners, ...into.owners)
+  return numbers
+}
+
+export function segmentsOf(lengths: number[], continues = false, goesOn = false): Segments {
+  const offsets = new Int32Array(lengths.length + 1)
+  lengths.forEach((length, s) => {
+    offsets[s + 1] = offsets[s] + length
+  })
+  return { offsets, continues, goesOn }
+}
+
+const total = (lengths: number[]) => lengths.reduce((sum, n) => sum + n, 0)
+
+const letters = randomNumbers(1)
+/** Random normal values, times `scale`, plus `shift`. */
+export function values(rows: number, cols: number, scale = 1, shift = 0): Values {
+  return {
+    rows,
+    cols,
+    data: Float64Array.from({ length: rows * cols }, () => Math.fround(letters.normal() * scale + shift)),
+  }
+}
+const optional = (there: boolean, name: string, make: () => Values): Named<Values> => (there ? { [name]: make() } : {})
+
+/** The result of an operation that updates its state in place. */
+const withState = (y: Tensor, x: Named<Tensor>): Named<Tensor> => (x.state ? { y, state: x.state } : { y })
+
+/** Time steps: before a softplus some above its threshold, without one never negative, or the state explodes. */
+function steps(T: number, E: number, softplus: boolean): Values {
+  const { data } = values(T, E, 2, -1)
+  return { rows: T, cols: E, data: data.map((v, i) => (softplus ? (i % 37 === 36 ? 21 : v) : Math.abs(v))) }
+}
+
+interface LinearShape {
+  T: number
+  I: number
+  O: number
+  bias?: boolean
+  residual?: boolean
+  activation?: Activation
+  views?: boolean
+}
+export function linearCase({ T, I, O, bias, residual, activation = 'none', views = false }: LinearShape): Operation {
+  const extras = `${bias ? ' bias' : ''}${residual ? ' residual' : ''}${activation === 'none' ? '' : ' silu'}`
+  const op: Operation = {
+    name: `linear [${T}, ${I}] to ${O}${extras}${views ? ' views' : ''}`,
+    inputs: {
+      x: values(T, I),
+      weight: values(O, I, I ** -0.5),
+      ...optional(!!bias, 'bias', () => values(1, O)),
+      ...optional(!!residual, 'residual', () => values(T, O)),
+    },
+    views,
+    terms: Math.max(T, I, O),
+    forward: async (b, x) => ({
+      y: await b.linear(x.x, x.weight, { bias: x.bias, residual: x.residual, activation }),
+    }),
+  }
+  if (activation !== 'none' || residual) return op
+  return {
+    ...op,
+    differentiable: ['x', 'weight', ...(bias ? ['bias'] : [])],
+    backward: (g, { y }, x, into) =>
+      g.linear(y, x.x, x.weight, { dx: into.x, dWeight: into.weight, dBias: into.bias ?? null }),
+  }
+}
+
+interface NormShape {
+  T: number
+  D: number
+  kind: NormSpec['kind']
+  weight?: boolean
+  bias?: boolean
+  views?: boolean
+}
+export function normCase({ T, D, kind, weight = true, bias = false, views = false }: NormShape): Operation {
+  const spec: NormSpec = { kind, eps: 1e-5 }
+  return {
+    name: `norm ${kind} [${T}, ${D}]${weight ? ' weight' : ''}${bias ? ' bias' : ''}${views ? ' views' : ''}`,
+    inputs: {
+      x: values(T, D, 1, 0.5),
+      ...optional(weight, 'weight', () => values(1, D)),
+      ...optional(bias, 'bias', () => values(1, D)),
+    },
+    views,
+    terms: Math.max(T, D),
+    forward: async (b, x) => ({ y: b.norm(x.x, spec, x.weight ?? null, x.bias ?? null) }),
+    differentiable: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
+    backward: (g, { y }, x, into) =>
+      g.norm(y, x.x, spec, x.weight ?? null, {
+        dx: into.x,
+        dWeight: into.weight ?? null,
+        dBias: into.bias ?? null,
+      }),
+  }
+}
+
+interface ConvShape {
+  lengths: number[]
+  E: number
+  K: number
+  direction?: Direction
+  activation?: Activation
+  bias?: boolean
+  state?: boolean
+  views?: boolean
+}
+export function convCase(shape: ConvShape): Operation {
+  const { lengths, E, K, direction = 'forward', activation = 'silu', bias = true, state = false, views = false } = shape
+  const T = total(lengths)
+  const segments = segmentsOf(lengths, state, state)
+  const op: Operation = {
+    name: `conv ${direction} rows ${lengths.join('+')} E ${E} K ${K} ${activation}${bias ? ' bias' : ''}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    inputs: {
+      x: values(T, E),
+      weight: values(K, E, 0.5),
+      ...optional(bias, 'bias', () => values(1, E)),
+      ...optional(state, 'state', () => values(K, E)),
+    },
+    views,
+    whole: ['weight', 'state'],
+    terms: Math.max(T, K),
+    forward: async (b, x) => {
+      const args = { segments, direction, activation, state: x.state ?? null }
+      const y = b.causalConv(x.x, x.weight, x.bias ?? null, args)
+      return withState(y, x)
+    },
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['x', 'weight', ...(bias ? ['bias'] : [])],
+    backward: (g, { y }, x, into) =>
+      g.causalConv(
+        y,
+        x.x,
+        x.weight,
+        x.bias ?? null,
+        { segments, direction, activation },
+        { dx: into.x, dWeight: into.weight, dBias: into.bias ?? null },
+      ),
+  }
+}
+
+interface ScanShape {
+  lengths: number[]
+  E: number
+  N: number
+  G?: number
+  direction?: Direction
+  softplus?: boolean
+  /** Without: D, z and dtBias are null. */
+  extras?: boolean
+  /** State carried in and out; with one segment it has a gradient when nothing is carried in. */
+  state?: 'none' | 'carried' | 'final'
+  addTo?: boolean
+  views?: boolean
+}
+export function scanCase(shape: ScanShape): Operation {
+  const { lengths, E, N, G = 1, direction = 'forward', softplus = true, extras = true, views = false } = shape
+  const { state = 'none', addTo = false } = shape
+  const T = total(lengths)
+  const segments = segmentsOf(lengths, state === 'carried', state === 'carried')
+  const words = [
+    `scan ${direction} rows ${lengths.join('+')} E ${E} N ${N} G ${G}`,
+    softplus ? 'softplus' : '',
+    extras ? 'D z dtBias' : '',
+    state === 'none' ? '' : `state ${state}`,
+    addTo ? 'addTo' : '',
+    views ? 'views' : '',
+  ]
+  const argsOf = (x: Named<Tensor>): ScanArgs => ({
+    u: x.u,
+    dt: x.dt,
+    A_log: x.A_log,
+    B: x.B,
+    C: x.C,
+    D: x.D ?? null,
+    z: x.z ?? null,
+    dtBias: x.dtBias ?? null,
+    softplus,
+    segments,
+    direction,
+  })
+  const op: Operation = {
+    name: words.filter(Boolean).join(' '),
+    inputs: {
+      u: values(T, E),
+      dt: steps(T, E, softplus),
+      A_log: values(E, N, 0.7),
+      B: values(T, G * N),
+      C: values(T, G * N),
+      ...optional(extras, 'D', () => values(1, E)),
+      ...optional(extras, 'z', () => values(T, E)),
+      ...optional(extras, 'dtBias', () => values(1, E)),
+      ...optional(state !== 'none', 'state', () => (state === 'final' ? filled(E, N, 0) : values(E, N))),
+      ...optional(addTo, 'addTo', () => values(T, E)),
+    },
+    views,
+    whole: ['A_log', 'state'],
+    terms: Math.max(T, N, E),
+    forward: async (b, x) => {
+      const y = b.selectiveScan(argsOf(x), x.state ?? null, x.addTo)
+      return withState(y, x)
+    },
+  }
+  if (state === 'carried' || addTo) return op
+  return {
+    ...op,
+    differentiable: ['u', 'dt', 'A_log', 'B', 'C', ...(extras ? ['D', 'z', 'dtBias'] : [])],
+    backward: (g, dy, x, into) =>
+      g.selectiveScan(
+        dy.y,
+        argsOf(x),
+        {
+          du: into.u,
+          ddt: into.dt,
+          dA_log: into.A_log,
+          dB: into.B,
+          dC: into.C,
+          dD: into.D ?? null,
+          dz: into.z ?? null,
+          ddtBias: into.dtBias ?? null,
+        },
+        dy.state ?? null,
+      ),
+  }
+}
+
+type How = 'add' | 'multiply' | 'gate'
+export function combineCase({
+  T,
+  D,
+  how,
+  views = false,
+}: {
+  T: number
+  D: number
+  how: How
+  views?: boolean
+}): Operation {
+  return {
+    name: `combine ${how} [${T}, ${D}]${views ? ' views' : ''}`,
+    inputs: { a: values(T, D), b: values(T, D, 3) },
+    views,
+    terms: 1,
+    forward: async (b, x) => ({ y: b.combine(x.a, x.b, how) }),
+    differentiable: ['a', 'b'],
+    backward: (g, { y }, x, into) => g.combine(y, x.a, x.b, how, { da: into.a, db: into.b }),
+  }
+}
+
+interface ActivateShape {
+  T: number
+  D: number
+  activation: Activation
+  views?: boolean
+}
+export function activateCase({ T, D, activation, views = false }: ActivateShape): Operation {
+  return {
+    name: `activate ${activation} [${T}, ${D}]${views ? ' views' : ''}`,
+    inputs: { x: values(T, D, 5) },
+    views,
+    terms: 1,
+    forward: async (b, x) => ({ y: b.activate(x.x, activation) }),
+    differentiable: ['x'],
+    backward: (g, { y }, x, into) => g.activate(y, x.x, activation, into.x),
+  }
+}
+
+interface UnfoldShape {
+  lengths: number[]
+  D: number
+  window: number
+  stride: number
+  state?: boolean
+  views?: boolean
+}
+export function unfoldCase({ lengths, D, window, stride, state = false, views = false }: UnfoldShape): Operation {
+  const segments = segmentsOf(lengths, state, state)
+  const op: Operation = {
+    name: `unfold rows ${lengths.join('+')} D ${D} window ${window} stride ${stride}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    inputs: { x: values(total(lengths), D), ...optional(state, 'state', () => values(window, D)) },
+    views,
+    whole: ['state'],
+    terms: window,
+    forward: async (b, x) => {
+      const y = b.unfold(x.x, window, stride, segments, x.state ?? null)
+      return withState(y, x)
+    },
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['x'],
+    backward: (g, { y }, _, into) => g.unfold(y, window, stride, segments, into.x),
+  }
+}
+
+/** gatherRows, or embedRows: the same numbers by another name. */
+export function rowsCase(kind: 'gather' | 'embed', R: number, D: number, T: number, views = false): Operation {
+  const rows = Int32Array.from({ length: T }, () => letters.below(R))
+  return {
+    name: `${kind} ${T} of [${R}, ${D}]${views ? ' views' : ''}`,
+    inputs: { x: values(R, D) },
+    views,
+    terms: T,
+    forward: async (b, { x }) => ({ y: kind === 'gather' ? b.gatherRows(x, rows) : b.embedRows(rows, x) }),
+    differentiable: ['x'],
+    backward: (g, { y }, _, into) => (kind === 'gather' ? g.gatherRows(y, rows, into.x) : g.embedRows(y, rows, into.x)),
+  }
+}
+
+export function reduceCase(lengths: number[], D: number, how: 'mean' | 'max', views = false): Operation {
+  const segments = segmentsOf(lengths)
+  return {
+    name: `reduce ${how} rows ${lengths.join('+')} D ${D}${views ? ' views' : ''}`,
+    inputs: { x: values(total(lengths), D) },
+    views,
+    terms: Math.max(...lengths),
+    forward: async (b, { x }) => {
+      const sums = b.reduceRows(x, segments, how === 'mean' ? 'sum' : 'max', null)
+      const means = how === 'mean' ? sums.map((v, i) => v / lengths[Math.floor(i / D)]) : sums
+      return { y: b.upload(means, lengths.length, D) }
+    },
+    differentiable: ['x'],
+    backward: (g, { y }, { x }, into) => g.reduceRows(y, x, segments, how, into.x),
+  }
+}
+
+export function adamwCase(rows: number, cols: number, step: number, views = false): Operation {
+  const settings = { lr: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1, step, scale: 0.5 }
+  return {
+    name: `adamw [${rows}, ${cols}] step ${step}${views ? ' views' : ''}`,
+    inputs: {
+      param: values(rows, cols),
+      grad: values(rows, cols),
+      m: values(rows, cols, 0.1),
+      v: { rows, cols, data: values(rows, cols, 0.1).data.map((x) => Math.fround(x * x)) },
+    },
+    views,
+    terms: 4,
+    forward: async (b, { param, grad, m, v }) => {
+      if (!b.gradients) throw new Error(`${b.name} has no gradients`)
+      b.gradients.adamw(param, grad, m, v, settings)
+      return { param, m, v }
+    },
+  }
+}
+
+const directions: Direction[] = ['forward', 'reverse']
+
+/** All cases: sizes of one, primes, one more and one less than a block of 4, 16, 32 or 64; several segments; views. */
+export function operations(): Operation[] {
+  const linearSizes = [
+    [1, 1, 1],
+    [7, 5, 3],
+    [3, 129, 1],
+    [31, 33, 17],
+    [64, 64, 64],
+    [65, 16, 63],
+    [130, 8, 257],
+    [251, 40, 128],
+  ]
+  return [
+    ...linearSizes.flatMap(([T, I, O], i) => [
+      linearCase({ T, I, O }),
+      linearCase({ T, I, O, bias: true, views: true }),
+      linearCase({ T, I, O, bias: i % 2 === 0, residual: true, activation: 'silu', views: i % 3 === 0 }),
+    ]),
+    ...[1, 3, 16, 17, 63, 128, 129].flatMap((D, i) => [
+      normCase({ T: 5, D, kind: 'rms', views: i % 2 === 1 }),
+      normCase({ T: 17, D: D + 2, kind: 'layer', bias: true, views: i % 2 === 0 }),
+      normCase({ T: 3, D, kind: 'rms', weight: false }),
+    ]),
+    ...directions.flatMap((direction) => [
+      ...[2, 3, 4, 5].flatMap((K) => [
+        convCase({ lengths: [1], E: 1, K, direction }),
+        convCase({ lengths: [3, 1, 17], E: 37, K, direction, views: true }),
+        convCase({ lengths: [5, 2, 31], E: 16, K, direction, activation: 'none', bias: false }),
+        convCase({ lengths: [4, 9], E: 17, K, direction, state: true }),
+        convCase({ lengths: [1], E: 8, K, direction, state: true, views: true }),
+      ]),
+      ...[1, 3, 4, 8, 16, 20].flatMap((N, i) => [
+        scanCase({ lengths: [1], E: 1, N, direction }),
+        scanCase({ lengths: [7, 1, 33], E: 5, N, direction, views: i % 2 === 0 }),
+        scanCase({ lengths: [2, 65], E: 12, N, G: 3, direction, views: i % 2 === 1 }),
+        scanCase({ lengths: [31], E: 17, N, direction, state: 'final' }),
+        scanCase({ lengths: [3, 32, 5], E: 7, N, direction, state: 'carried', addTo: true, views: i % 2 === 0 }),
+        scanCase({ lengths: [11], E: 16, N, direction, state: 'carried' }),
+        scanCase({ lengths: [13, 64], E: 6, N, direction, softplus: false, extras: false }),
+      ]),
+      scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
+    ]),
+    ...(['add', 'multiply', 'gate'] as const).flatMap((how) => [
+      combineCase({ T: 1, D: 1, how }),
+      combineCase({ T: 5, D: 17, how, views: true }),
+      combineCase({ T: 9, D: 64, how }),
+    ]),
+    ...(['none', 'silu'] as const).flatMap((activation) => [
+      activateCase({ T: 3, D: 13, activation }),
+      activateCase({ T: 7, D: 33, activation, views: true }),
+    ]),
+    ...[
+      [1, 1],
+      [3, 1],
+      [3, 2],
+      [5, 3],
+      [4, 4],
+    ].flatMap(([window, stride]) => [
+      unfoldCase({ lengths: [7, 1, 12], D: 5, window, stride, views: true }),
+      unfoldCase({ lengths: [4 * stride, 3 * stride], D: 3, window, stride, state: true }),
+      unfoldCase({ lengths: [stride], D: 4, window, stride, state: true, views: true }),
+    ]),
+    rowsCase('gather', 9, 5, 13),
+    rowsCase('gather', 5, 33, 4, true),
+    rowsCase('embed', 6, 17, 40),
+    rowsCase('embed', 16, 32, 65, true),
+    ...(['mean', 'max'] as const).flatMap((how) => [
+      reduceCase([1, 7, 30], 5, how),
+      reduceCase([64, 3], 33, how, true),
+    ]),
+    adamwCase(1, 1, 1),
+    adamwCase(5, 17, 3),
+    adamwCase(3, 33, 1000, true),
+  ]
+}
+
+/** Random gradients for the results of a case. */
+export function resultGradients(results: Named<Values>): Named<Values> {
+  return Object.fromEntries(Object.entries(results).map(([name, { rows, cols }]) => [name, values(rows, cols)]))
+}
