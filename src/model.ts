@@ -10,6 +10,7 @@ import { modelFolder } from './models.js'
 import { exitCodes, UserError } from './shell/errors.js'
 import type { ModelSpec } from './spec.js'
 import { loadState, type ModelState, saveState } from './state.js'
+import { concatenate } from './tasks/concatenate.js'
 import { Readout } from './tasks/readout.js'
 
 export interface OpenOptions {
@@ -121,9 +122,9 @@ export class Model {
     const segments = { ...piece(0, L, L), continues: state !== undefined, goesOn: carries }
     await runner.run({ ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
     const result: ForwardResult = {}
-    if (scores.length > 0) result.logits = joined(scores)
-    if (hidden === 'last') result.hidden = joined(final)
-    if (hidden === 'all') result.hidden = listed.map(joined)
+    if (scores.length > 0) result.logits = concatenate(scores)
+    if (hidden === 'last') result.hidden = concatenate(final)
+    if (hidden === 'all') result.hidden = listed.map(concatenate)
     if (carries) result.state = await saveState(backend, runner.state)
     network.releaseState(runner.state)
     return result
@@ -155,14 +156,4 @@ function mergeStrands(
     merged.hidden = hidden.map((rows, i) => mergeHidden(rows, r.hidden![i] as Float32Array, spec, i))
   else if (hidden) merged.hidden = mergeHidden(hidden, r.hidden as Float32Array, spec, spec.blocks.length)
   return merged
-}
-
-function joined(parts: readonly FloatArray[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }

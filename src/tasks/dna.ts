@@ -51,7 +51,9 @@ export class DnaRun {
     const { device, threads, wanted } = this.options
     const perRow = spec.stem.reduce((product, { stride }) => product * stride, 1)
     const chunk = Math.ceil((this.options.chunk ?? rowsPerChunk * perRow) / perRow) * perRow
-    const strand = this.options.strand ?? (spec.strand === 'symmetric' ? 'both' : '+')
+    // Caduceus-PS reads both strands by itself.
+    const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
+    const strand = this.options.strand ?? (bothByDefault ? 'both' : '+')
     const pieces = this.checked(this.stretches(records, chunk, strand), chunk)
     return predict(pieces, this.model, { device, threads, chunk, strand, wanted })
   }

@@ -1,15 +1,18 @@
-import type { Segments, Tensor } from '../backends/backend.js'
-import type { Network } from '../engine/network.js'
+import type { FloatArray, Segments, Tensor } from '../backends/backend.js'
+import type { OnRows } from '../engine/chunk.js'
+import type { Network, OnHidden } from '../engine/network.js'
 import { Runner } from '../engine/runner.js'
+import { mergeHidden, reverseComplementIds } from '../layers/reverse-complement.js'
 import type { Pool } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
+import { concatenate } from './concatenate.js'
 import { Readout } from './readout.js'
 
 /** What is wanted of each sequence. */
 export type Wanted =
   /** Class logits [labels]. */
   | { kind: 'logits'; pool: Pool }
-  /** One vector [D]; `layer` counts the listed hidden states, absent: after the final norm. */
+  /** One vector [D] (Caduceus-PS: [2D]); `layer` counts the listed hidden states, absent: after the final norm. */
   | { kind: 'pooled'; pool: Pool; layer?: number }
   /** All hidden rows [L', D]. */
   | { kind: 'rows'; layer?: number }
@@ -45,34 +48,67 @@ export class Inference {
     this.readout = wanted.kind === 'rows' ? null : new Readout(network.backend, wanted.pool)
   }
 
-  async run({ ids, segments }: InferenceJob): Promise<InferenceResult> {
+  async run(job: InferenceJob): Promise<InferenceResult> {
     const parts: Float32Array[] = []
-    const rows = new Int32Array(segments.offsets.length - 1)
+    const rows = new Int32Array(job.segments.offsets.length - 1)
     let width = 0
-    const take = async (all: Tensor, allSegments: Segments) => {
-      const { hidden, segments: taken } = this.withoutAppended(all, allSegments)
-      const { offsets, goesOn } = taken
-      const wanted = await this.read(hidden, taken)
-      if (!wanted) return
-      width = wanted.cols
-      parts.push(Float32Array.from(await this.network.backend.download(wanted)))
-      if (wanted !== hidden) this.network.backend.release(wanted)
-      if (hidden !== all) this.network.backend.release(hidden)
-      for (let s = 0; s < rows.length; s++) {
-        if (!this.readout) rows[s] += offsets[s + 1] - offsets[s]
-        else if (s < rows.length - 1 || !goesOn) rows[s] = 1
+    const take: OnRows = async (all, allSegments) => {
+      const { hidden, segments } = this.withoutAppended(all, allSegments)
+      const wanted = await this.read(hidden, segments)
+      if (wanted) {
+        width = wanted.cols
+        parts.push(Float32Array.from(await this.network.backend.download(wanted)))
+        for (let s = 0; s < rows.length; s++) {
+          if (!this.readout) rows[s] += segments.offsets[s + 1] - segments.offsets[s]
+          else if (s < rows.length - 1 || !segments.goesOn) rows[s] = 1
+        }
+        if (wanted !== hidden) this.network.backend.release(wanted)
       }
+      if (hidden !== all) this.network.backend.release(hidden)
     }
-    const layer = this.wanted.kind === 'logits' ? undefined : this.wanted.layer
-    const onHidden =
-      layer === undefined
-        ? undefined
-        : async (index: number, hidden: Tensor, rowSegments: Segments) => {
-            if (index === layer) await take(hidden, rowSegments)
-          }
-    const onRows = layer === undefined ? take : async () => {}
-    await this.runner.run({ ids, segments }, onRows, onHidden)
+    if (this.network.spec.reverse_complement) await this.runBothStrands(job, take)
+    else await this.runRows(job, take)
     return { data: concatenate(parts), width, rows }
+  }
+
+  /** Hidden rows of the wanted layer. */
+  private async runRows({ ids, segments }: InferenceJob, take: OnRows): Promise<void> {
+    const { wanted, runner } = this
+    const layer = wanted.kind === 'logits' ? undefined : wanted.layer
+    if (layer === undefined) return runner.run({ ids, segments }, take)
+    const onHidden: OnHidden = async (index, hidden, rowSegments) => {
+      if (index === layer) await take(hidden, rowSegments)
+    }
+    await runner.run({ ids, segments }, async () => {}, onHidden)
+  }
+
+  /** Caduceus-PS: rows [T, 2D] of two runs, on the ids and on their reverse complement. Sequences are whole. */
+  private async runBothStrands({ ids, segments }: InferenceJob, take: OnRows): Promise<void> {
+    const { backend, spec } = this.network
+    const { offsets } = segments
+    const { complement } = spec.reverse_complement!
+    const otherIds = new Int32Array(ids.length)
+    for (let s = 0; s + 1 < offsets.length; s++) {
+      otherIds.set(reverseComplementIds(ids.subarray(offsets[s], offsets[s + 1]), complement), offsets[s])
+    }
+    const collect = async (strand: Int32Array) => {
+      const parts: FloatArray[] = []
+      await this.runRows({ ids: strand, segments }, async (hidden) => void parts.push(await backend.download(hidden)))
+      return concatenate(parts) // [T, D]
+    }
+    const [g, r] = [await collect(ids), await collect(otherIds)]
+    const { listed } = spec.hidden_states
+    const layer = this.wanted.kind === 'logits' ? undefined : this.wanted.layer
+    const blocks = layer === undefined || layer > listed ? spec.blocks.length : layer
+    const D = spec.d_model
+    const merged = new Float32Array(2 * g.length)
+    for (let s = 0; s + 1 < offsets.length; s++) {
+      const [from, to] = [offsets[s] * D, offsets[s + 1] * D]
+      merged.set(mergeHidden(g.subarray(from, to), r.subarray(from, to), spec, blocks), 2 * from)
+    }
+    const hidden = backend.upload(merged, ids.length, 2 * D)
+    await take(hidden, segments)
+    backend.release(hidden)
   }
 
   /** Leaves out the rows of the special tokens that the tokenizer appends to a sequence. */
@@ -98,15 +134,4 @@ export class Inference {
     this.network.backend.release(pooled)
     return logits
   }
-}
-
-function concatenate(parts: Float32Array[]): Float32Array {
-  if (parts.length === 1) return parts[0]
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }

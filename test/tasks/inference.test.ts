@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { openBackend } from '../../src/backends/open.js'
+import { openCheckpoint } from '../../src/checkpoints/open.js'
+import { Network } from '../../src/engine/network.js'
+import { uploadWeights } from '../../src/layers/params.js'
+import { openModel } from '../../src/model.js'
+import { Inference, type Wanted } from '../../src/tasks/inference.js'
+import { dnaTokenizer } from '../../src/tokens/tokenizer.js'
+import { seeded, segmentsOf } from '../engine/models.js'
+
+test.each(['caduceus-ph', 'caduceus-ps', 'caduceus-ps-unfused'])(
+  '%s: rows and means of packed sequences are those of the library, without the appended token',
+  async (name) => {
+    const folder = `test/golden/${name}`
+    const random = seeded(3)
+    const tokenizer = dnaTokenizer('caduceus')
+    const lengths = [5, 1, 40, 17]
+    const sequences = lengths.map((length) =>
+      tokenizer.ids(
+        Uint8Array.from({ length }, () => Math.floor(random() * 5)),
+        true,
+      ),
+    )
+    const model = await openModel(folder)
+    const { spec, weights } = await openCheckpoint(folder)
+    const backend = await openBackend('cpu')
+    const network = new Network(backend, spec, uploadWeights(backend, weights))
+    const job = {
+      ids: Int32Array.from(sequences.flatMap((ids) => [...ids])),
+      segments: segmentsOf(lengths.map((n) => n + 1)),
+    }
+    const listed = spec.hidden_states.listed + 1 + (spec.hidden_states.final ? 1 : 0)
+    for (const layer of [undefined, ...Array.from({ length: listed }, (_, i) => i)]) {
+      const expected: number[][] = []
+      for (const ids of sequences) {
+        const { hidden } = await model.forward(ids, { logits: 'none', hidden: layer === undefined ? 'last' : 'all' })
+        const rows = layer === undefined ? (hidden as Float32Array) : (hidden as Float32Array[])[layer]
+        expected.push([...rows.subarray(0, rows.length - rows.length / ids.length)])
+      }
+      const run = (wanted: Wanted) => new Inference(network, 300, wanted).run(job)
+      const all = await run({ kind: 'rows', layer })
+      expect([...all.rows]).toEqual(lengths)
+      expect([...all.data]).toEqual(expected.flat())
+      const { data, width } = await run({ kind: 'pooled', pool: 'mean', layer })
+      expect(width).toBe(expected[0].length / lengths[0])
+      const means = expected.flatMap((rows, s) =>
+        Array.from(
+          { length: width },
+          (_, d) => rows.filter((_, i) => i % width === d).reduce((a, b) => a + b) / lengths[s],
+        ),
+      )
+      for (const [i, mean] of means.entries()) expect(data[i]).toBeCloseTo(mean, 6)
+    }
+    await model.close()
+    await backend.close()
+  },
+)
