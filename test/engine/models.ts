@@ -14,9 +14,10 @@ export function seeded(seed: number): () => number {
   }
 }
 
-/** A small model with every part that crosses rows, and odd widths. */
-export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = false): ModelSpec {
-  const mamba = { kind: 'mamba', d_inner: 14, d_state: 5, dt_rank: 2, d_conv: 4 } as const
+/** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
+export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = false, wide = false): ModelSpec {
+  const d_model = wide ? 37 : 7
+  const mamba = { kind: 'mamba', d_inner: 2 * d_model, d_state: wide ? 8 : 5, dt_rank: 2, d_conv: 4 } as const
   const mixers: Record<typeof mixer, MixerSpec> = {
     mamba,
     add: { kind: 'bidirectional', mamba, combine: 'add', tied: true },
@@ -26,14 +27,14 @@ export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = 
   return {
     tokenizer: 'dna',
     vocab_size: 5,
-    d_embed: stem ? 3 : 7,
+    d_embed: stem ? 3 : d_model,
     stem: stem
       ? [
           { window: 5, stride: 2, d_out: 6 },
-          { window: 3, stride: 3, d_out: 7 },
+          { window: 3, stride: 3, d_out: d_model },
         ]
       : [],
-    d_model: 7,
+    d_model,
     norm: { kind: mixer === 'untied' ? 'layer' : 'rms', eps: 1e-5 },
     blocks: [{ mixer: mixers[mixer] }, { mixer: mixers[mixer], mlp: { d_hidden: 9 } }],
     head: { kind: 'classes', labels: ['a', 'b', 'c'], pool: 'mean' },

@@ -16,9 +16,9 @@ for (const device of ['reference', 'cpu'] as const) {
     afterAll(() => backend.close())
 
     for (const mixer of mixers) {
-      for (const stem of [false, true]) {
-        const net = network(backend, tinySpec(mixer, stem))
-        const name = `${mixer}${stem ? ' with stem' : ''}`
+      for (const shape of device === 'cpu' ? ['narrow', 'stem', 'wide'] : ['narrow', 'stem']) {
+        const net = network(backend, tinySpec(mixer, shape === 'stem', shape === 'wide'))
+        const name = `${mixer}, ${shape}`
 
         test(`${name}: whatever the packing`, async () => {
           const random = seeded(7)
