@@ -12,7 +12,10 @@ export function siluSlope(x: v128): v128 {
   return f32x4.mul(s, f32x4.add(one, f32x4.mul(x, f32x4.sub(one, s))))
 }
 
-/** The first min(width, 4) numbers, zeros behind. */
+/**
+ * The first min(width, 4) numbers, zeros behind. Loops call their inlined body with a literal 4 for whole vectors, which
+ * leaves a plain load, and once more for what is left of the row.
+ */
 // @ts-ignore: decorator
 @inline
 export function loadPart(at: usize, width: i32): v128 {

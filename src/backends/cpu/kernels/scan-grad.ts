@@ -107,23 +107,27 @@ function pack(
   bias: usize, useSoftplus: i32, to: usize,
 ): void {
   for (let t = 0; t < rows; t++, to += ROW) {
-    for (let j = 0; j < count; j += 4) {
-      const width = count - j
-      const at = j << 2
-      let delta = loadPart(dt + at, width)
-      if (bias) delta = f32x4.add(delta, loadPart(bias + at, width))
-      if (useSoftplus) delta = softplus(delta)
-      let gated = loadPart(dy + at, width)
-      if (z) gated = f32x4.mul(gated, silu(loadPart(z + at, width)))
-      v128.store(to + at, delta, DELTA)
-      v128.store(to + at, f32x4.mul(delta, loadPart(u + at, width)), INPUT)
-      v128.store(to + at, gated, GATED)
-    }
+    let j = 0
+    for (; j + 4 <= count; j += 4) packPart(j << 2, 4, u, dt, z, dy, bias, useSoftplus, to)
+    if (j < count) packPart(j << 2, count - j, u, dt, z, dy, bias, useSoftplus, to)
     u += uStep
     dt += dtStep
     dy += dyStep
     if (z) z += zStep
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function packPart(at: usize, width: i32, u: usize, dt: usize, z: usize, dy: usize, bias: usize, useSoftplus: i32, to: usize): void {
+  let delta = loadPart(dt + at, width)
+  if (bias) delta = f32x4.add(delta, loadPart(bias + at, width))
+  if (useSoftplus) delta = softplus(delta)
+  let gated = loadPart(dy + at, width)
+  if (z) gated = f32x4.mul(gated, silu(loadPart(z + at, width)))
+  v128.store(to + at, delta, DELTA)
+  v128.store(to + at, f32x4.mul(delta, loadPart(u + at, width)), INPUT)
+  v128.store(to + at, gated, GATED)
 }
 
 /** One state quad of one channel goes a step: keeps its decay and its state before the step, returns the next one. */
@@ -240,34 +244,15 @@ function finish(
   D: usize, bias: usize, useSoftplus: i32,
   du: usize, duStep: i32, ddt: usize, ddtStep: i32, dz: usize, dzStep: i32, dD: usize, ddtBias: usize,
 ): void {
-  const ln2 = f32x4.splat(0.69314718056)
   for (let j = 0; j < count; j += 4) {
     v128.store(packed + (j << 2), f32x4.splat(0), TOTAL_D)
     v128.store(packed + (j << 2), f32x4.splat(0), TOTAL_STEP)
   }
   for (let t = 0; t < rows; t++) {
-    for (let j = 0; j < count; j += 4) {
-      const width = count - j
-      const at = j << 2
-      const here = packed + t * ROW + at
-      const skip = D ? loadPart(D + at, width) : f32x4.splat(0)
-      const ut = loadPart(u + at, width)
-      const g = v128.load(here, GATED)
-      const sumB = v128.load(here, SUM_B)
-      if (du) addPart(du + at, width, madd(g, skip, f32x4.mul(v128.load(here, DELTA), sumB)))
-      let d = madd(ut, sumB, f32x4.mul(ln2, v128.load(here, SUM_A)))
-      if (useSoftplus) {
-        const raw = loadPart(dt + at, width)
-        d = f32x4.mul(d, sigmoid(bias ? f32x4.add(raw, loadPart(bias + at, width)) : raw))
-      }
-      if (ddt) addPart(ddt + at, width, d)
-      addTo(packed + at + TOTAL_STEP, d)
-      addTo(packed + at + TOTAL_D, f32x4.mul(g, ut))
-      if (dz) {
-        const y = madd(skip, ut, v128.load(here, SUM_C))
-        addPart(dz + at, width, f32x4.mul(f32x4.mul(loadPart(dy + at, width), y), siluSlope(loadPart(z + at, width))))
-      }
-    }
+    const row = packed + t * ROW
+    let j = 0
+    for (; j + 4 <= count; j += 4) finishPart(j << 2, 4, packed, row, u, dt, z, dy, D, bias, useSoftplus, du, ddt, dz)
+    if (j < count) finishPart(j << 2, count - j, packed, row, u, dt, z, dy, D, bias, useSoftplus, du, ddt, dz)
     u += uStep
     dt += dtStep
     z += zStep
@@ -280,5 +265,31 @@ function finish(
     const at = j << 2
     if (dD) addPart(dD + at, count - j, v128.load(packed + at, TOTAL_D))
     if (ddtBias) addPart(ddtBias + at, count - j, v128.load(packed + at, TOTAL_STEP))
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function finishPart(
+  at: usize, width: i32, packed: usize, row: usize, u: usize, dt: usize, z: usize, dy: usize, D: usize, bias: usize,
+  useSoftplus: i32, du: usize, ddt: usize, dz: usize,
+): void {
+  const here = row + at
+  const skip = D ? loadPart(D + at, width) : f32x4.splat(0)
+  const ut = loadPart(u + at, width)
+  const g = v128.load(here, GATED)
+  const sumB = v128.load(here, SUM_B)
+  if (du) addPart(du + at, width, madd(g, skip, f32x4.mul(v128.load(here, DELTA), sumB)))
+  let d = madd(ut, sumB, f32x4.mul(f32x4.splat(0.69314718056), v128.load(here, SUM_A)))
+  if (useSoftplus) {
+    const raw = loadPart(dt + at, width)
+    d = f32x4.mul(d, sigmoid(bias ? f32x4.add(raw, loadPart(bias + at, width)) : raw))
+  }
+  if (ddt) addPart(ddt + at, width, d)
+  addTo(packed + at + TOTAL_STEP, d)
+  addTo(packed + at + TOTAL_D, f32x4.mul(g, ut))
+  if (dz) {
+    const y = madd(skip, ut, v128.load(here, SUM_C))
+    addPart(dz + at, width, f32x4.mul(f32x4.mul(loadPart(dy + at, width), y), siluSlope(loadPart(z + at, width))))
   }
 }
