@@ -1,14 +1,20 @@
 // What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
 import { sigmoid } from './math'
 
-export { exp2, madd, sigmoid, silu, softplus, sum4 } from './math'
+export { exp, exp2, madd, sigmoid, silu, softplusOf, sum4 } from './math'
 
 /** s(x) (1 + x (1 - s(x))), s the sigmoid. */
 // @ts-ignore: decorator
 @inline
 export function siluSlope(x: v128): v128 {
+  return siluSlopeOf(x, sigmoid(x))
+}
+
+/** The same where s is known. */
+// @ts-ignore: decorator
+@inline
+export function siluSlopeOf(x: v128, s: v128): v128 {
   const one = f32x4.splat(1.0)
-  const s = sigmoid(x)
   return f32x4.mul(s, f32x4.add(one, f32x4.mul(x, f32x4.sub(one, s))))
 }
 

@@ -87,7 +87,13 @@ export function sigmoid(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function softplus(x: v128): v128 {
-  const e = exp(f32x4.neg(f32x4.abs(x)))
+  return softplusOf(x, exp(f32x4.neg(f32x4.abs(x))))
+}
+
+/** The same where e = e^-|x| is known. */
+// @ts-ignore: decorator
+@inline
+export function softplusOf(x: v128, e: v128): v128 {
   let p = madd(e, f32x4.splat(0.005232694263), f32x4.splat(-0.02950523877))
   p = madd(p, e, f32x4.splat(0.07822595187))
   p = madd(p, e, f32x4.splat(-0.1366324579))
