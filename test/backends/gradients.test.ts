@@ -29,7 +29,8 @@ async function slope(op: Operation, dy: Named<Values>, name: string, direction: 
 
 describe('gradients of the reference against finite differences', () => {
   const { normal, below } = randomNumbers(2)
-  const cases = operations().filter((op) => op.backward)
+  // The larger cases are there for the blocks of other backends, and slow here.
+  const cases = operations().filter((op) => op.backward && op.terms < 130)
   it.each(cases.map((op) => [op.name, op] as const))('%s', async (_, op) => {
     const dy = resultGradients(await runForward(backend, op))
     const gradient = await runBackward(backend, op, dy)

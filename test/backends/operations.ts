@@ -494,6 +494,8 @@ export function operations(): Operation[] {
         scanCase({ lengths: [13, 64], E: 6, N, direction, softplus: false, extras: false }),
       ]),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
+      // More rows and channels than a block of the cpu gradient has.
+      scanCase({ lengths: [3, 259], E: 137, N: 4, direction }),
     ]),
     ...(['add', 'multiply', 'gate'] as const).flatMap((how) => [
       combineCase({ T: 1, D: 1, how }),

@@ -50,7 +50,7 @@ export function selectiveScanGradient(
     const dB = padded || !into.dB ? fresh(T, G * width) : cpu(into.dB)
     const dC = padded || !into.dC ? fresh(T, G * width) : cpu(into.dC)
     const longest = Math.max(...parts.map((part) => part.rows))
-    const scratch = newTensor(machine, 1, kernels.scanGradScratch(longest, width) / 4)
+    const scratch = newTensor(machine, 1, kernels.scanGradScratch(longest, E / G, width) / 4)
     own.push(scratch)
 
     const channels = E / G

@@ -1,18 +1,27 @@
 // What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
 import { sigmoid } from './math'
 
-export { exp2, madd, sigmoid, silu, softplus, sum4 } from './math'
+export { exp, exp2, madd, sigmoid, silu, softplusOf, sum4 } from './math'
 
 /** s(x) (1 + x (1 - s(x))), s the sigmoid. */
 // @ts-ignore: decorator
 @inline
 export function siluSlope(x: v128): v128 {
+  return siluSlopeOf(x, sigmoid(x))
+}
+
+/** The same where s is known. */
+// @ts-ignore: decorator
+@inline
+export function siluSlopeOf(x: v128, s: v128): v128 {
   const one = f32x4.splat(1.0)
-  const s = sigmoid(x)
   return f32x4.mul(s, f32x4.add(one, f32x4.mul(x, f32x4.sub(one, s))))
 }
 
-/** The first min(width, 4) numbers, zeros behind. */
+/**
+ * The first min(width, 4) numbers, zeros behind. Loops call their inlined body with a literal 4 for whole vectors, which
+ * leaves a plain load, and once more for what is left of the row.
+ */
 // @ts-ignore: decorator
 @inline
 export function loadPart(at: usize, width: i32): v128 {

@@ -94,7 +94,13 @@ export function sigmoid(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function softplus(x: v128): v128 {
-  const e = decay(f32x4.mul(f32x4.abs(x), f32x4.splat(-1.44269504089)))
+  return softplusOf(x, decay(f32x4.mul(f32x4.abs(x), f32x4.splat(-1.44269504089))))
+}
+
+/** The same where e = e^-|x| is known. */
+// @ts-ignore: decorator
+@inline
+export function softplusOf(x: v128, e: v128): v128 {
   const e2 = f32x4.mul(e, e)
   const p01 = madd(e, f32x4.splat(-0.4999949314), f32x4.splat(0.9999999699))
   const p23 = madd(e, f32x4.splat(-0.2484298221), f32x4.splat(0.3331909681))

@@ -10,7 +10,9 @@ export function addPart(at: usize, width: i32, x: v128): void {
 // @ts-ignore: decorator
 @inline
 function addRow(cols: i32, x: usize, into: usize): void {
-  for (let e = 0; e < cols; e += 4) addPart(into + (e << 2), cols - e, loadPart(x + (e << 2), cols - e))
+  let e = 0
+  for (; e + 4 <= cols; e += 4) addPart(into + (e << 2), 4, loadPart(x + (e << 2), 4))
+  if (e < cols) addPart(into + (e << 2), cols - e, loadPart(x + (e << 2), cols - e))
 }
 
 /** into += 0: d, 1: d a, 2: d silu(a), 3: d silu'(a), 4: d b silu'(a). */
@@ -18,17 +20,21 @@ export function accumulate(
   rows: i32, cols: i32, d: usize, dStep: i32, a: usize, aStep: i32, b: usize, bStep: i32, how: i32, into: usize, intoStep: i32,
 ): void {
   for (let t = 0; t < rows; t++, d += dStep, a += aStep, b += bStep, into += intoStep) {
-    for (let e = 0; e < cols; e += 4) {
-      const width = cols - e
-      const at = e << 2
-      let x = loadPart(d + at, width)
-      if (how == 1) x = f32x4.mul(x, loadPart(a + at, width))
-      else if (how == 2) x = f32x4.mul(x, silu(loadPart(a + at, width)))
-      else if (how >= 3) x = f32x4.mul(x, siluSlope(loadPart(a + at, width)))
-      if (how == 4) x = f32x4.mul(x, loadPart(b + at, width))
-      addPart(into + at, width, x)
-    }
+    let e = 0
+    for (; e + 4 <= cols; e += 4) accumulatePart(e << 2, 4, d, a, b, how, into)
+    if (e < cols) accumulatePart(e << 2, cols - e, d, a, b, how, into)
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function accumulatePart(at: usize, width: i32, d: usize, a: usize, b: usize, how: i32, into: usize): void {
+  let x = loadPart(d + at, width)
+  if (how == 1) x = f32x4.mul(x, loadPart(a + at, width))
+  else if (how == 2) x = f32x4.mul(x, silu(loadPart(a + at, width)))
+  else if (how >= 3) x = f32x4.mul(x, siluSlope(loadPart(a + at, width)))
+  if (how == 4) x = f32x4.mul(x, loadPart(b + at, width))
+  addPart(into + at, width, x)
 }
 
 /** into[ids[i]] += x[i], ids int32, in order. */
@@ -38,11 +44,24 @@ export function scatterRows(count: i32, cols: i32, x: usize, xStep: i32, ids: us
 
 /** into [cols] += every row. */
 export function foldRows(rows: i32, cols: i32, x: usize, xStep: i32, into: usize): void {
-  for (let e = 0; e < cols; e += 4) {
-    const width = cols - e
+  let e = 0
+  for (; e + 16 <= cols; e += 16, x += 64, into += 64) {
+    let a = f32x4.splat(0), b = a, c = a, d = a
+    for (let t = 0, at = x; t < rows; t++, at += xStep) {
+      a = f32x4.add(a, v128.load(at))
+      b = f32x4.add(b, v128.load(at, 16))
+      c = f32x4.add(c, v128.load(at, 32))
+      d = f32x4.add(d, v128.load(at, 48))
+    }
+    addPart(into, 4, a)
+    addPart(into + 16, 4, b)
+    addPart(into + 32, 4, c)
+    addPart(into + 48, 4, d)
+  }
+  for (; e < cols; e += 4, x += 16, into += 16) {
     let sum = f32x4.splat(0)
-    for (let t = 0; t < rows; t++) sum = f32x4.add(sum, loadPart(x + t * xStep + (e << 2), width))
-    addPart(into + (e << 2), width, sum)
+    for (let t = 0, at = x; t < rows; t++, at += xStep) sum = f32x4.add(sum, loadPart(at, cols - e))
+    addPart(into, cols - e, sum)
   }
 }
 

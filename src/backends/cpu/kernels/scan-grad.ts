@@ -1,39 +1,59 @@
 // Gradient of the selective scan, one segment and one group per call, rows in reading order.
 //
-// Channels go in blocks of 16 (one cache line of every row), rows in blocks of 256. A block is packed once, [rows, 16];
-// then tiles of 4 channels x 4 states go forward over its rows, leaving decay and state of every step in 32 KB, and
-// straight back. Segments longer than a block first go forward alone, to keep the state at the start of each block.
-import { exp2, loadPart, madd, sigmoid, silu, siluSlope, softplus, sums4 } from './math-grad'
+// Rows go in blocks of 256, channels in blocks of 128 (narrower ones are slower: their rows come from memory a line at
+// a time). What a block needs is packed once, row by row; then tiles of 8 channels (two vectors) x 2 states go forward over its rows, leaving decay and state of
+// every step in 32 KB, and straight back. Lanes are channels, so only dB and dC have sums across lanes: they add up as
+// vectors over all tiles of the row block and are folded once. Longer segments first go forward alone, to keep the
+// state at the start of each row block.
+import { exp, exp2, loadPart, madd, sigmoid, siluSlopeOf, softplusOf, sums4 } from './math-grad'
 import { addPart } from './rows-grad'
 
 const BLOCK: i32 = 256
-/** Bytes of a packed row of 16 channels, and of one column block of rows. */
-const ROW: usize = 64
-const PACKED: usize = 256 * 64
-/** Bytes that a tile leaves per step: 4 decays, 4 states before the step, each 4 states wide. */
-const STEP: usize = 128
 
-// The scratch: six packed blocks, the trace of a tile, two sums [16], then
-// states and their gradients [16, N], then the kept states.
+// A packed row of 8 channels, 32 bytes for each of:
 const DELTA: usize = 0
-const INPUT: usize = PACKED
-const GATED: usize = 2 * PACKED
-const SUM_B: usize = 3 * PACKED
-const SUM_A: usize = 4 * PACKED
-const SUM_C: usize = 5 * PACKED
-const TRACE: usize = 6 * PACKED
-const TOTAL_D: usize = 6 * PACKED + (256 + 1) * 128
-const TOTAL_STEP: usize = TOTAL_D + 64
-const STATES: usize = TOTAL_D + 128
+/** delta u */
+const INPUT: usize = 32
+/** dy silu(z) */
+const GATED: usize = 64
+/** Sums over the states: of dh B, of dh decay h rate, of C h. */
+const SUM_B: usize = 96
+const SUM_A: usize = 128
+const SUM_C: usize = 160
+/** d delta / d dt, and dy d silu(z) / dz. */
+const STEP_SLOPE: usize = 192
+const GATE_SLOPE: usize = 224
+const RECORD: usize = 256
+/** From 8 channels of a block to the next 8; not a power of two, for the sake of the cache. */
+const NEXT: usize = 257 * 256
+/** Channels of a block. */
+const WIDTH: i32 = 128
+
+/** A tile leaves per step 4 decays, then 4 states before the step. */
+const STEP: usize = 128
+/** A pair of states adds up per step [dB, dB, dC, dC], 4 lanes each. */
+const PARTIAL: usize = 64
+
+// The scratch: packed rows, the trace of a tile, two totals [128], partial sums, then states.
+const TRACE: usize = 16 * 257 * 256
+const TOTAL_D: usize = TRACE + (256 + 1) * 128
+const TOTAL_STEP: usize = TOTAL_D + 512
+const PARTIALS: usize = TOTAL_D + 1024
+
+// @ts-ignore: decorator
+@inline
+function stateBytes(channels: i32, N: i32): i32 {
+  return ((channels + 7) & -8) * N * 4
+}
 
 /** Bytes of scratch for a segment of `rows` rows. */
-export function scanGradScratch(rows: i32, N: i32): i32 {
-  return <i32>STATES + (2 + (rows + BLOCK - 1) / BLOCK) * 64 * N
+export function scanGradScratch(rows: i32, channels: i32, N: i32): i32 {
+  return <i32>PARTIALS + N * BLOCK * 32 + (4 + (rows + BLOCK - 1) / BLOCK) * stateBytes(channels, N)
 }
 
 /**
- * Addresses of the first row in reading order and of the first channel of the group. N is a multiple of 4.
- * dz, D, dtBias, dD, ddtBias, dState, z, du, ddt may be 0. dA_log [channels, N] adds up d loss / dA_log.
+ * Addresses of the first row in reading order and of the first channel of the group. N is even, a multiple of 4.
+ * dz, D, dtBias, dD, ddtBias, dState, z, du, ddt may be 0. dA_log [channels, N]. All outputs are added to.
  */
 export function scanGrad(
   rows: i32, channels: i32, N: i32,
@@ -43,55 +63,58 @@ export function scanGrad(
   dA_log: usize, dD: usize, ddtBias: usize, scratch: usize,
 ): void {
   const blocks = (rows + BLOCK - 1) / BLOCK
-  const bytes = N << 6
-  const h = scratch + STATES
+  const bytes = stateBytes(channels, N)
+  // All in the order of the tiles, [channels / 8, N, 8].
+  const decay = scratch + PARTIALS + N * BLOCK * 32
+  const dA = decay + bytes
+  const h = dA + bytes
   const dh = h + bytes
   const kept = dh + bytes
-  for (let e = 0; e < channels; e += 16) {
-    const at = e << 2
-    const states = (e * N) << 2
-    const count = min(16, channels - e)
-    const valid = (count * N) << 2
-    // The rates of a last, partial tile are read past the end; its inputs are zero and so is all it adds.
-    memory.fill(h, 0, bytes)
-    memory.fill(dh, 0, bytes)
-    if (dState) memory.copy(dh, dState + states, valid)
-    for (let k = 0; k < blocks; k++) {
-      memory.copy(kept + k * bytes, h, bytes)
-      if (k == blocks - 1) break
-      const t = k * BLOCK
-      pack(BLOCK, count, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, offset(z, t * zStep + at), zStep,
+  memory.fill(decay, 0, 4 * bytes)
+  toTiles(channels, N, rates, decay)
+  if (dState) toTiles(channels, N, dState, dh)
+
+  for (let k = 0; k < blocks; k++) {
+    memory.copy(kept + k * bytes, h, bytes)
+    if (k == blocks - 1) break
+    const t = k * BLOCK
+    for (let e = 0; e < channels; e += WIDTH) {
+      const at = e << 2
+      pack(BLOCK, channels - e, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, offset(z, t * zStep + at), zStep,
         dy + t * dyStep + at, dyStep, offset(dtBias, at), useSoftplus, scratch)
-      for (let j = 0; j < count; j += 4) {
-        const width = min(4, count - j)
-        for (let n = 0; n < N; n += 4)
-          forward(BLOCK, width, N, scratch + (j << 2), b + t * bStep + (n << 2), bStep, rates + states + ((j * N + n) << 2), h + ((j * N + n) << 2), scratch + TRACE)
+      for (let s = 0; s < min(WIDTH, channels - e); s += 8) {
+        let tile = (e + s) * N * 4
+        for (let n = 0; n < N; n += 2, tile += 64)
+          forward(BLOCK, scratch + (s >> 3) * NEXT, b + t * bStep + (n << 2), bStep, decay + tile, h + tile, scratch + TRACE)
       }
-    }
-    for (let k = blocks - 1; k >= 0; k--) {
-      const t = k * BLOCK
-      const length = min(BLOCK, rows - t)
-      const uRow = u + t * uStep + at
-      const dtRow = dt + t * dtStep + at
-      const zRow = offset(z, t * zStep + at)
-      const dyRow = dy + t * dyStep + at
-      pack(length, count, uRow, uStep, dtRow, dtStep, zRow, zStep, dyRow, dyStep, offset(dtBias, at), useSoftplus, scratch)
-      memory.fill(scratch + SUM_B, 0, 3 * PACKED)
-      memory.copy(h, kept + k * bytes, bytes)
-      for (let j = 0; j < count; j += 4) {
-        const width = min(4, count - j)
-        for (let n = 0; n < N; n += 4) {
-          const tile = (j * N + n) << 2
-          const states4 = rates + states + tile
-          forward(length, width, N, scratch + (j << 2), b + t * bStep + (n << 2), bStep, states4, h + tile, scratch + TRACE)
-          backward(length, width, N, scratch + (j << 2), b + t * bStep + (n << 2), bStep, c + t * cStep + (n << 2), cStep, states4,
-            dh + tile, dB + t * dBStep + (n << 2), dBStep, dC + t * dCStep + (n << 2), dCStep, dA_log + states + tile, scratch + TRACE)
-        }
-      }
-      finish(length, count, scratch, uRow, uStep, dtRow, dtStep, zRow, zStep, dyRow, dyStep, offset(D, at), offset(dtBias, at), useSoftplus,
-        offset(du, t * duStep + at), duStep, offset(ddt, t * ddtStep + at), ddtStep, offset(dz, t * dzStep + at), dzStep, offset(dD, at), offset(ddtBias, at))
     }
   }
+
+  for (let k = blocks - 1; k >= 0; k--) {
+    const t = k * BLOCK
+    const length = min(BLOCK, rows - t)
+    memory.fill(scratch + PARTIALS, 0, N * BLOCK * 32)
+    memory.copy(h, kept + k * bytes, bytes)
+    for (let e = 0; e < channels; e += WIDTH) {
+      const at = e << 2
+      pack(length, channels - e, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, offset(z, t * zStep + at), zStep,
+        dy + t * dyStep + at, dyStep, offset(dtBias, at), useSoftplus, scratch)
+      for (let s = 0; s < min(WIDTH, channels - e); s += 8) {
+        const packed = scratch + (s >> 3) * NEXT
+        let tile = (e + s) * N * 4
+        let partial = scratch + PARTIALS
+        for (let n = 0; n < N; n += 2, tile += 64, partial += BLOCK * PARTIAL) {
+          const bRow = b + t * bStep + (n << 2)
+          forward(length, packed, bRow, bStep, decay + tile, h + tile, scratch + TRACE)
+          backward(length, packed, bRow, bStep, c + t * cStep + (n << 2), cStep, decay + tile, dh + tile, dA + tile, partial, scratch + TRACE)
+        }
+      }
+      finish(length, channels - e, scratch, u + t * uStep + at, uStep, offset(D, at), offset(du, t * duStep + at), duStep,
+        offset(ddt, t * ddtStep + at), ddtStep, offset(dz, t * dzStep + at), dzStep, offset(dD, at), offset(ddtBias, at))
+    }
+    foldPartials(length, N, scratch + PARTIALS, dB + t * dBStep, dBStep, dC + t * dCStep, dCStep)
+  }
+  addDecayGradient(channels, N, dA, rates, dA_log)
 }
 
 /** An address further on; a missing tensor stays missing. */
@@ -101,23 +124,42 @@ function offset(at: usize, bytes: i32): usize {
   return at ? at + bytes : 0
 }
 
-/** Packs delta, delta u and dy silu(z); channels past `count` become zero. */
+/** Where state n of channel e lies in the order of the tiles. */
+// @ts-ignore: decorator
+@inline
+function tileOffset(e: i32, n: i32, N: i32): i32 {
+  return (((e >> 3) * N + n) * 8 + (e & 7)) << 2
+}
+
+/** [channels, N] to the order of the tiles. */
+function toTiles(channels: i32, N: i32, from: usize, to: usize): void {
+  for (let e = 0; e < channels; e++) {
+    for (let n = 0; n < N; n++, from += 4) store<f32>(to + tileOffset(e, n, N), load<f32>(from))
+  }
+}
+
+/** dA_log += A dA; a rate is A log2(e). */
+function addDecayGradient(channels: i32, N: i32, dA: usize, rates: usize, into: usize): void {
+  for (let e = 0; e < channels; e++) {
+    for (let n = 0; n < N; n++, rates += 4, into += 4) {
+      const A = load<f32>(rates) * <f32>0.69314718056
+      store<f32>(into, load<f32>(into) + A * load<f32>(dA + tileOffset(e, n, N)))
+    }
+  }
+}
+
+/** Packs up to 128 channels; those past `count` in the last 8 become zero. */
 function pack(
   rows: i32, count: i32, u: usize, uStep: i32, dt: usize, dtStep: i32, z: usize, zStep: i32, dy: usize, dyStep: i32,
   bias: usize, useSoftplus: i32, to: usize,
 ): void {
-  for (let t = 0; t < rows; t++, to += ROW) {
-    for (let j = 0; j < count; j += 4) {
-      const width = count - j
-      const at = j << 2
-      let delta = loadPart(dt + at, width)
-      if (bias) delta = f32x4.add(delta, loadPart(bias + at, width))
-      if (useSoftplus) delta = softplus(delta)
-      let gated = loadPart(dy + at, width)
-      if (z) gated = f32x4.mul(gated, silu(loadPart(z + at, width)))
-      v128.store(to + at, delta, DELTA)
-      v128.store(to + at, f32x4.mul(delta, loadPart(u + at, width)), INPUT)
-      v128.store(to + at, gated, GATED)
+  const channels = min(WIDTH, (count + 7) & -8)
+  for (let t = 0; t < rows; t++, to += RECORD) {
+    for (let j = 0; j < channels; j += 4) {
+      const record = to + (j >> 3) * NEXT + ((j & 4) << 2)
+      if (j + 4 <= count) packPart(j << 2, 4, u, dt, z, dy, bias, useSoftplus, record)
+      else if (j < count) packPart(j << 2, count - j, u, dt, z, dy, bias, useSoftplus, record)
+      else for (let i: usize = 0; i < RECORD; i += 32) v128.store(record + i, f32x4.splat(0))
     }
     u += uStep
     dt += dtStep
@@ -126,82 +168,114 @@ function pack(
   }
 }
 
-/** One state quad of one channel goes a step: keeps its decay and its state before the step, returns the next one. */
 // @ts-ignore: decorator
 @inline
-function step(packed: usize, rate: v128, h: v128, b: v128, trace: usize): v128 {
-  const decay = exp2(f32x4.mul(v128.load32_splat(packed, DELTA), rate))
-  v128.store(trace, decay)
-  v128.store(trace, h, 64)
-  return madd(decay, h, f32x4.mul(v128.load32_splat(packed, INPUT), b))
+function packPart(
+  at: usize, width: i32, u: usize, dt: usize, z: usize, dy: usize, bias: usize, useSoftplus: i32, record: usize,
+): void {
+  let delta = loadPart(dt + at, width)
+  if (bias) delta = f32x4.add(delta, loadPart(bias + at, width))
+  const one = f32x4.splat(1)
+  let slope = one
+  if (useSoftplus) {
+    // The slope of softplus is the sigmoid, from the same e^-|x|.
+    const e = exp(f32x4.neg(f32x4.abs(delta)))
+    slope = f32x4.div(v128.bitselect(e, one, f32x4.lt(delta, f32x4.splat(0))), f32x4.add(one, e))
+    delta = softplusOf(delta, e)
+  }
+  const d = loadPart(dy + at, width)
+  let gated = d
+  if (z) {
+    const gate = loadPart(z + at, width)
+    const s = sigmoid(gate)
+    gated = f32x4.mul(d, f32x4.mul(gate, s))
+    v128.store(record, f32x4.mul(d, siluSlopeOf(gate, s)), GATE_SLOPE)
+  }
+  v128.store(record, delta, DELTA)
+  v128.store(record, f32x4.mul(delta, loadPart(u + at, width)), INPUT)
+  v128.store(record, gated, GATED)
+  v128.store(record, slope, STEP_SLOPE)
+  const zero = f32x4.splat(0)
+  v128.store(record, zero, SUM_B)
+  v128.store(record, zero, SUM_A)
+  v128.store(record, zero, SUM_C)
 }
 
-/** Four channels x four states over the rows. h: [4, N], read and written. */
-function forward(rows: i32, width: i32, N: i32, packed: usize, b: usize, bStep: i32, rates: usize, h: usize, trace: usize): void {
-  const next = <usize>(N << 2)
-  // Channels that are not there repeat the last one's rates; their inputs are zero.
-  const at1 = width > 1 ? next : 0
-  const at2 = width > 2 ? 2 * next : at1
-  const at3 = width > 3 ? 3 * next : at2
-  const r0 = v128.load(rates), r1 = v128.load(rates + at1), r2 = v128.load(rates + at2), r3 = v128.load(rates + at3)
-  let h0 = v128.load(h), h1 = v128.load(h + next), h2 = v128.load(h + 2 * next), h3 = v128.load(h + 3 * next)
-  for (let t = 0; t < rows; t++, packed += ROW, b += bStep, trace += STEP) {
-    const bt = v128.load(b)
-    h0 = step(packed, r0, h0, bt, trace)
-    h1 = step(packed + 4, r1, h1, bt, trace + 16)
-    h2 = step(packed + 8, r2, h2, bt, trace + 32)
-    h3 = step(packed + 12, r3, h3, bt, trace + 48)
+/** One state of four channels goes a step: its decay and its state before the step are kept, the next one returned. */
+// @ts-ignore: decorator
+@inline
+function step(delta: v128, rate: v128, input: v128, b: v128, h: v128, trace: usize): v128 {
+  const decay = exp2(f32x4.mul(delta, rate))
+  v128.store(trace, decay)
+  v128.store(trace, h, 64)
+  return madd(decay, h, f32x4.mul(input, b))
+}
+
+/** Two states of eight channels over the rows. rates and h: [2, 8]. */
+function forward(rows: i32, packed: usize, b: usize, bStep: i32, rates: usize, h: usize, trace: usize): void {
+  const r0 = v128.load(rates), r1 = v128.load(rates, 16), r2 = v128.load(rates, 32), r3 = v128.load(rates, 48)
+  let h0 = v128.load(h), h1 = v128.load(h, 16), h2 = v128.load(h, 32), h3 = v128.load(h, 48)
+  for (let t = 0; t < rows; t++, packed += RECORD, b += bStep, trace += STEP) {
+    const low = v128.load(packed, DELTA), high = v128.load(packed, DELTA + 16)
+    const lowInput = v128.load(packed, INPUT), highInput = v128.load(packed, INPUT + 16)
+    const first = v128.load32_splat(b), second = v128.load32_splat(b, 4)
+    h0 = step(low, r0, lowInput, first, h0, trace)
+    h1 = step(high, r1, highInput, first, h1, trace + 16)
+    h2 = step(low, r2, lowInput, second, h2, trace + 32)
+    h3 = step(high, r3, highInput, second, h3, trace + 48)
   }
   v128.store(trace, h0, 64)
   v128.store(trace, h1, 80)
   v128.store(trace, h2, 96)
   v128.store(trace, h3, 112)
   v128.store(h, h0)
-  v128.store(h + next, h1)
-  v128.store(h + 2 * next, h2)
-  v128.store(h + 3 * next, h3)
+  v128.store(h, h1, 16)
+  v128.store(h, h2, 32)
+  v128.store(h, h3, 48)
 }
 
-/** The same tile back over the rows, with the gradient of its state in dh [4, N]. */
+/** at += a b + c d */
+// @ts-ignore: decorator
+@inline
+function addTwo(at: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(at, madd(a, b, madd(c, d, v128.load(at))))
+}
+
+/** The same tile back over the rows; dh and dA [2, 8] like h. */
 function backward(
-  rows: i32, width: i32, N: i32, packed: usize, b: usize, bStep: i32, c: usize, cStep: i32, rates: usize, dh: usize,
-  dB: usize, dBStep: i32, dC: usize, dCStep: i32, dA_log: usize, trace: usize,
+  rows: i32, packed: usize, b: usize, bStep: i32, c: usize, cStep: i32, rates: usize, dh: usize, dA: usize, partial: usize, trace: usize,
 ): void {
-  const next = <usize>(N << 2)
-  const at1 = width > 1 ? next : 0
-  const at2 = width > 2 ? 2 * next : at1
-  const at3 = width > 3 ? 3 * next : at2
-  const r0 = v128.load(rates), r1 = v128.load(rates + at1), r2 = v128.load(rates + at2), r3 = v128.load(rates + at3)
-  let g0 = v128.load(dh), g1 = v128.load(dh + next), g2 = v128.load(dh + 2 * next), g3 = v128.load(dh + 3 * next)
-  let a0 = f32x4.splat(0), a1 = a0, a2 = a0, a3 = a0
+  const r0 = v128.load(rates), r1 = v128.load(rates, 16), r2 = v128.load(rates, 32), r3 = v128.load(rates, 48)
+  let g0 = v128.load(dh), g1 = v128.load(dh, 16), g2 = v128.load(dh, 32), g3 = v128.load(dh, 48)
+  let a0 = v128.load(dA), a1 = v128.load(dA, 16), a2 = v128.load(dA, 32), a3 = v128.load(dA, 48)
   trace += rows * STEP
   let h0 = v128.load(trace, 64), h1 = v128.load(trace, 80), h2 = v128.load(trace, 96), h3 = v128.load(trace, 112)
-  packed += rows * ROW
+  packed += rows * RECORD
+  partial += rows * PARTIAL
   b += rows * bStep
   c += rows * cStep
-  dB += rows * dBStep
-  dC += rows * dCStep
   for (let t = 0; t < rows; t++) {
-    packed -= ROW
+    packed -= RECORD
+    partial -= PARTIAL
     trace -= STEP
     b -= bStep
     c -= cStep
-    dB -= dBStep
-    dC -= dCStep
-    const ct = v128.load(c)
-    const y0 = v128.load32_splat(packed, GATED), y1 = v128.load32_splat(packed + 4, GATED)
-    const y2 = v128.load32_splat(packed + 8, GATED), y3 = v128.load32_splat(packed + 12, GATED)
-    v128.store(dC, madd(y0, h0, madd(y1, h1, madd(y2, h2, madd(y3, h3, v128.load(dC))))))
-    addTo(packed + SUM_C, sums4(f32x4.mul(h0, ct), f32x4.mul(h1, ct), f32x4.mul(h2, ct), f32x4.mul(h3, ct)))
-    g0 = madd(y0, ct, g0)
-    g1 = madd(y1, ct, g1)
-    g2 = madd(y2, ct, g2)
-    g3 = madd(y3, ct, g3)
-    const x0 = v128.load32_splat(packed, INPUT), x1 = v128.load32_splat(packed + 4, INPUT)
-    const x2 = v128.load32_splat(packed + 8, INPUT), x3 = v128.load32_splat(packed + 12, INPUT)
-    v128.store(dB, madd(x0, g0, madd(x1, g1, madd(x2, g2, madd(x3, g3, v128.load(dB))))))
-    const bt = v128.load(b)
-    addTo(packed + SUM_B, sums4(f32x4.mul(g0, bt), f32x4.mul(g1, bt), f32x4.mul(g2, bt), f32x4.mul(g3, bt)))
+    const firstC = v128.load32_splat(c), secondC = v128.load32_splat(c, 4)
+    const lowY = v128.load(packed, GATED), highY = v128.load(packed, GATED + 16)
+    addTwo(partial + 32, lowY, h0, highY, h1)
+    addTwo(partial + 48, lowY, h2, highY, h3)
+    addTwo(packed + SUM_C, h0, firstC, h2, secondC)
+    addTwo(packed + SUM_C + 16, h1, firstC, h3, secondC)
+    g0 = madd(lowY, firstC, g0)
+    g1 = madd(highY, firstC, g1)
+    g2 = madd(lowY, secondC, g2)
+    g3 = madd(highY, secondC, g3)
+    const lowX = v128.load(packed, INPUT), highX = v128.load(packed, INPUT + 16)
+    addTwo(partial, lowX, g0, highX, g1)
+    addTwo(partial + 16, lowX, g2, highX, g3)
+    const firstB = v128.load32_splat(b), secondB = v128.load32_splat(b, 4)
+    addTwo(packed + SUM_B, g0, firstB, g2, secondB)
+    addTwo(packed + SUM_B + 16, g1, firstB, g3, secondB)
     h0 = v128.load(trace, 64)
     h1 = v128.load(trace, 80)
     h2 = v128.load(trace, 96)
@@ -211,74 +285,76 @@ function backward(
     g2 = f32x4.mul(g2, v128.load(trace, 32))
     g3 = f32x4.mul(g3, v128.load(trace, 48))
     const q0 = f32x4.mul(g0, h0), q1 = f32x4.mul(g1, h1), q2 = f32x4.mul(g2, h2), q3 = f32x4.mul(g3, h3)
-    addTo(packed + SUM_A, sums4(f32x4.mul(q0, r0), f32x4.mul(q1, r1), f32x4.mul(q2, r2), f32x4.mul(q3, r3)))
-    a0 = madd(q0, v128.load32_splat(packed, DELTA), a0)
-    a1 = madd(q1, v128.load32_splat(packed + 4, DELTA), a1)
-    a2 = madd(q2, v128.load32_splat(packed + 8, DELTA), a2)
-    a3 = madd(q3, v128.load32_splat(packed + 12, DELTA), a3)
+    addTwo(packed + SUM_A, q0, r0, q2, r2)
+    addTwo(packed + SUM_A + 16, q1, r1, q3, r3)
+    const low = v128.load(packed, DELTA), high = v128.load(packed, DELTA + 16)
+    a0 = madd(q0, low, a0)
+    a1 = madd(q1, high, a1)
+    a2 = madd(q2, low, a2)
+    a3 = madd(q3, high, a3)
   }
   v128.store(dh, g0)
-  v128.store(dh + next, g1)
-  v128.store(dh + 2 * next, g2)
-  v128.store(dh + 3 * next, g3)
-  const ln2 = f32x4.splat(0.69314718056)
-  addTo(dA_log, f32x4.mul(f32x4.mul(a0, r0), ln2))
-  if (width > 1) addTo(dA_log + next, f32x4.mul(f32x4.mul(a1, r1), ln2))
-  if (width > 2) addTo(dA_log + 2 * next, f32x4.mul(f32x4.mul(a2, r2), ln2))
-  if (width > 3) addTo(dA_log + 3 * next, f32x4.mul(f32x4.mul(a3, r3), ln2))
+  v128.store(dh, g1, 16)
+  v128.store(dh, g2, 32)
+  v128.store(dh, g3, 48)
+  v128.store(dA, a0)
+  v128.store(dA, a1, 16)
+  v128.store(dA, a2, 32)
+  v128.store(dA, a3, 48)
 }
 
-// @ts-ignore: decorator
-@inline
-function addTo(at: usize, x: v128): void {
-  v128.store(at, f32x4.add(v128.load(at), x))
+/** The partial sums of two pairs of states, each summed over its lanes, are added to dB and dC. */
+function foldPartials(rows: i32, N: i32, partials: usize, dB: usize, dBStep: i32, dC: usize, dCStep: i32): void {
+  for (let t = 0; t < rows; t++, partials += PARTIAL, dB += dBStep, dC += dCStep) {
+    let first = partials
+    for (let n = 0; n < N; n += 4) {
+      const second = first + BLOCK * PARTIAL
+      addPart(dB + (n << 2), 4, sums4(v128.load(first), v128.load(first, 16), v128.load(second), v128.load(second, 16)))
+      addPart(dC + (n << 2), 4, sums4(v128.load(first, 32), v128.load(first, 48), v128.load(second, 32), v128.load(second, 48)))
+      first = second + BLOCK * PARTIAL
+    }
+  }
 }
 
 /** From the sums over the states to du, ddt, dz, dD and ddtBias. */
 function finish(
-  rows: i32, count: i32, packed: usize, u: usize, uStep: i32, dt: usize, dtStep: i32, z: usize, zStep: i32, dy: usize, dyStep: i32,
-  D: usize, bias: usize, useSoftplus: i32,
+  rows: i32, count: i32, packed: usize, u: usize, uStep: i32, D: usize,
   du: usize, duStep: i32, ddt: usize, ddtStep: i32, dz: usize, dzStep: i32, dD: usize, ddtBias: usize,
 ): void {
-  const ln2 = f32x4.splat(0.69314718056)
-  for (let j = 0; j < count; j += 4) {
-    v128.store(packed + (j << 2), f32x4.splat(0), TOTAL_D)
-    v128.store(packed + (j << 2), f32x4.splat(0), TOTAL_STEP)
-  }
-  for (let t = 0; t < rows; t++) {
-    for (let j = 0; j < count; j += 4) {
-      const width = count - j
-      const at = j << 2
-      const here = packed + t * ROW + at
-      const skip = D ? loadPart(D + at, width) : f32x4.splat(0)
-      const ut = loadPart(u + at, width)
-      const g = v128.load(here, GATED)
-      const sumB = v128.load(here, SUM_B)
-      if (du) addPart(du + at, width, madd(g, skip, f32x4.mul(v128.load(here, DELTA), sumB)))
-      let d = madd(ut, sumB, f32x4.mul(ln2, v128.load(here, SUM_A)))
-      if (useSoftplus) {
-        const raw = loadPart(dt + at, width)
-        d = f32x4.mul(d, sigmoid(bias ? f32x4.add(raw, loadPart(bias + at, width)) : raw))
-      }
-      if (ddt) addPart(ddt + at, width, d)
-      addTo(packed + at + TOTAL_STEP, d)
-      addTo(packed + at + TOTAL_D, f32x4.mul(g, ut))
-      if (dz) {
-        const y = madd(skip, ut, v128.load(here, SUM_C))
-        addPart(dz + at, width, f32x4.mul(f32x4.mul(loadPart(dy + at, width), y), siluSlope(loadPart(z + at, width))))
-      }
+  const channels = min(WIDTH, count)
+  memory.fill(packed + TOTAL_D, 0, 1024)
+  let row = packed
+  for (let t = 0; t < rows; t++, row += RECORD) {
+    for (let j = 0; j < channels; j += 4) {
+      const record = row + (j >> 3) * NEXT + ((j & 4) << 2)
+      if (j + 4 <= channels) finishPart(j << 2, 4, packed, record, u, D, du, ddt, dz)
+      else finishPart(j << 2, channels - j, packed, record, u, D, du, ddt, dz)
     }
     u += uStep
-    dt += dtStep
-    z += zStep
-    dy += dyStep
     if (du) du += duStep
     if (ddt) ddt += ddtStep
     if (dz) dz += dzStep
   }
-  for (let j = 0; j < count; j += 4) {
+  for (let j = 0; j < channels; j += 4) {
     const at = j << 2
-    if (dD) addPart(dD + at, count - j, v128.load(packed + at, TOTAL_D))
-    if (ddtBias) addPart(ddtBias + at, count - j, v128.load(packed + at, TOTAL_STEP))
+    if (dD) addPart(dD + at, channels - j, v128.load(packed + at, TOTAL_D))
+    if (ddtBias) addPart(ddtBias + at, channels - j, v128.load(packed + at, TOTAL_STEP))
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function finishPart(at: usize, width: i32, packed: usize, record: usize, u: usize, D: usize, du: usize, ddt: usize, dz: usize): void {
+  const skip = D ? loadPart(D + at, width) : f32x4.splat(0)
+  const ut = loadPart(u + at, width)
+  const g = v128.load(record, GATED)
+  const sumB = v128.load(record, SUM_B)
+  const total = packed + at
+  v128.store(total, madd(g, ut, v128.load(total, TOTAL_D)), TOTAL_D)
+  if (du) addPart(du + at, width, madd(g, skip, f32x4.mul(v128.load(record, DELTA), sumB)))
+  const dDelta = madd(ut, sumB, f32x4.mul(f32x4.splat(0.69314718056), v128.load(record, SUM_A)))
+  const d = f32x4.mul(dDelta, v128.load(record, STEP_SLOPE))
+  v128.store(total, f32x4.add(d, v128.load(total, TOTAL_STEP)), TOTAL_STEP)
+  if (ddt) addPart(ddt + at, width, d)
+  if (dz) addPart(dz + at, width, f32x4.mul(madd(skip, ut, v128.load(record, SUM_C)), v128.load(record, GATE_SLOPE)))
 }
