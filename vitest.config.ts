@@ -1,5 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
+const results = process.env.LONGWAVE_TEST_RESULTS
+
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], testTimeout: 60_000, disableConsoleIntercept: true },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    disableConsoleIntercept: true,
+    reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],
+  },
 })

@@ -72,10 +72,11 @@ export interface ModelSpec {
   /** Longest record (tokens) that the model saw in training, for a warning; absent if unknown. */
   trained_length?: number
   /**
-   * Caduceus-PS, rewritten as a plain stack that is run on the ids and on their reverse complement.
-   * `swapped` (fused add+norm, odd number of blocks): logits[t] = head(g[t])[comp] + head(r[L-1-t]); else head(g[t]) + head(r[L-1-t])[comp].
+   * Caduceus-PS, rewritten as a plain stack that is run on the ids and on their reverse complement; the outputs are
+   * merged by layers/reverse-complement.ts. `complement` has one id for each id. `fused` (add and norm): the official code swaps
+   * the halves of the channels at every block, so that both trade places after an odd number of blocks.
    */
-  reverse_complement?: { complement: number[]; swapped: boolean }
+  reverse_complement?: { complement: number[]; fused: boolean }
   /** What the layout's official code lists as hidden states. */
   hidden_states: {
     /** Lists the embeddings first. */

@@ -6,8 +6,8 @@ export type ProductEngine = 'onnxruntime' | 'own kernel'
 
 type Ort = typeof import('onnxruntime-node')
 
-/** Below this inner dimension (dt_proj) the own kernel is faster than the set-up of ONNX Runtime. */
-const narrow = 32
+/** Up to this inner dimension (dt_proj) the own kernel is faster than the set-up of ONNX Runtime. */
+const narrow = 16
 
 export interface ProductArgs {
   a: CpuTensor

@@ -1,7 +1,8 @@
 // Mamba-1 selective scan, one segment per call: every time step sweeps all channels (state [E, N] row-major), because
 // full-width rows keep the memory streams simple. Softplus and gate are row passes of their own, which is faster than
 // the same work inside the channel loop.
-import { exp, exp2, load1, madd, silu, softplus, store1, sum4 } from './math'
+import { gateRow } from './elementwise'
+import { decay, exp, exp2, load1, madd, softplus, store1, sum4 } from './math'
 
 /** rates = -e^A_log log2(e), so that e^(dt A) = 2^(dt rate). */
 export function decayRates(A_log: usize, count: i32, rates: usize): void {
@@ -30,11 +31,16 @@ export function selectiveScan(
       const state = (e * N) << 2
       const group = (g * N) << 2
       const at = e << 2
-      if (N == 16) sweep16(channels, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
-      else if (N == 8) sweep8(channels, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
+      if (N == 16 && useSoftplus) sweep16(channels, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
+      else if (N == 8 && useSoftplus) sweep8(channels, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
       else sweep(channels, N, delta + at, u + at, b + group, c + group, rates + state, h + state, sums + at)
     }
-    finish(E, sums, u, D, z, out, add)
+    if (D) skip(E, sums, u, D)
+    if (add) {
+      if (z) gateRow(E << 2, sums, z, sums)
+      accumulate(E, sums, out)
+    } else if (z) gateRow(E << 2, sums, z, out)
+    else memory.copy(out, sums, E << 2)
     u += uStep
     dt += dtStep
     b += bStep
@@ -46,63 +52,46 @@ export function selectiveScan(
 
 /** delta = softplus(dt + bias) */
 function stepSizes(dt: usize, bias: usize, useSoftplus: i32, E: i32, delta: usize): void {
-  const end = delta + (E << 2)
-  for (; delta + 16 <= end; delta += 16, dt += 16) {
-    let x = v128.load(dt)
-    if (bias) {
-      x = f32x4.add(x, v128.load(bias))
-      bias += 16
-    }
-    if (useSoftplus) x = softplus(x)
-    v128.store(delta, x)
-  }
-  for (; delta < end; delta += 4, dt += 4) {
-    let x = load1(dt)
-    if (bias) {
-      x = f32x4.add(x, load1(bias))
-      bias += 4
-    }
-    if (useSoftplus) x = softplus(x)
-    store1(delta, x)
-  }
+  const width = E << 2
+  if (bias) {
+    let e: i32 = 0
+    for (; e + 16 <= width; e += 16) v128.store(delta + e, f32x4.add(v128.load(dt + e), v128.load(bias + e)))
+    for (; e < width; e += 4) store1(delta + e, f32x4.add(load1(dt + e), load1(bias + e)))
+  } else memory.copy(delta, dt, width)
+  if (useSoftplus) softplusRow(width, delta)
 }
 
-/** out = (sums + D u) silu(z), or out += it. */
-function finish(E: i32, sums: usize, u: usize, D: usize, z: usize, out: usize, add: i32): void {
+function softplusRow(width: i32, x: usize): void {
+  const end = x + width
+  for (; x + 64 <= end; x += 64) {
+    v128.store(x, softplus(v128.load(x)))
+    v128.store(x, softplus(v128.load(x, 16)), 16)
+    v128.store(x, softplus(v128.load(x, 32)), 32)
+    v128.store(x, softplus(v128.load(x, 48)), 48)
+  }
+  for (; x + 16 <= end; x += 16) v128.store(x, softplus(v128.load(x)))
+  for (; x < end; x += 4) store1(x, softplus(load1(x)))
+}
+
+/** sums += D u */
+function skip(E: i32, sums: usize, u: usize, D: usize): void {
   const end = sums + (E << 2)
-  for (; sums + 16 <= end; sums += 16, u += 16, out += 16) {
-    let y = v128.load(sums)
-    if (D) {
-      y = madd(v128.load(D), v128.load(u), y)
-      D += 16
-    }
-    if (z) {
-      y = f32x4.mul(y, silu(v128.load(z)))
-      z += 16
-    }
-    if (add) y = f32x4.add(v128.load(out), y)
-    v128.store(out, y)
-  }
-  for (; sums < end; sums += 4, u += 4, out += 4) {
-    let y = load1(sums)
-    if (D) {
-      y = madd(load1(D), load1(u), y)
-      D += 4
-    }
-    if (z) {
-      y = f32x4.mul(y, silu(load1(z)))
-      z += 4
-    }
-    if (add) y = f32x4.add(load1(out), y)
-    store1(out, y)
-  }
+  for (; sums + 16 <= end; sums += 16, u += 16, D += 16) v128.store(sums, madd(v128.load(D), v128.load(u), v128.load(sums)))
+  for (; sums < end; sums += 4, u += 4, D += 4) store1(sums, madd(load1(D), load1(u), load1(sums)))
 }
 
-/** Four states of one channel go one step: h = 2^(d rate) h + du B; returns sum + C h. */
+/** out += y */
+function accumulate(E: i32, y: usize, out: usize): void {
+  const end = y + (E << 2)
+  for (; y + 16 <= end; y += 16, out += 16) v128.store(out, f32x4.add(v128.load(out), v128.load(y)))
+  for (; y < end; y += 4, out += 4) store1(out, f32x4.add(load1(out), load1(y)))
+}
+
+/** Four states of one channel go one step: h = 2^(d rate) h + du B; returns sum + C h. d >= 0, so it can only decay. */
 // @ts-ignore: decorator
 @inline
 function four(rates: usize, h: usize, d: v128, du: v128, b: v128, c: v128, sum: v128): v128 {
-  const next = madd(exp2(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
+  const next = madd(decay(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
   v128.store(h, next)
   return madd(next, c, sum)
 }
@@ -166,17 +155,39 @@ function sweep8(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: us
   }
 }
 
-/** Any multiple of 4 states. */
+/** `four` for steps of either sign. */
+// @ts-ignore: decorator
+@inline
+function fourAny(rates: usize, h: usize, d: v128, du: v128, b: v128, c: v128, sum: v128): v128 {
+  const next = madd(exp2(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
+  v128.store(h, next)
+  return madd(next, c, sum)
+}
+
+/** Any multiple of 4 states and steps of either sign, four channels a turn. */
 function sweep(channels: i32, N: i32, d: usize, u: usize, b: usize, c: usize, rates: usize, h: usize, y: usize): void {
   const end = d + (channels << 2)
   const width = N << 2
+  for (; d + 16 <= end; d += 16, u += 16, y += 16, rates += 4 * width, h += 4 * width) {
+    const d0 = v128.load32_splat(d), d1 = v128.load32_splat(d, 4), d2 = v128.load32_splat(d, 8), d3 = v128.load32_splat(d, 12)
+    const u0 = f32x4.mul(d0, v128.load32_splat(u)), u1 = f32x4.mul(d1, v128.load32_splat(u, 4))
+    const u2 = f32x4.mul(d2, v128.load32_splat(u, 8)), u3 = f32x4.mul(d3, v128.load32_splat(u, 12))
+    let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0
+    for (let n = 0; n < width; n += 16) {
+      const bn = v128.load(b + n), cn = v128.load(c + n)
+      const r = rates + n, s = h + n
+      y0 = fourAny(r, s, d0, u0, bn, cn, y0)
+      y1 = fourAny(r + width, s + width, d1, u1, bn, cn, y1)
+      y2 = fourAny(r + 2 * width, s + 2 * width, d2, u2, bn, cn, y2)
+      y3 = fourAny(r + 3 * width, s + 3 * width, d3, u3, bn, cn, y3)
+    }
+    v128.store(y, sums4(y0, y1, y2, y3))
+  }
   for (; d < end; d += 4, u += 4, y += 4, rates += width, h += width) {
     const step = v128.load32_splat(d)
     const input = f32x4.mul(step, v128.load32_splat(u))
     let sum = f32x4.splat(0)
-    for (let n = 0; n < width; n += 16) {
-      sum = four(rates + n, h + n, step, input, v128.load(b + n), v128.load(c + n), sum)
-    }
+    for (let n = 0; n < width; n += 16) sum = fourAny(rates + n, h + n, step, input, v128.load(b + n), v128.load(c + n), sum)
     store<f32>(y, sum4(sum))
   }
 }

@@ -1,0 +1,71 @@
+import { Flags } from '@oclif/core'
+import type { Row } from '../src/output/rows.js'
+import { LongwaveCommand } from '../src/shell/command.js'
+import { dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
+import { Progress, progressStyle } from '../src/shell/progress.js'
+import type { Prediction } from '../src/tasks/predict.js'
+
+export default class Classify extends LongwaveCommand {
+  static override description =
+    'Label sequences with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; writes one row per record, or per window.'
+  static override examples = [
+    '<%= config.bin %> classify -m origin fixtures/fragments.fa',
+    'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',
+    '<%= config.bin %> classify -m origin --window 500 genome.fna.gz',
+  ]
+  static override args = { inputs }
+  static override flags = {
+    model: shared.model,
+    output: shared.output,
+    force: shared.force,
+    format: format(['tsv', 'jsonl', 'json']),
+    probabilities: Flags.boolean({ description: 'add the probability of every label' }),
+    'min-score': number({ min: 0, max: 1, description: "below this score the label is 'unclassified'" }),
+    report: Flags.string({ helpValue: 'FILE', description: 'also write totals per label to this file' }),
+    ...dnaFlags,
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Classify)
+    const { classification, labelsOf, Report, unclassified, wantClasses } = await import('../src/tasks/classify.js')
+    const { drain, openDnaRun } = await import('../src/tasks/open.js')
+    const { closeAll, openOutput } = await import('../src/output/output.js')
+    const { openRows } = await import('../src/output/formats.js')
+    const { tsvRows } = await import('../src/output/tsv.js')
+
+    const opened = await openDnaRun(flags, args.inputs, wantClasses, (line) => this.note(line))
+    const labels = labelsOf(opened.spec)
+    const place = flags.window === undefined ? ['length'] : ['start', 'end']
+    const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? labels : [])]
+    const output = await openOutput(flags.output, flags)
+    const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
+    const rows = await openRows(flags.format, output, columns)
+    const report = new Report([...labels, unclassified])
+    this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
+
+    const take = async (prediction: Prediction) => {
+      const { stretch, best, probabilities } = classification(prediction)
+      const { record, start, end } = stretch
+      const score = probabilities[best]
+      const label = score < (flags['min-score'] ?? 0) ? unclassified : labels[best]
+      const where: Row = flags.window === undefined ? { length: end - start } : { start, end }
+      const each = Object.fromEntries(labels.map((name, i) => [name, probabilities[i]]))
+      const detail = flags.format === 'tsv' ? each : flags.probabilities ? { probabilities: each } : {}
+      await rows.write({ id: record.id, ...where, label, score, ...detail })
+      report.add(label, stretch)
+    }
+    const finish = async () => {
+      await rows.end()
+      if (reportOutput) {
+        const table = await tsvRows(reportOutput, ['label', 'count', 'percent', 'bases'])
+        for (const row of report.rows()) await table.write(row)
+      }
+      await closeAll(output, ...(reportOutput ? [reportOutput] : []))
+    }
+    const abort = async () => {
+      await output.abort()
+      await reportOutput?.abort()
+    }
+    await drain(opened, this.progress, take, finish, abort)
+  }
+}

@@ -1,0 +1,154 @@
+import type { BlockSpec, MixerSpec, ModelSpec, Weights } from '../spec.js'
+import { isMirrored, mirrorBlock, mirrorHead, silenceReverse } from './caduceus-ps.js'
+import type { Config } from './config.js'
+import type { Layout } from './layout.js'
+import { type Biases, countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
+import { broken } from './safetensors.js'
+import type { Tensors } from './tensors.js'
+
+/**
+ * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM`: Ph, a plain bidirectional stack, and PS, equivariant under the
+ * reverse complement by running the stack on both strands, which is rewritten as a plain stack (caduceus-ps.ts).
+ * Projections that both directions share, and a tied head, may be saved once or twice.
+ */
+export const caduceus: Layout = {
+  name: 'Caduceus',
+  recognise: (config) => config.values.model_type === 'caduceus',
+
+  async spec(config, tensors): Promise<ModelSpec> {
+    const names = namesOf(tensors)
+    const [vocab_size, d_model] = tensors.shape(names.embedding, 2)
+    const n = countLayers(tensors, layers, config, ['n_layer'])
+    const blocks: BlockSpec[] = []
+    for (let i = 0; i < n; i++) blocks.push({ mixer: await mixerSpec(config, tensors, names, i) })
+    const fused = config.flag('fused_add_norm', true)
+    const rc = names.ps ? { complement: await complementMap(config, tensors, vocab_size), fused } : undefined
+    const tied = await isTied(tensors, names.head, names.embedding)
+    if (tied && !tensors.has(names.head) && !config.flag('tie_word_embeddings', true)) {
+      throw tensors.broken(names.head, 'is missing, though tie_word_embeddings is false')
+    }
+    return {
+      tokenizer: readsDna(config, vocab_size) ? 'caduceus' : 'ids',
+      vocab_size,
+      d_embed: d_model,
+      stem: [],
+      d_model,
+      norm: { kind: config.flag('rms_norm', true) ? 'rms' : 'layer', eps: config.number('norm_epsilon', 1e-5) },
+      blocks,
+      // A mirrored head reads its columns backwards, so that it is no longer the embedding.
+      head: { kind: 'tokens', tied: tied && !(rc && isMirrored(rc, n)) },
+      strand: 'symmetric',
+      ...(rc && { reverse_complement: rc }),
+      hidden_states: { embedding: true, blocks: 'mixer', listed: n - 1, final: fused },
+    }
+  },
+
+  async weights(tensors, spec, config): Promise<Weights> {
+    const { vocab_size: V, d_model: D, norm, reverse_complement: rc } = spec
+    const names = namesOf(tensors)
+    const ssm = config.section('ssm_cfg')
+    const biases = { linear: ssm.flag('bias', false), conv: ssm.flag('conv_bias', true) }
+    const weights: Weights = new Map()
+    weights.set('embedding.weight', await tensors.matrix(names.embedding, V, D))
+    for (const [i, { mixer }] of spec.blocks.entries()) {
+      const names_i = { from: `${layers}${i}.${names.norm}`, to: `blocks.${i}.norm` }
+      await normWeights(tensors, weights, names_i, norm, D)
+      await mixerWeights(
+        tensors,
+        weights,
+        { from: `${layers}${i}.${names.mixer}`, to: `blocks.${i}.mixer.` },
+        mixer,
+        D,
+        {
+          ...biases,
+          shared: config.flag('bidirectional_weight_tie', true),
+        },
+      )
+      if (rc && isMirrored(rc, i + 1)) mirrorBlock(weights, i, mixer)
+    }
+    await normWeights(tensors, weights, { from: names.norm_f, to: 'norm_f' }, norm, D)
+    if (spec.head?.kind === 'tokens' && !spec.head.tied) {
+      const head = tensors.has(names.head) ? names.head : names.embedding
+      weights.set('head.weight', await tensors.matrix(head, V, D))
+    }
+    if (rc && isMirrored(rc, spec.blocks.length)) mirrorHead(weights)
+    return weights
+  },
+}
+
+const layers = 'caduceus.backbone.layers.'
+const words = 'caduceus.backbone.embeddings.word_embeddings.'
+
+/** PS wraps the embedding, the mixers and, unless add and norm are fused, the norms. */
+function namesOf(tensors: Tensors) {
+  const ps = tensors.has(`${words}embedding.weight`)
+  const wrappedNorm = tensors.has('caduceus.backbone.norm_f.submodule.weight')
+  return {
+    ps,
+    embedding: ps ? `${words}embedding.weight` : `${words}weight`,
+    mixer: ps ? 'mixer.submodule.' : 'mixer.',
+    norm: wrappedNorm ? 'norm.submodule' : 'norm',
+    norm_f: wrappedNorm ? 'caduceus.backbone.norm_f.submodule' : 'caduceus.backbone.norm_f',
+    head: ps ? 'lm_head.lm_head.weight' : 'lm_head.weight',
+  }
+}
+
+async function mixerSpec(config: Config, tensors: Tensors, names: { ps: boolean; mixer: string }, i: number) {
+  const prefix = `${layers}${i}.${names.mixer}`
+  const mamba = mambaSpec(tensors, `${prefix}mamba_fwd.`)
+  if (!config.flag('bidirectional', true)) {
+    const mirrored = names.ps && isMirrored({ fused: config.flag('fused_add_norm', true) }, i + 1)
+    // Mirrored, it reads from right to left: a bidirectional mixer with one silent direction.
+    return mirrored ? ({ kind: 'bidirectional', mamba, combine: 'add', tied: false } as const) : mamba
+  }
+  const strategy = config.text('bidirectional_strategy', 'add')
+  if (strategy !== 'add' && strategy !== 'ew_multiply') {
+    throw config.wrong('bidirectional_strategy', 'add or ew_multiply')
+  }
+  let tied = true
+  for (const name of ['in_proj.weight', 'in_proj.bias', 'out_proj.weight', 'out_proj.bias']) {
+    const [forward, reverse] = [`${prefix}mamba_fwd.${name}`, `${prefix}mamba_rev.${name}`]
+    tied = (await isTied(tensors, reverse, forward)) && tied
+    if (!tensors.has(reverse) && tensors.has(forward) && !config.flag('bidirectional_weight_tie', true)) {
+      throw tensors.broken(reverse, 'is missing, though bidirectional_weight_tie is false')
+    }
+  }
+  return { kind: 'bidirectional', mamba, combine: strategy === 'add' ? 'add' : 'multiply', tied } as const
+}
+
+async function mixerWeights(
+  tensors: Tensors,
+  weights: Weights,
+  { from, to }: { from: string; to: string },
+  mixer: MixerSpec,
+  D: number,
+  biases: Biases & { shared: boolean },
+): Promise<void> {
+  const forward = `${from}mamba_fwd.`
+  if (mixer.kind === 'mamba') return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  await mambaWeights(tensors, weights, { from: forward, to: `${to}forward.` }, mixer.mamba, D, biases)
+  const reverse = `${from}mamba_rev.`
+  if (!tensors.has(`${reverse}A_log`)) return silenceReverse(weights, to)
+  await mambaWeights(tensors, weights, { from: reverse, to: `${to}reverse.` }, mixer.mamba, D, biases, !mixer.tied)
+}
+
+/** complement_map of the file, else of the config (there without the rows that pad the vocabulary). */
+async function complementMap(config: Config, tensors: Tensors, V: number): Promise<number[]> {
+  const [embedding, head] = [`${words}complement_map`, 'lm_head.complement_map']
+  let map = Array.from({ length: V }, (_, id) => config.section('complement_map').number(String(id), id))
+  if (tensors.has(embedding)) map = [...(await tensors.integers(embedding, [V]))]
+  if (tensors.has(head)) {
+    const other = await tensors.integers(head, [V])
+    if (other.some((id, i) => id !== map[i])) throw tensors.broken(head, `differs from ${embedding}`)
+  }
+  const wrong = map.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= V)
+  if (wrong >= 0)
+    throw broken(tensors.path, `complement_map takes id ${wrong} to ${map[wrong]}, expected 0 to ${V - 1}`)
+  return map
+}
+
+/** The Caduceus alphabet has A C G T N at 7 to 11, with 7-10 and 8-9 as complements; other models use the layout too. */
+function readsDna(config: Config, vocab: number): boolean {
+  const map = config.section('complement_map')
+  return vocab >= 12 && vocab <= 16 && map.number('7', 10) === 10 && map.number('8', 9) === 9
+}

@@ -1,0 +1,14 @@
+import type { ModelSpec, Weights } from '../spec.js'
+import type { Config } from './config.js'
+import type { Tensors } from './tensors.js'
+
+/** One public way to store a model. */
+export interface Layout {
+  readonly name: string
+  /** By config and tensor names. */
+  recognise(config: Config, tensors: Tensors): boolean
+  /** The model in our words. Tensor shapes are trusted over config values. Errors: 69. */
+  spec(config: Config, tensors: Tensors): Promise<ModelSpec>
+  /** The weights by their normalised names (src/spec.ts), each checked against its shape. Errors: 69. */
+  weights(tensors: Tensors, spec: ModelSpec, config: Config): Promise<Weights>
+}

@@ -1,0 +1,52 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ModelSpec, Weights } from '../spec.js'
+import { Config } from './config.js'
+import type { Layout } from './layout.js'
+import { layouts } from './layouts.js'
+import { broken } from './safetensors.js'
+import { Tensors } from './tensors.js'
+
+export interface Checkpoint {
+  spec: ModelSpec
+  weights: Weights
+  /** config.json as it is, with keys of the layout's own: name, description, licence ... */
+  config: Record<string, unknown>
+  /** Name of the layout. */
+  layout: string
+  folder: string
+}
+
+/**
+ * Reads a model folder of any known layout (layouts.ts). Errors: 69, one line, when there is no such model, its layout
+ * is unknown, or a tensor is missing, misshapen or left over.
+ */
+export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+  if (!(await isFolder(folder))) throw broken(folder, 'no such model folder')
+  const config = await Config.read(join(folder, 'config.json'))
+  const tensors = await Tensors.open(folder)
+  try {
+    const layout = layoutOf(config, tensors)
+    const spec = await layout.spec(config, tensors)
+    const weights = await layout.weights(tensors, spec, config)
+    tensors.checkAllUsed()
+    return { spec, weights, config: { ...config.values }, layout: layout.name, folder }
+  } finally {
+    await tensors.close()
+  }
+}
+
+function layoutOf(config: Config, tensors: Tensors): Layout {
+  const layout = layouts.find((each) => each.recognise(config, tensors))
+  if (layout) return layout
+  const { model_type: kind } = config.values
+  const known = layouts.map(({ name }) => name).join(', ')
+  throw broken(config.path, `${kind ? `model_type ${kind}` : 'this model'} is not supported; layouts: ${known}`)
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+}

@@ -1,0 +1,111 @@
+import type { ModelSpec } from '../spec.js'
+
+/** A rule says what it expects of a value, or nothing when the value keeps it. */
+type Rule = (value: unknown, path: string) => string | undefined
+
+const expected =
+  (what: string, test: (value: unknown) => boolean): Rule =>
+  (value, path) =>
+    test(value) ? undefined : `${path} is ${JSON.stringify(value) ?? 'missing'}, expected ${what}`
+
+const count = expected('a whole number above 0', (n) => Number.isSafeInteger(n) && (n as number) > 0)
+const natural = expected('a whole number', (n) => Number.isSafeInteger(n) && (n as number) >= 0)
+const positive = expected('a number above 0', (n) => typeof n === 'number' && n > 0)
+const flag = expected('true or false', (b) => typeof b === 'boolean')
+const text = expected('a string', (s) => typeof s === 'string')
+const oneOf = (...words: string[]) => expected(words.join(', '), (w) => typeof w === 'string' && words.includes(w))
+
+const optional =
+  (rule: Rule): Rule =>
+  (value, path) =>
+    value === undefined ? undefined : rule(value, path)
+
+const list =
+  (rule: Rule): Rule =>
+  (value, path) => {
+    if (!Array.isArray(value)) return `${path} is ${JSON.stringify(value) ?? 'missing'}, expected a list`
+    for (const [i, item] of value.entries()) {
+      const wrong = rule(item, `${path}[${i}]`)
+      if (wrong) return wrong
+    }
+  }
+
+const record =
+  (rules: Record<string, Rule>): Rule =>
+  (value, path) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      return `${path} is ${JSON.stringify(value) ?? 'missing'}, expected an object`
+    }
+    for (const [key, rule] of Object.entries(rules)) {
+      const wrong = rule((value as Record<string, unknown>)[key], `${path}.${key}`)
+      if (wrong) return wrong
+    }
+    const unknown = Object.keys(value).find((key) => !(key in rules))
+    if (unknown !== undefined) return `${path}.${unknown} is not known`
+  }
+
+/** Records that tell their kind. */
+const kinds =
+  (rules: Record<string, Rule>): Rule =>
+  (value, path) => {
+    const kind = (value as { kind?: unknown } | null)?.kind
+    return oneOf(...Object.keys(rules))(kind, `${path}.kind`) ?? rules[kind as string](value, path)
+  }
+
+const mamba = record({
+  kind: oneOf('mamba'), d_inner: count, d_state: count, dt_rank: count, d_conv: count, bcdt_norm_eps: optional(positive),
+}) // biome-ignore format: a list
+
+const mixer = kinds({
+  mamba,
+  bidirectional: record({ kind: text, mamba, combine: oneOf('add', 'multiply'), tied: flag }),
+})
+
+const head = kinds({
+  tokens: record({ kind: text, tied: flag }),
+  classes: record({
+    kind: text,
+    labels: list(text),
+    pool: oneOf('mean', 'max', 'last', 'center', 'positions'),
+    length: optional(count),
+  }),
+})
+
+const spec = record({
+  tokenizer: oneOf('dna', 'caduceus', 'ids'),
+  vocab_size: count,
+  d_embed: count,
+  stem: list(record({ window: count, stride: count, d_out: count })),
+  d_model: count,
+  norm: record({ kind: oneOf('rms', 'layer'), eps: positive }),
+  blocks: list(record({ mixer, mlp: optional(record({ d_hidden: count })) })),
+  head: (value, path) => (value === null ? undefined : head(value, path)),
+  strand: oneOf('symmetric', 'stranded'),
+  trained_length: optional(count),
+  reverse_complement: optional(record({ complement: list(natural), fused: flag })),
+  hidden_states: record({ embedding: flag, blocks: oneOf('residual', 'mixer'), listed: natural, final: flag }),
+})
+
+/** A spec that was read from a file. `fail` makes the error from one line that says what is wrong. */
+export function checkSpec(value: unknown, fail: (what: string) => Error): ModelSpec {
+  const wrong = spec(value, 'spec') ?? contradiction(value as ModelSpec)
+  if (wrong) throw fail(wrong)
+  return value as ModelSpec
+}
+
+function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, reverse_complement, ...rest }: ModelSpec) {
+  const width = stem.at(-1)?.d_out ?? d_embed
+  if (width !== d_model) return `spec.d_model is ${d_model}, expected ${width}, the width of the embedding or stem`
+  const narrow = stem.findIndex(({ window, stride }) => window < stride)
+  if (narrow >= 0) return `spec.stem[${narrow}].window is below its stride`
+  if (head?.kind === 'classes' && head.labels.length === 0) return 'spec.head.labels is empty'
+  if (head?.kind === 'classes' && head.pool === 'positions' && !head.length) return 'spec.head.length is missing'
+  if (head?.kind === 'tokens' && head.tied && d_embed !== d_model) return 'spec.head.tied needs d_embed = d_model'
+  if (rest.tokenizer === 'dna' && vocab_size !== 5) return `spec.vocab_size is ${vocab_size}, expected 5 for dna`
+  if (rest.hidden_states.listed > blocks.length) return 'spec.hidden_states.listed is beyond the blocks'
+  const map = reverse_complement?.complement
+  if (map && (map.length !== vocab_size || map.some((id) => id >= vocab_size))) {
+    return `spec.reverse_complement.complement: expected ${vocab_size} ids below ${vocab_size}`
+  }
+  return undefined
+}

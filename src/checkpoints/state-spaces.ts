@@ -1,0 +1,78 @@
+import type { BlockSpec, ModelSpec, Weights } from '../spec.js'
+import type { Layout } from './layout.js'
+import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
+import { broken } from './safetensors.js'
+import type { Tensors } from './tensors.js'
+
+const embedding = 'backbone.embedding.weight'
+const layer = (i: number) => `backbone.layers.${i}.`
+
+/** state-spaces/mamba `MambaLMHeadModel` with Mamba-1 layers; an MLP after each mixer when `d_intermediate` is set. */
+export const stateSpaces: Layout = {
+  name: 'state-spaces Mamba',
+  recognise: (config, tensors) => tensors.has(embedding) && 'd_model' in config.values,
+
+  async spec(config, tensors): Promise<ModelSpec> {
+    const kind = config.section('ssm_cfg').text('layer', 'Mamba1')
+    if (kind !== 'Mamba1') throw broken(config.path, `ssm_cfg.layer ${kind} is not supported yet, expected Mamba1`)
+    if (config.list('attn_layer_idx').length > 0) {
+      throw broken(config.path, `attention layers (attn_layer_idx) are not supported yet`)
+    }
+    const [vocab_size, d_model] = tensors.shape(embedding, 2)
+    const n = countLayers(tensors, 'backbone.layers.', config, ['n_layer'])
+    const tied = await isTied(tensors, 'lm_head.weight', embedding)
+    if (tied && !tensors.has('lm_head.weight') && !config.flag('tie_embeddings', true)) {
+      throw tensors.broken('lm_head.weight', 'is missing, though tie_embeddings is false')
+    }
+    const hasMlp = config.number('d_intermediate', 0) > 0
+    return {
+      tokenizer: 'ids',
+      vocab_size,
+      d_embed: d_model,
+      stem: [],
+      d_model,
+      // The official code has no key for it: MixerModel's default.
+      norm: { kind: config.flag('rms_norm', true) ? 'rms' : 'layer', eps: 1e-5 },
+      blocks: Array.from({ length: n }, (_, i) => blockSpec(tensors, i, hasMlp)),
+      head: { kind: 'tokens', tied },
+      strand: 'stranded',
+      hidden_states: { embedding: false, blocks: 'residual', listed: n, final: true },
+    }
+  },
+
+  async weights(tensors, spec, config): Promise<Weights> {
+    const { vocab_size: V, d_model: D, norm } = spec
+    const ssm = config.section('ssm_cfg')
+    const biases = { linear: ssm.flag('bias', false), conv: ssm.flag('conv_bias', true) }
+    const weights: Weights = new Map()
+    weights.set('embedding.weight', await tensors.matrix(embedding, V, D))
+    for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
+      if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
+      const [from, to] = [layer(i), `blocks.${i}.`]
+      await normWeights(tensors, weights, { from: `${from}norm`, to: `${to}norm` }, norm, D)
+      await mambaWeights(tensors, weights, { from: `${from}mixer.`, to: `${to}mixer.` }, mixer, D, biases)
+      if (!mlp) continue
+      await normWeights(tensors, weights, { from: `${from}norm2`, to: `${to}norm2` }, norm, D)
+      await linear(tensors, weights, `${from}mlp.fc1`, `${to}mlp.fc1`, 2 * mlp.d_hidden, D)
+      await linear(tensors, weights, `${from}mlp.fc2`, `${to}mlp.fc2`, D, mlp.d_hidden)
+    }
+    await normWeights(tensors, weights, { from: 'backbone.norm_f', to: 'norm_f' }, norm, D)
+    if (spec.head?.kind === 'tokens' && !spec.head.tied) {
+      weights.set('head.weight', await tensors.matrix('lm_head.weight', V, D))
+    }
+    return weights
+  },
+}
+
+/** GatedMLP rounds its width up, so the width comes from the tensor. */
+function blockSpec(tensors: Tensors, i: number, promised: boolean): BlockSpec {
+  const mixer = mambaSpec(tensors, `${layer(i)}mixer.`)
+  const fc1 = `${layer(i)}mlp.fc1.weight`
+  if (!promised && !tensors.has(fc1)) return { mixer }
+  return { mixer, mlp: { d_hidden: tensors.shape(fc1, 2)[0] / 2 } }
+}
+
+async function linear(tensors: Tensors, weights: Weights, from: string, to: string, rows: number, cols: number) {
+  weights.set(`${to}.weight`, await tensors.matrix(`${from}.weight`, rows, cols))
+  if (tensors.has(`${from}.bias`)) weights.set(`${to}.bias`, await tensors.vector(`${from}.bias`, rows))
+}

@@ -1,0 +1,161 @@
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Matrix } from '../spec.js'
+import { broken, SafetensorsFile } from './safetensors.js'
+
+/**
+ * The tensors of a checkpoint folder, in one file or in shards. What a layout reads is checked against the shape it
+ * expects and marked as used, so that in the end nothing in the files has been ignored in silence.
+ */
+export class Tensors {
+  private readonly used = new Set<string>()
+
+  private constructor(
+    /** What error lines call the checkpoint's weights. */
+    readonly path: string,
+    private readonly files: readonly SafetensorsFile[],
+    private readonly where: ReadonlyMap<string, SafetensorsFile>,
+  ) {}
+
+  /** `model.safetensors`, or the shards that `model.safetensors.index.json` names. Errors: 69. */
+  static async open(folder: string): Promise<Tensors> {
+    const single = join(folder, 'model.safetensors')
+    if (await exists(single)) return Tensors.of(single, [single])
+    const index = `${single}.index.json`
+    if (await exists(index)) return openShards(folder, index)
+    if (await exists(join(folder, 'pytorch_model.bin'))) {
+      throw broken(folder, 'holds pickled weights only (pytorch_model.bin), expected model.safetensors')
+    }
+    throw broken(folder, 'no weights: expected model.safetensors or model.safetensors.index.json')
+  }
+
+  static async of(path: string, paths: readonly string[]): Promise<Tensors> {
+    const files: SafetensorsFile[] = []
+    const where = new Map<string, SafetensorsFile>()
+    try {
+      for (const each of paths) {
+        const file = await SafetensorsFile.open(each)
+        files.push(file)
+        for (const name of file.tensors.keys()) {
+          if (where.has(name)) throw broken(each, `tensor ${name} is already in ${where.get(name)?.path}`)
+          where.set(name, file)
+        }
+      }
+    } catch (error) {
+      await Promise.all(files.map((file) => file.close()))
+      throw error
+    }
+    return new Tensors(path, files, where)
+  }
+
+  get names(): string[] {
+    return [...this.where.keys()]
+  }
+
+  has(name: string): boolean {
+    return this.where.has(name)
+  }
+
+  /** The shape of a tensor of `rank` dimensions. Errors: 69 when it is missing or has another rank. */
+  shape(name: string, rank: number): number[] {
+    const { shape } = this.file(name).info(name)
+    if (shape.length !== rank) throw this.broken(name, `is [${shape.join(', ')}], expected ${rank} dimensions`)
+    return shape
+  }
+
+  /** Reads a tensor of exactly this shape. Errors: 69. */
+  async floats(name: string, expected: readonly number[]): Promise<Float32Array> {
+    this.check(name, expected)
+    return this.file(name).floats(name)
+  }
+
+  /** [rows, cols] */
+  async matrix(name: string, rows: number, cols: number): Promise<Matrix> {
+    return { rows, cols, data: await this.floats(name, [rows, cols]) }
+  }
+
+  /** [n] as [1, n] */
+  async vector(name: string, n: number): Promise<Matrix> {
+    return { rows: 1, cols: n, data: await this.floats(name, [n]) }
+  }
+
+  async integers(name: string, expected: readonly number[]): Promise<Int32Array> {
+    this.check(name, expected)
+    return this.file(name).integers(name)
+  }
+
+  /** True when both tensors hold the same values: a tied pair that was saved twice. */
+  async equal(a: string, b: string): Promise<boolean> {
+    const shape = this.file(a).info(a).shape
+    if (shape.join() !== this.file(b).info(b).shape.join()) return false
+    const [x, y] = [await this.file(a).floats(a), await this.file(b).floats(b)]
+    return x.every((value, i) => value === y[i])
+  }
+
+  /** Marks a tensor as known and not needed. */
+  skip(name: string): void {
+    this.used.add(name)
+  }
+
+  /** Errors: 69 with the first tensor that no layout has asked for. */
+  checkAllUsed(): void {
+    const left = this.names.filter((name) => !this.used.has(name))
+    if (left.length === 0) return
+    const more = left.length > 1 ? ` (and ${left.length - 1} more)` : ''
+    throw this.broken(left[0], `is unknown to this layout${more}`)
+  }
+
+  broken(name: string, what: string): Error {
+    return broken(this.where.get(name)?.path ?? this.path, `tensor ${name} ${what}`)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.files.map((file) => file.close()))
+  }
+
+  private file(name: string): SafetensorsFile {
+    const file = this.where.get(name)
+    if (!file) throw this.broken(name, 'is missing')
+    return file
+  }
+
+  private check(name: string, expected: readonly number[]): void {
+    const { shape } = this.file(name).info(name)
+    if (shape.length !== expected.length || shape.some((n, i) => n !== expected[i])) {
+      throw this.broken(name, `is [${shape.join(', ')}], expected [${expected.join(', ')}]`)
+    }
+    this.used.add(name)
+  }
+}
+
+async function openShards(folder: string, index: string): Promise<Tensors> {
+  let map: unknown
+  try {
+    map = JSON.parse(await readFile(index, 'utf8')).weight_map
+  } catch (error) {
+    throw broken(index, `not a shard index: ${(error as Error).message}`)
+  }
+  if (typeof map !== 'object' || map === null) throw broken(index, 'no weight_map')
+  const entries = Object.entries(map)
+  for (const [name, file] of entries) {
+    if (typeof file !== 'string' || /[/\\]/.test(file)) throw broken(index, `tensor ${name}: not a file name: ${file}`)
+  }
+  const shards = [...new Set(entries.map(([, file]) => file as string))].sort()
+  const tensors = await Tensors.of(
+    index,
+    shards.map((file) => join(folder, file)),
+  )
+  const missing = entries.find(([name]) => !tensors.has(name))
+  if (missing) {
+    await tensors.close()
+    throw broken(join(folder, missing[1]), `tensor ${missing[0]} is missing, though the index names it`)
+  }
+  return tensors
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,111 @@
+import { type MessagePort, Worker } from 'node:worker_threads'
+import { UserError } from '../shell/errors.js'
+
+/** What a worker answers to a job; an error travels as its parts, because a thread cannot send a class. */
+type Answer<Result> = { result: Result } | { failure: { message: string; stack?: string; exitCode?: number } }
+
+interface Lane<Result> {
+  worker: Worker
+  pending: { resolve: (result: Result) => void; reject: (error: Error) => void }[]
+}
+
+/**
+ * A pool of worker threads, each with its own backend. A worker (`serve`) does its jobs in the order they come.
+ * `follow` sends a job to the worker of the job before it (a cut sequence).
+ */
+export class WorkerPool<Job, Result> {
+  private readonly lanes: Lane<Result>[]
+  private last: Lane<Result>
+  private failure: Error | null = null
+
+  constructor(script: URL, workerData: unknown, threads: number) {
+    this.lanes = Array.from({ length: threads }, () => this.start(script, workerData))
+    this.last = this.lanes[0]
+  }
+
+  run(job: Job, follow = false): Promise<Result> {
+    if (this.failure) return Promise.reject(this.failure)
+    const lane = follow ? this.last : this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
+    this.last = lane
+    return new Promise((resolve, reject) => {
+      lane.pending.push({ resolve, reject })
+      lane.worker.postMessage(job)
+    })
+  }
+
+  /** The same job on every worker, answers in the order of the workers. */
+  runAll(job: Job): Promise<Result[]> {
+    return Promise.all(
+      this.lanes.map((lane) => {
+        this.last = lane
+        return this.run(job, true)
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.lanes.map(({ worker }) => worker.terminate()))
+  }
+
+  private start(script: URL, workerData: unknown): Lane<Result> {
+    const lane: Lane<Result> = { worker: new Worker(script, { workerData }), pending: [] }
+    lane.worker.on('message', (answer: Answer<Result>) => {
+      const job = lane.pending.shift()!
+      if ('result' in answer) job.resolve(answer.result)
+      else job.reject(revive(answer.failure))
+    })
+    lane.worker.on('error', (error) => this.fail(error instanceof Error ? error : new Error(String(error))))
+    lane.worker.on('exit', (code) => {
+      if (lane.pending.length > 0) this.fail(new Error(`a worker thread ended (exit ${code}) with work in hand`))
+    })
+    return lane
+  }
+
+  private fail(error: Error): void {
+    this.failure = error
+    for (const { pending } of this.lanes) for (const job of pending.splice(0)) job.reject(error)
+  }
+}
+
+function revive({ message, stack, exitCode }: { message: string; stack?: string; exitCode?: number }): Error {
+  if (exitCode !== undefined) return new UserError(message, exitCode)
+  return Object.assign(new Error(message), { stack })
+}
+
+/** The worker's side: opens what it needs once, then answers one job after the other. */
+export function serve<Job, Opened, Result>(
+  port: MessagePort,
+  open: () => Promise<Opened>,
+  handle: (opened: Opened, job: Job) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
+): void {
+  const opened = open()
+  let before: Promise<unknown> = opened.catch(() => {}) // the failure is told to each job below
+  port.on('message', (job: Job) => {
+    before = before.then(async () => {
+      try {
+        const { result, transfer } = await handle(await opened, job)
+        port.postMessage({ result } satisfies Answer<Result>, transfer)
+      } catch (error) {
+        const { message, stack } = error as Error
+        const exitCode = error instanceof UserError ? error.exitCode : undefined
+        port.postMessage({ failure: { message, stack, exitCode } } satisfies Answer<Result>)
+      }
+    })
+  })
+}
+
+/** Results of `jobs` in their order, with at most `depth` under way; jobs are drawn only as fast as results are taken. */
+export async function* inOrder<Job, Result>(
+  jobs: AsyncIterable<Job> | Iterable<Job>,
+  run: (job: Job) => Promise<Result>,
+  depth: number,
+): AsyncGenerator<Result> {
+  const underWay: Promise<Result>[] = []
+  for await (const job of jobs) {
+    const result = run(job)
+    result.catch(() => {}) // seen when it is awaited below
+    underWay.push(result)
+    if (underWay.length >= depth) yield await underWay.shift()!
+  }
+  while (underWay.length > 0) yield await underWay.shift()!
+}

@@ -1,0 +1,57 @@
+import { type Collector, FileProblem } from './collector.js'
+import { FastaParser, type Parser } from './fasta.js'
+import { FastqParser } from './fastq.js'
+import { JsonLinesParser } from './jsonlines.js'
+import { nameByte } from './letters.js'
+
+/** Bytes from the start of a file that are enough to tell what it is. */
+export const magicLength = 18
+
+const isPrefix = (block: Uint8Array, prefix: readonly number[]) => prefix.every((byte, i) => block[i] === byte)
+const bytesOf = (text: string) => [...Buffer.from(text, 'latin1')]
+
+export const isGzip = (block: Uint8Array) => isPrefix(block, [0x1f, 0x8b])
+
+/** bgzip writes gzip members with an extra field BC that holds their size (SAM specification, section 4.1). */
+export const isBgzf = (block: Uint8Array) =>
+  isPrefix(block, [0x1f, 0x8b, 8, 4]) && block[12] === 0x42 && block[13] === 0x43
+
+/** What is recognised only to say so: name, first bytes, the command that makes it readable. */
+const foreign: [string, number[], string][] = [
+  ['bzip2 data', bytesOf('BZh'), 'bzip2 -dc FILE | longwave ... -'],
+  ['xz data', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], 'xz -dc FILE | longwave ... -'],
+  ['zstd data', [0x28, 0xb5, 0x2f, 0xfd], 'zstd -dc FILE | longwave ... -'],
+  ['lz4 data', [0x04, 0x22, 0x4d, 0x18], 'lz4 -dc FILE | longwave ... -'],
+  ['a zip archive', bytesOf('PK\x03\x04'), 'unzip -p FILE | longwave ... -'],
+  ['a 7z archive', bytesOf('7z\xbc\xaf\x27\x1c'), '7z x -so FILE | longwave ... -'],
+  ['data compressed twice (gzip inside)', [0x1f, 0x8b], 'gzip -dc FILE | longwave ... -'],
+  ['BAM', bytesOf('BAM\x01'), 'samtools fasta FILE | longwave ... -'],
+  ['CRAM', bytesOf('CRAM'), 'samtools fasta FILE | longwave ... -'],
+  ['SAM', bytesOf('@HD\t'), 'samtools fasta FILE | longwave ... -'],
+  ['SAM', bytesOf('@SQ\t'), 'samtools fasta FILE | longwave ... -'],
+  ['2bit', [0x43, 0x27, 0x41, 0x1a], 'twoBitToFa FILE stdout | longwave ... -'],
+  ['2bit', [0x1a, 0x41, 0x27, 0x43], 'twoBitToFa FILE stdout | longwave ... -'],
+  ['UTF-16 text', [0xff, 0xfe], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
+  ['UTF-16 text', [0xfe, 0xff], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
+]
+
+/** Throws (FileProblem) what a known format that is not read here needs. */
+export function refuseForeign(file: string, block: Uint8Array) {
+  for (const [name, magic, command] of foreign) {
+    if (!isPrefix(block, magic)) continue
+    const cure = command.replace('FILE', file)
+    throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines, plain or gzip; convert it: ${cure}`)
+  }
+}
+
+/** Bytes of a UTF-8 byte order mark at the start. */
+export const markLength = (block: Uint8Array) => (isPrefix(block, [0xef, 0xbb, 0xbf]) ? 3 : 0)
+
+/** Picks the parser by the first byte that is not blank, which stands at `line`. */
+export function parserFor(byte: number, line: number, out: Collector): Parser {
+  const letter = String.fromCharCode(byte)
+  if (letter === '>' || letter === ';') return new FastaParser(out, line)
+  if (letter === '@') return new FastqParser(out, line)
+  if (letter === '{') return new JsonLinesParser(out, line)
+  throw new FileProblem(`line ${line}: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not ${nameByte(byte)}`)
+}

@@ -1,0 +1,168 @@
+import type { Backend, FloatArray } from './backends/backend.js'
+import { type Device, openBackend } from './backends/open.js'
+import { openCheckpoint } from './checkpoints/open.js'
+import { type OnRows, piece } from './engine/chunk.js'
+import { Network, type OnHidden } from './engine/network.js'
+import { Runner } from './engine/runner.js'
+import { uploadWeights } from './layers/params.js'
+import { mergeHidden, mergeLogits, reverseComplementIds } from './layers/reverse-complement.js'
+import { modelFolder } from './models.js'
+import { exitCodes, UserError } from './shell/errors.js'
+import type { ModelSpec } from './spec.js'
+import { loadState, type ModelState, saveState } from './state.js'
+import { Readout } from './tasks/readout.js'
+
+export interface OpenOptions {
+  /** Default: auto, which is cpu. */
+  device?: 'auto' | Device
+  /** Tokens computed at a time: memory and speed, never the result. Rounded up to a multiple of the model's stride. */
+  chunk?: number
+}
+
+export interface ForwardOptions {
+  /** The state that an earlier call on the tokens before these has given; causal models only. */
+  state?: ModelState
+  logits?: 'all' | 'last' | 'none'
+  hidden?: 'none' | 'last' | 'all'
+}
+
+export interface ForwardResult {
+  /** [L, V], or [V] for `last`; of a classifier [labels]. Absent for `none` and for a model without a head. */
+  logits?: Float32Array
+  /** `last`: [L', D] after the final norm. `all`: one of these for each entry of the official code's hidden states. */
+  hidden?: Float32Array | Float32Array[]
+  /** To go on from; absent for a model that needs its sequence whole, or where L is no multiple of the model's stride. */
+  state?: ModelState
+}
+
+/** Rows per chunk where the caller does not say. */
+const defaultChunk = 2048
+
+/**
+ * Opens a bundled model by its name, or any model folder, of any layout (checkpoints/layouts.ts).
+ * Errors: UserError with exit code 69 when it cannot be had or is broken.
+ */
+export async function openModel(nameOrFolder: string, options: OpenOptions = {}): Promise<Model> {
+  const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder))
+  const { device = 'auto', chunk = defaultChunk } = options
+  const backend = await openBackend(device === 'auto' ? 'cpu' : device)
+  const network = new Network(backend, spec, uploadWeights(backend, weights))
+  return new Model(network, Math.ceil(chunk / network.stride) * network.stride)
+}
+
+/** A model on a backend. One call at a time; `close` when done. */
+export class Model {
+  private readonly backend: Backend
+  private readonly causal: boolean
+
+  constructor(
+    private readonly network: Network,
+    private readonly chunk: number,
+  ) {
+    this.backend = network.backend
+    this.causal = !network.bidirectional && !network.spec.reverse_complement && network.spec.head?.kind !== 'classes'
+  }
+
+  get spec(): ModelSpec {
+    return this.network.spec
+  }
+
+  /** ids [L]. Errors: UserError with exit code 65 for ids that the model has not got, 2 for a state it cannot take. */
+  async forward(ids: Int32Array, options: ForwardOptions = {}): Promise<ForwardResult> {
+    const { logits = 'all', hidden = 'none', state } = options
+    this.check(ids, state)
+    const rc = this.spec.reverse_complement
+    if (!rc) return this.run(ids, logits, hidden, state)
+    // Row t of one strand meets row L - 1 - t of the other, so both are needed whole.
+    const every = logits === 'none' ? 'none' : 'all'
+    const g = await this.run(ids, every, hidden)
+    const r = await this.run(reverseComplementIds(ids, rc.complement), every, hidden)
+    return mergeStrands(g, r, this.spec, logits)
+  }
+
+  /** Frees the backend; the model is not used again. */
+  close(): Promise<void> {
+    return this.backend.close()
+  }
+
+  private async run(
+    ids: Int32Array,
+    logits: 'all' | 'last' | 'none',
+    hidden: 'none' | 'last' | 'all',
+    state?: ModelState,
+  ): Promise<ForwardResult> {
+    const { network, backend } = this
+    const { head } = network.spec
+    const L = ids.length
+    const rows = Math.ceil(L / network.stride)
+    const carries = this.causal && L % network.stride === 0
+    const pool = head?.kind === 'classes' ? head.pool : 'last'
+    const readout = head?.kind === 'classes' || logits === 'last' ? new Readout(backend, pool) : null
+    const scores: FloatArray[] = []
+    const final: FloatArray[] = []
+    const listed: FloatArray[][] = []
+    let seen = 0
+    const onRows: OnRows = async (x, segments) => {
+      seen += x.rows
+      if (hidden === 'last') final.push(await backend.download(x))
+      if (!head || logits === 'none') return
+      const read = readout ? await readout.push(x, { ...segments, goesOn: seen < rows }) : x
+      if (!read) return
+      const scored = await network.head(read)
+      scores.push(await backend.download(scored))
+      backend.release(scored, read === x ? null : read)
+    }
+    const onHidden: OnHidden = async (index, x) => {
+      listed[index] ??= []
+      listed[index].push(await backend.download(x))
+    }
+
+    const runner = new Runner(network, this.chunk, state && loadState(backend, state, network.spec))
+    const segments = { ...piece(0, L, L), continues: state !== undefined, goesOn: carries }
+    await runner.run({ ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
+    const result: ForwardResult = {}
+    if (scores.length > 0) result.logits = joined(scores)
+    if (hidden === 'last') result.hidden = joined(final)
+    if (hidden === 'all') result.hidden = listed.map(joined)
+    if (carries) result.state = await saveState(backend, runner.state)
+    network.releaseState(runner.state)
+    return result
+  }
+
+  private check(ids: Int32Array, state: ModelState | undefined): void {
+    const { vocab_size: V } = this.spec
+    if (ids.length === 0) throw new UserError('no token ids: expected at least one', exitCodes.data)
+    const wrong = ids.findIndex((id) => id < 0 || id >= V)
+    if (wrong >= 0) throw new UserError(`token id ${ids[wrong]} at ${wrong}, expected 0 to ${V - 1}`, exitCodes.data)
+    if (state && !this.causal)
+      throw new UserError('this model needs its sequence whole: it takes no state', exitCodes.usage)
+  }
+}
+
+function mergeStrands(
+  g: ForwardResult,
+  r: ForwardResult,
+  spec: ModelSpec,
+  logits: 'all' | 'last' | 'none',
+): ForwardResult {
+  const merged: ForwardResult = {}
+  if (g.logits && r.logits) {
+    const all = mergeLogits(g.logits, r.logits, spec)
+    merged.logits = logits === 'last' ? all.slice(-spec.vocab_size) : all
+  }
+  const { hidden } = g
+  if (Array.isArray(hidden))
+    merged.hidden = hidden.map((rows, i) => mergeHidden(rows, r.hidden![i] as Float32Array, spec, i))
+  else if (hidden) merged.hidden = mergeHidden(hidden, r.hidden as Float32Array, spec, spec.blocks.length)
+  return merged
+}
+
+function joined(parts: readonly FloatArray[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

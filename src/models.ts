@@ -1,0 +1,123 @@
+import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { packageRoot } from './root.js'
+import { exitCodes, UserError } from './shell/errors.js'
+import type { ModelSpec } from './spec.js'
+
+/** config.json of our own model folders; the weights lie beside it in model.safetensors. */
+export interface ModelConfig {
+  format: 'longwave'
+  name: string
+  description: string
+  licence: string
+  spec: ModelSpec
+  /** Measured figures of the model card, e.g. { accuracy: 0.75, mcc: 0.7 }. */
+  test?: Record<string, number>
+}
+
+/** What `models list` and `models info` show. */
+export interface ModelSummary {
+  name: string
+  folder: string
+  description: string
+  licence: string | null
+  /** Parameters, and bytes of the weight files. */
+  parameters: number
+  bytes: number
+  labels: string[]
+  test: Record<string, number>
+  /** Absent for layouts other than our own. */
+  spec: ModelSpec | null
+}
+
+/** The models that come with longwave, or those of a site. */
+export const bundledFolder = process.env.LONGWAVE_MODELS ?? join(packageRoot, 'models')
+
+/** Names of the models in `folder` (every sub-folder with a config.json), sorted. */
+export async function bundledModels(folder = bundledFolder): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  const complete = await Promise.all(names.map((name) => isModel(join(folder, name))))
+  return names.filter((_, i) => complete[i]).sort()
+}
+
+/**
+ * The folder of a model: a bundled name, or a path to a folder with a config.json (a path has a separator, or is no
+ * bundled name). Unknown: exit 69 with what there is. Undefined: exit 2 with what there is.
+ */
+export async function modelFolder(nameOrFolder: string | undefined, bundled = bundledFolder): Promise<string> {
+  const names = await bundledModels(bundled)
+  if (nameOrFolder === undefined)
+    throw new UserError(`which model? -m NAME or -m FOLDER; ${offer(names)}`, exitCodes.usage)
+  if (names.includes(nameOrFolder)) return join(bundled, nameOrFolder)
+  if (await isModel(nameOrFolder)) return nameOrFolder
+  const isFolder = await stat(nameOrFolder).then(
+    (s) => s.isDirectory(),
+    () => false,
+  )
+  if (isFolder)
+    throw new UserError(`${nameOrFolder}: no config.json in this folder, so it is no model`, exitCodes.unavailable)
+  throw new UserError(`${nameOrFolder}: no such model; ${offer(names)}`, exitCodes.unavailable)
+}
+
+/** config.json of a model folder as it is, of whatever layout. */
+export async function readConfig(folder: string): Promise<Record<string, unknown>> {
+  const path = join(folder, 'config.json')
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch (error) {
+    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`, exitCodes.unavailable)
+  }
+}
+
+export async function summarizeModel(folder: string): Promise<ModelSummary> {
+  const config = await readConfig(folder)
+  const own = config.format === 'longwave' ? (config as unknown as ModelConfig) : null
+  const weights = await measureWeights(folder)
+  return {
+    name: own?.name ?? basename(folder),
+    folder,
+    description: own?.description ?? `checkpoint of type ${config.model_type ?? 'unknown'}`,
+    licence: own?.licence ?? null,
+    ...weights,
+    labels: own?.spec.head?.kind === 'classes' ? own.spec.head.labels : [],
+    test: own?.test ?? {},
+    spec: own?.spec ?? null,
+  }
+}
+
+const offer = (names: string[]) => (names.length === 0 ? 'no models are bundled' : `bundled are ${names.join(', ')}`)
+
+const isModel = (folder: string) =>
+  stat(join(folder, 'config.json')).then(
+    (s) => s.isFile(),
+    () => false,
+  )
+
+/** Counts what the headers of the safetensors files announce; the weights themselves are not read. */
+async function measureWeights(folder: string): Promise<{ parameters: number; bytes: number }> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.safetensors'))
+  let [parameters, bytes] = [0, 0]
+  for (const name of files) {
+    const path = join(folder, name)
+    bytes += (await stat(path)).size
+    for (const shape of await tensorShapes(path)) parameters += shape.reduce((product, n) => product * n, 1)
+  }
+  return { parameters, bytes }
+}
+
+async function tensorShapes(path: string): Promise<number[][]> {
+  const file = await open(path)
+  try {
+    const length = Number((await file.read(Buffer.alloc(8), 0, 8, 0)).buffer.readBigUInt64LE())
+    if (length > (await file.stat()).size) throw new Error('its header is longer than the file')
+    const header: Record<string, { shape: number[] }> = JSON.parse(
+      (await file.read(Buffer.alloc(length), 0, length, 8)).buffer.toString(),
+    )
+    return Object.entries(header).flatMap(([name, tensor]) => (name === '__metadata__' ? [] : [tensor.shape]))
+  } catch (error) {
+    throw new UserError(`${path}: not a safetensors file: ${(error as Error).message}`, exitCodes.unavailable)
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,11 @@
+/** A table for people: columns padded to their widest cell, numbers to the right, no trailing blanks. */
+export function columns(rows: readonly (readonly (string | number)[])[]): string {
+  const widths: number[] = []
+  for (const row of rows)
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, String(cell).length)
+    })
+  const pad = (cell: string | number, i: number) =>
+    typeof cell === 'number' ? String(cell).padStart(widths[i]) : cell.padEnd(widths[i])
+  return rows.map((row) => `${row.map(pad).join('  ').trimEnd()}\n`).join('')
+}

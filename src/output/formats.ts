@@ -1,0 +1,22 @@
+import { jsonRows } from './json.js'
+import { jsonlRows } from './jsonl.js'
+import type { Output } from './output.js'
+import type { RowWriter } from './rows.js'
+import { tsvRows } from './tsv.js'
+
+export const tableFormats = ['tsv', 'jsonl', 'json'] as const
+export type TableFormat = (typeof tableFormats)[number]
+
+/** Rows in a table format; `columns` name and order the fields of the tsv. */
+export function openRows(format: TableFormat, output: Output, columns: readonly string[]): Promise<RowWriter> {
+  switch (format) {
+    case 'tsv':
+      return tsvRows(output, columns)
+    case 'jsonl':
+      return jsonlRows(output)
+    case 'json':
+      return jsonRows(output)
+    default:
+      return format satisfies never
+  }
+}

@@ -1,0 +1,111 @@
+import { gzipSink } from './gzip.js'
+import { openSink, type Sink } from './sink.js'
+
+/**
+ * The one writer under every format. Writes are ordered, and awaiting them keeps memory flat and loses nothing however
+ * slow the reader is. A file appears under its name by `close`, whole, or not at all.
+ */
+export interface Output {
+  /** The path, or '-'. */
+  readonly name: string
+  /** The bytes are copied or written when this resolves; rejects with a UserError (74) if they cannot be written. */
+  write(chunk: string | Uint8Array): Promise<void>
+  /** Overwrites bytes that were written before; null where that is impossible (stdout, pipes, gzip). */
+  readonly patch: ((bytes: Uint8Array, position: number) => Promise<void>) | null
+  /** All bytes are on the disk, the name is not there yet. */
+  finish(): Promise<void>
+  /** `finish`, then the file gets its name. */
+  close(): Promise<void>
+  /** Leaves nothing behind. Harmless after `close`. */
+  abort(): Promise<void>
+}
+
+export interface OutputOptions {
+  /** Replace an existing file. */
+  force?: boolean
+}
+
+const bufferSize = 256 * 1024
+
+/**
+ * Opens `path` for writing before any work is done: exit 73 if it exists without `force`, or cannot be created.
+ * '-' and /dev/stdout are standard output; devices and named pipes are written straight; `.gz` compresses.
+ */
+export async function openOutput(path: string, { force = false }: OutputOptions = {}): Promise<Output> {
+  const sink = await openSink(path, force)
+  return new BufferedOutput(path, path.endsWith('.gz') ? gzipSink(sink) : sink)
+}
+
+/** Closes several outputs of one command so that their names appear only after all bytes of all of them are safe. */
+export async function closeAll(...outputs: Output[]): Promise<void> {
+  for (const output of outputs) await output.finish()
+  for (const output of outputs) await output.close()
+}
+
+class BufferedOutput implements Output {
+  private buffer = Buffer.allocUnsafe(bufferSize)
+  private used = 0
+  /** Sink calls run one after the other; a failure stays, so that no later write seems to succeed. */
+  private tail: Promise<void> = Promise.resolve()
+  private state: 'open' | 'finished' | 'closed' = 'open'
+  readonly patch: Output['patch']
+
+  constructor(
+    readonly name: string,
+    private readonly sink: Sink,
+  ) {
+    const { writeAt } = sink
+    this.patch = writeAt
+      ? async (bytes, position) => {
+          await this.flush()
+          await this.queue(() => writeAt(bytes, position))
+        }
+      : null
+  }
+
+  write(chunk: string | Uint8Array): Promise<void> {
+    if (this.state !== 'open') throw new Error(`${this.name}: written after it was finished`)
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    if (this.used + bytes.length > bufferSize) void this.flush()
+    if (bytes.length >= bufferSize) return this.queue(() => this.sink.write(bytes))
+    this.buffer.set(bytes, this.used)
+    this.used += bytes.length
+    return this.tail
+  }
+
+  private flush(): Promise<void> {
+    if (this.used === 0) return this.tail
+    const full = this.buffer.subarray(0, this.used)
+    this.buffer = Buffer.allocUnsafe(bufferSize)
+    this.used = 0
+    return this.queue(() => this.sink.write(full))
+  }
+
+  private queue(step: () => Promise<void>): Promise<void> {
+    this.tail = this.tail.then(step)
+    // Whoever awaits the next write sees the failure; it must not end the process as unhandled before that.
+    this.tail.catch(() => {})
+    return this.tail
+  }
+
+  async finish(): Promise<void> {
+    if (this.state !== 'open') return this.tail
+    void this.flush()
+    this.state = 'finished'
+    await this.queue(() => this.sink.finish())
+  }
+
+  async close(): Promise<void> {
+    await this.finish()
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    await this.sink.publish()
+  }
+
+  async abort(): Promise<void> {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    await this.tail.catch(() => {})
+    await this.sink.abort()
+  }
+}

@@ -1,0 +1,37 @@
+import { exitCodes, UserError } from './errors.js'
+
+/** What a person sees of an error: one line without the program's name (null: nothing), and the exit code. */
+export interface Described {
+  line: string | null
+  exitCode: number
+}
+
+export function describeError(error: unknown): Described {
+  if (error instanceof UserError) return { line: oneLine(error.message), exitCode: error.exitCode }
+  if (!(error instanceof Error)) return internal(String(error))
+  // The reader of our output went away: it has what it wanted.
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (code === 'EPIPE') return { line: null, exitCode: 0 }
+  if (syscall === 'write') return { line: `cannot write: ${error.message}`, exitCode: exitCodes.io }
+  const { oclif } = error as { oclif?: { exit?: number } }
+  if (oclif?.exit !== undefined) {
+    const said = code !== 'EEXIT'
+    return { line: said ? `${oneLine(error.message)} (see --help)` : null, exitCode: oclif.exit }
+  }
+  return internal(error.message || error.name)
+}
+
+const internal = (message: string): Described => ({
+  line: `internal error: ${oneLine(message)}. This is a bug: please report it, with what the same command prints with --verbose added`,
+  exitCode: exitCodes.internal,
+})
+
+/** oclif wraps what a flag's parser says in three lines, and lists in more. */
+const oneLine = (message: string) =>
+  message
+    .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
+    .replace(/^command (\S+) not found$/, (_, id: string) => `no such command: ${id.replaceAll(':', ' ')}`)
+    .replace(/\nSee more help with --help$/, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/: {2,}/g, ': ')
+    .trim()

@@ -1,0 +1,128 @@
+import { Args, Flags } from '@oclif/core'
+import { exitCodes, UserError } from './errors.js'
+import { availableThreads } from './threads.js'
+
+interface IntegerOptions {
+  description: string
+  min: number
+  max?: number
+  char?: 't'
+  default?: number
+  env?: string
+}
+
+/** A whole number, e.g. `--chunk 4096`; anything else is a usage error that says what was expected. */
+export const integer = ({ min, max = Number.MAX_SAFE_INTEGER, ...options }: IntegerOptions) =>
+  Flags.custom<number>({ ...options, helpValue: 'N', parse: async (text) => wholeNumber(text, min, max) })()
+
+export function wholeNumber(text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^[+-]?\d+$/.test(text) && value >= min && value <= max) return value
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
+  throw new UserError(`expected a whole number ${range}, got '${text}'`, exitCodes.usage)
+}
+
+interface NumberOptions {
+  description: string
+  min: number
+  max: number
+  default?: number
+}
+
+/** A number, e.g. `--min-score 0.5`. */
+export const number = ({ min, max, ...options }: NumberOptions) =>
+  Flags.custom<number>({
+    ...options,
+    helpValue: 'X',
+    parse: async (text) => {
+      const value = text.trim() === '' ? Number.NaN : Number(text)
+      if (value >= min && value <= max) return value
+      throw new UserError(`expected a number from ${min} to ${max}, got '${text}'`, exitCodes.usage)
+    },
+  })()
+
+/** Input files: `static args = { inputs }`. Without ignoreStdin oclif would swallow the first bytes of a piped FASTA. */
+export const inputs = Args.string({
+  description: "input files; '-' or nothing: standard input",
+  multiple: true,
+  ignoreStdin: true,
+})
+
+/** The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`. */
+export const shared = {
+  model: Flags.string({
+    char: 'm',
+    helpValue: 'NAME|FOLDER',
+    description: 'bundled model (see models list) or a model folder',
+  }),
+  output: Flags.string({
+    char: 'o',
+    helpValue: 'FILE',
+    default: '-',
+    description: "output file, compressed if it ends in .gz; '-': standard output",
+  }),
+  force: Flags.boolean({ description: 'replace an existing output' }),
+  device: Flags.option({ options: ['auto', 'cpu', 'reference'] as const })({
+    char: 'd',
+    default: 'auto',
+    description: 'where to compute',
+  }),
+  threads: integer({
+    char: 't',
+    min: 1,
+    max: 1024,
+    env: 'LONGWAVE_THREADS',
+    description: 'worker threads [default: the available cores]',
+  }),
+  chunk: integer({
+    min: 1,
+    max: 1 << 24,
+    description: 'tokens computed at a time; changes speed and memory, never the result',
+  }),
+  'min-length': integer({ min: 0, description: 'skip shorter records' }),
+  'max-length': integer({ min: 1, description: 'skip longer records' }),
+  'on-error': Flags.option({ options: ['fail', 'skip'] as const })({
+    default: 'fail',
+    description: 'what a bad record does',
+  }),
+  'infile-list': Flags.string({
+    helpValue: 'FILE',
+    description: "file with one input path per line; '-': standard input",
+  }),
+  progress: Flags.boolean({
+    allowNo: true,
+    description: 'progress on standard error [default: a live line on a terminal, else one line per 30 s]',
+  }),
+  seed: integer({ min: 0, max: 0xffffffff, default: 1, description: 'seed of everything random' }),
+  json: Flags.boolean({ description: 'print the result as one JSON object' }),
+}
+
+/** Flags of the commands that run a model over DNA. */
+export const dnaFlags = {
+  window: integer({ min: 1, description: 'cut records into windows of this many bases, each read by itself' }),
+  stride: integer({ min: 1, description: 'start a window every so many bases [default: --window]' }),
+  strand: Flags.option({ options: ['+', '-', 'both'] as const })({
+    description: 'strand to read; both: their mean [default: both for a symmetric model, else +]',
+  }),
+  device: shared.device,
+  threads: shared.threads,
+  chunk: shared.chunk,
+  'min-length': shared['min-length'],
+  'max-length': shared['max-length'],
+  'on-error': shared['on-error'],
+  'infile-list': shared['infile-list'],
+  progress: shared.progress,
+}
+
+/** `-f`: the first format is the default. */
+export const format = <const F extends readonly [string, ...string[]]>(formats: F) =>
+  Flags.option({ options: formats })({ char: 'f', default: formats[0] as F[number], description: 'output format' })
+
+/** Every command has these. */
+export const everywhere = {
+  quiet: Flags.boolean({ char: 'q', description: 'print nothing but data and errors', helpGroup: 'GLOBAL' }),
+  verbose: Flags.boolean({ description: 'print more, and the whole stack of an error', helpGroup: 'GLOBAL' }),
+}
+
+/** Threads to use for a given `--threads`. */
+export const threadsOf = (flag: number | undefined) => flag ?? availableThreads()

@@ -1,0 +1,18 @@
+import { exitCodes } from './errors.js'
+
+/**
+ * What the process must know before anything else runs: a reader that goes away (`| head`) ends it quietly, signals end
+ * it with the shell's codes through process.exit, so that exit handlers remove temporary files, and NO_COLOR counts for
+ * every library.
+ */
+export function guardProcess(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0)
+      // Other write errors reach the writer that awaits them; here they only must not become uncaught.
+    })
+  }
+  process.on('SIGINT', () => process.exit(exitCodes.interrupted))
+  process.on('SIGTERM', () => process.exit(exitCodes.terminated))
+  if (process.env.NO_COLOR) process.env.FORCE_COLOR = '0'
+}

@@ -1,0 +1,33 @@
+import * as nodeModule from 'node:module'
+import { packageRoot } from '../root.js'
+import { describeError } from './describe.js'
+import { guardProcess } from './guard.js'
+
+/**
+ * Runs one command line and ends with its exit code. oclif's own `execute` is not used: it ends the process 10 s after
+ * the command although stdout may not be drained, and prints stack traces.
+ */
+export async function main(argv: string[]): Promise<void> {
+  guardProcess()
+  // From Node 22.1 on the compiled code is kept between runs.
+  ;(nodeModule as { enableCompileCache?: () => void }).enableCompileCache?.()
+  const fail = (error: unknown) => {
+    const verbose = argv.includes('--verbose') || process.env.DEBUG === '*'
+    const { line, exitCode } = describeError(error)
+    if (line !== null) process.stderr.write(`longwave: ${line}\n`)
+    if (line !== null && verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+    process.exit(exitCode)
+  }
+  process.on('uncaughtException', fail)
+  try {
+    const { run, settings } = await import('@oclif/core')
+    // Without this NODE_ENV=test or development makes oclif look for TypeScript sources.
+    settings.enableAutoTranspile = false
+    await run(versionAsked(argv) ? ['version'] : argv, packageRoot)
+  } catch (error) {
+    fail(error)
+  }
+}
+
+/** Pipelines want the bare number; oclif's --version prints the platform too. */
+const versionAsked = (argv: string[]) => argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')

@@ -1,0 +1,67 @@
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { HeadSpec, ModelSpec } from '../spec.js'
+import type { Wanted } from './inference.js'
+import type { Prediction } from './predict.js'
+import type { Stretch } from './sequences.js'
+import { softmax } from './softmax.js'
+
+export interface Classification {
+  stretch: Stretch
+  /** Of the best label, before any --min-score. */
+  best: number
+  /** [labels] */
+  probabilities: Float64Array
+}
+
+/** The label of what scores below --min-score. */
+export const unclassified = 'unclassified'
+
+/** Class labels of a model; a model without classes is a usage error. */
+export function labelsOf(spec: ModelSpec): string[] {
+  return classesOf(spec).labels
+}
+
+export function wantClasses(spec: ModelSpec): Wanted {
+  return { kind: 'logits', pool: classesOf(spec).pool }
+}
+
+function classesOf({ head }: ModelSpec): Extract<HeadSpec, { kind: 'classes' }> {
+  if (head?.kind === 'classes') return head
+  throw new UserError('this model has no classes; longwave train classify --from gives it some', exitCodes.usage)
+}
+
+/** Both strands: the mean of their logits (the geometric mean of their odds). */
+export function classification({ stretch, strands }: Prediction): Classification {
+  const logits = Float64Array.from(
+    strands[0],
+    (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length,
+  )
+  const probabilities = softmax(logits)
+  return { stretch, best: probabilities.indexOf(Math.max(...probabilities)), probabilities }
+}
+
+/** Totals per label for --report: stretches and bases. */
+export class Report {
+  private readonly totals = new Map<string, { stretches: number; bases: number }>()
+
+  constructor(labels: readonly string[]) {
+    for (const label of labels) this.totals.set(label, { stretches: 0, bases: 0 })
+  }
+
+  add(label: string, { start, end }: Stretch): void {
+    const total = this.totals.get(label)!
+    total.stretches++
+    total.bases += end - start
+  }
+
+  /** Rows in the order of the labels; percent of all stretches. */
+  rows(): { label: string; count: number; percent: number; bases: number }[] {
+    const all = [...this.totals.values()].reduce((sum, { stretches }) => sum + stretches, 0)
+    return [...this.totals].map(([label, { stretches, bases }]) => ({
+      label,
+      count: stretches,
+      percent: all === 0 ? 0 : (100 * stretches) / all,
+      bases,
+    }))
+  }
+}

@@ -1,0 +1,111 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { arch, cpus, platform, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { availableThreads } from '../shell/threads.js'
+
+/** What `doctor` reports: facts, then the choices made from them with their reasons. */
+export interface Machine {
+  node: string
+  platform: string
+  cpu: string
+  cores: number
+  /** Cores after affinity and container quota: the default of --threads. */
+  threads: number
+  /** Bytes; the container's limit where there is one. */
+  memory: number
+  /** WebAssembly with 128-bit SIMD, and with its relaxed instructions (fused multiply-add). */
+  simd: boolean
+  relaxed_simd: boolean
+  onnxruntime: Finding
+  backends: BackendChoice[]
+}
+
+export interface Finding {
+  works: boolean
+  detail: string
+}
+
+export interface BackendChoice {
+  name: 'cpu' | 'reference'
+  state: 'picked' | 'available' | 'unavailable'
+  detail: string
+}
+
+/** Probes this machine: opens the cpu backend as `classify` would and says what it chose. */
+export async function inspectMachine(): Promise<Machine> {
+  const onnxruntime = await probeOnnxRuntime()
+  const cpu = await probeCpuBackend(onnxruntime)
+  const limit = process.constrainedMemory()
+  return {
+    node: process.version,
+    platform: `${platform()}-${arch()}`,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    threads: availableThreads(),
+    memory: limit > 0 ? Math.min(limit, totalmem()) : totalmem(),
+    // f32x4.add of two operands, f32x4.relaxed_madd of three. On Node 20 the backend has set the flag for the second.
+    simd: WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01])),
+    relaxed_simd: WebAssembly.validate(wasmVectorFunction(3, [0xfd, 0x85, 0x02])),
+    onnxruntime,
+    backends: [
+      cpu,
+      {
+        name: 'reference',
+        state: 'available',
+        detail: 'float64 TypeScript, exact and very slow: only when asked for (-d reference)',
+      },
+    ],
+  }
+}
+
+async function probeCpuBackend(onnxruntime: Finding): Promise<BackendChoice> {
+  try {
+    const { openCpuBackend } = await import('../backends/cpu/cpu.js')
+    const backend = await openCpuBackend()
+    const { kernels, matrixProducts } = backend
+    await backend.close()
+    const detail = [
+      kernels === 'relaxed'
+        ? 'relaxed SIMD kernels, because they run here'
+        : 'plain SIMD kernels, because this Node or processor has no relaxed SIMD',
+      matrixProducts === 'onnxruntime'
+        ? 'matrix products by ONNX Runtime'
+        : `matrix products by our own kernel, slower, because ${onnxruntime.detail}`,
+    ]
+    return { name: 'cpu', state: 'picked', detail: detail.join('; ') }
+  } catch (error) {
+    return { name: 'cpu', state: 'unavailable', detail: firstLine(error) }
+  }
+}
+
+async function probeOnnxRuntime(): Promise<Finding> {
+  try {
+    const entry = createRequire(import.meta.url).resolve('onnxruntime-node')
+    await import('onnxruntime-node')
+    return { works: true, detail: `onnxruntime-node ${packageVersion(dirname(entry))}` }
+  } catch (error) {
+    return { works: false, detail: `onnxruntime-node does not load on ${platform()}-${arch()}: ${firstLine(error)}` }
+  }
+}
+
+/** A module with one function of `operands` v128 parameters that applies `instruction` to them. */
+export function wasmVectorFunction(operands: number, instruction: number[]): Uint8Array<ArrayBuffer> {
+  const v128 = 0x7b
+  const section = (id: number, bytes: number[]) => [id, bytes.length, ...bytes]
+  const parameters = new Array<number>(operands).fill(v128)
+  const body = [0, ...parameters.flatMap((_, i) => [0x20, i]), ...instruction, 0x0b]
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, [1, 0x60, operands, ...parameters, 1, v128]),
+    ...section(3, [1, 0]),
+    ...section(10, [1, body.length, ...body]),
+  ])
+}
+
+function packageVersion(folder: string): string {
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version
+}
+
+const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]

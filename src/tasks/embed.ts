@@ -1,0 +1,23 @@
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { ModelSpec, Pool } from '../spec.js'
+import type { Wanted } from './inference.js'
+import type { Prediction } from './predict.js'
+
+export type EmbedPool = Exclude<Pool, 'positions'> | 'none'
+
+/** What an embedding wants of a model; `layer` counts the hidden states that the model lists. */
+export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec) => Wanted {
+  return ({ hidden_states: { embedding, listed, final } }) => {
+    const count = listed + (embedding ? 1 : 0) + (final ? 1 : 0)
+    if (layer !== undefined && layer >= count) {
+      throw new UserError(`--layer ${layer}: the model lists hidden states 0 to ${count - 1}`, exitCodes.usage)
+    }
+    return pool === 'none' ? { kind: 'rows', layer } : { kind: 'pooled', pool, layer }
+  }
+}
+
+/** [rows, D]: the mean over the strands that were read. */
+export function embedding({ strands }: Prediction): Float32Array {
+  if (strands.length === 1) return strands[0]
+  return strands[0].map((value, i) => (value + strands[1][i]) / 2)
+}

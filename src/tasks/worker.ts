@@ -1,0 +1,29 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { type Device, openBackend } from '../backends/open.js'
+import { Network } from '../engine/network.js'
+import { serve } from '../engine/workers.js'
+import { uploadWeights } from '../layers/params.js'
+import type { ModelSpec, Weights } from '../spec.js'
+import { Inference, type InferenceJob, type Wanted } from './inference.js'
+
+/** What a worker thread of inference is started with; `weights` lie in shared memory. */
+export interface InferenceSetup {
+  device: Device
+  spec: ModelSpec
+  weights: Weights
+  chunk: number
+  wanted: Wanted
+}
+
+const { device, spec, weights, chunk, wanted } = workerData as InferenceSetup
+serve(
+  parentPort!,
+  async () => {
+    const backend = await openBackend(device)
+    return new Inference(new Network(backend, spec, uploadWeights(backend, weights)), chunk, wanted)
+  },
+  async (inference, job: InferenceJob) => {
+    const result = await inference.run(job)
+    return { result, transfer: [result.data.buffer as ArrayBuffer] }
+  },
+)

@@ -1,0 +1,253 @@
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Device } from '../backends/open.js'
+import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { ModelSpec, Weights } from '../spec.js'
+import { type Best, type Checkpoint, loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js'
+import { argmaxRows, type Metrics, measure } from './metrics.js'
+import { learningRate } from './optimizer.js'
+import { Random } from './random.js'
+import type { Records } from './records.js'
+import { type HostTensor, sizeOf, type TrainingState } from './replica.js'
+import type { TrainSettings } from './settings.js'
+import { Team } from './team.js'
+
+export interface TrainRun {
+  /** Folder of the model, the run log and, until the run is finished, the checkpoint. */
+  out: string
+  spec: ModelSpec
+  /** Where the run starts. */
+  weights: Weights
+  /** Names of the weights that learn. */
+  trainable: string[]
+  settings: TrainSettings
+  train: Records
+  valid: Records | null
+  device: Device
+  threads: number
+  /** What else the model's config tells of its making: names and sums of the data files. */
+  provenance: Record<string, unknown>
+  /** name, description, licence of the model. */
+  card: Record<string, unknown>
+  /** Replaces what is in `out`. */
+  force?: boolean
+  onProgress?: (progress: TrainProgress) => void
+  /** Stops after the step at hand; the run can be continued. */
+  signal?: AbortSignal
+}
+
+export interface TrainProgress {
+  step: number
+  steps: number
+  epoch: number
+  epochs: number
+  /** Means over the epoch so far. */
+  loss: number
+  accuracy: number
+  tokensPerSecond: number
+  /** Seconds to the last step. */
+  eta: number
+  /** The validation that ended with this step, if one did, and whether it is the best so far. */
+  valid: Validation | null
+  isBest: boolean
+}
+
+export type Validation = Metrics & { loss: number }
+
+export interface TrainResult {
+  finished: boolean
+  step: number
+  best: { step: number; score: number } | null
+}
+
+const checkpointEvery = 60_000 // ms
+const logEvery = 20 // steps
+const orderStream = 2
+
+/**
+ * Trains until the last epoch, until patience runs out, or until the signal. Same run, same bytes, whatever the number of
+ * threads and however often it was interrupted. Errors: 73 when `out` holds another run or a finished model, 1 when the
+ * loss is no longer a number.
+ */
+export async function train(run: TrainRun): Promise<TrainResult> {
+  const { out, spec, settings, trainable, train: records, valid } = run
+  const { batch, shard, epochs, patience, seed } = settings
+  const identity = JSON.parse(
+    JSON.stringify({ settings, spec, trainable, device: run.device, ...run.provenance }),
+  ) as Record<string, unknown>
+  const log = join(out, 'train-log.jsonl')
+  if (run.force) await clear(out)
+  const resumed = await loadCheckpoint(out, identity)
+  if (!resumed && existsSync(join(out, 'config.json')))
+    throw new UserError(`${out} already holds a model; use --force to replace it`, exitCodes.cannotCreate)
+  await mkdir(out, { recursive: true }).catch((error: Error) => {
+    throw new UserError(`cannot create ${out}: ${error.message}`, exitCodes.cannotCreate)
+  })
+  if (resumed) await truncate(log, resumed.logged)
+  else await writeFile(log, '')
+
+  const at: Omit<Checkpoint, 'identity' | 'logged'> = resumed ?? {
+    state: freshState(run),
+    best: null,
+    stale: 0,
+    epoch: { loss: 0, right: 0, records: 0 },
+  }
+  const count = records.labels.length
+  const stepsPerEpoch = Math.ceil(count / batch)
+  const steps = epochs * stepsPerEpoch
+  const size = sizeOf(trainable.map((name) => at.state.weights.get(name)!))
+  const slots = new SharedArrayBuffer(Math.ceil(Math.min(batch, count) / shard) * size * 4)
+  const team = new Team(
+    { spec, settings, state: at.state, trainable, train: records, valid, slots },
+    run.device,
+    run.threads,
+    shard,
+  )
+
+  let { step } = at.state
+  let order: { epoch: number; records: Int32Array } = { epoch: -1, records: new Int32Array() }
+  let saved = Date.now()
+  const speed = new Speed()
+  const write = (line: Record<string, unknown>) => appendFile(log, `${JSON.stringify(line)}\n`)
+  const save = async () => {
+    at.state = await team.state()
+    await saveCheckpoint(out, { ...at, identity, logged: (await stat(log)).size })
+    saved = Date.now()
+  }
+
+  try {
+    while (step < steps && !(patience > 0 && at.stale >= patience)) {
+      let latest: Validation | null = null
+      const epoch = Math.floor(step / stepsPerEpoch)
+      if (order.epoch !== epoch) order = { epoch, records: shuffled(count, seed, epoch) }
+      const from = (step % stepsPerEpoch) * batch
+      const chosen = order.records.subarray(from, from + batch)
+      speed.start()
+      const result = await team.gradients(step, chosen)
+      step++
+      if (!Number.isFinite(result.loss))
+        throw new UserError(
+          `training diverged: the loss of step ${step} is ${result.loss}; a lower lr (now ${settings.lr}) may help`,
+          exitCodes.internal,
+        )
+      const lr = learningRate(step, steps, settings)
+      const norm = await team.update(step, chosen.length, lr)
+      speed.stop(result.tokens)
+      at.epoch.loss += result.loss * chosen.length
+      at.epoch.right += result.right
+      at.epoch.records += chosen.length
+      const loss = at.epoch.loss / at.epoch.records
+      const accuracy = at.epoch.right / at.epoch.records
+      if (step % logEvery === 0)
+        await write({
+          step,
+          loss: result.loss,
+          lr,
+          gradient_norm: norm,
+          tokens_per_second: Math.round(speed.tokensPerSecond),
+        })
+
+      if (step % stepsPerEpoch === 0) {
+        if (valid) latest = await validate(team, valid, spec)
+        await write({
+          step,
+          epoch: epoch + 1,
+          train_loss: loss,
+          train_accuracy: accuracy,
+          ...(latest ? { valid: latest } : {}),
+        })
+        if (latest) {
+          const score = settings.metric === 'loss' ? -latest.loss : latest[settings.metric]
+          at.stale++
+          if (!at.best || score > at.best.score) {
+            at.best = { step, score, weights: evaluated(await team.state()) }
+            at.stale = 0
+          }
+        }
+        at.epoch = { loss: 0, right: 0, records: 0 }
+      }
+      run.onProgress?.({
+        step,
+        steps,
+        epoch: epoch + 1,
+        epochs,
+        loss,
+        accuracy,
+        tokensPerSecond: speed.tokensPerSecond,
+        eta: speed.secondsPerStep * (steps - step),
+        valid: latest,
+        isBest: latest !== null && at.stale === 0,
+      })
+      if (run.signal?.aborted) {
+        await save()
+        return { finished: false, step, best: summary(at.best) }
+      }
+      if (Date.now() - saved > checkpointEvery) await save()
+    }
+    const { best } = at
+    const weights = best?.weights ?? evaluated(await team.state())
+    const training = { ...run.provenance, settings, device: run.device, steps: step, best: summary(best) }
+    await saveModel(out, spec, single(weights), { ...run.card, training })
+    await removeCheckpoint(out)
+    return { finished: true, step, best: summary(best) }
+  } finally {
+    await team.close()
+  }
+}
+
+function freshState({ weights, settings, trainable }: TrainRun): TrainingState {
+  return {
+    step: 0,
+    weights,
+    moments: new Map(),
+    ema: settings.ema > 0 ? new Map(trainable.map((name) => [name, weights.get(name)!.data])) : null,
+  }
+}
+
+function shuffled(count: number, seed: number, epoch: number): Int32Array {
+  return new Random(seed, orderStream, epoch).shuffle(Int32Array.from({ length: count }, (_, i) => i))
+}
+
+async function validate(team: Team, valid: Records, spec: ModelSpec): Promise<Validation> {
+  const classes = spec.head?.kind === 'classes' ? spec.head.labels.length : 0
+  const probabilities = await team.evaluate(valid.labels.length)
+  const loss = valid.labels.reduce((sum, c, s) => sum - Math.log(probabilities[s * classes + c]), 0)
+  return { ...measure(valid.labels, argmaxRows(probabilities, classes), classes), loss: loss / valid.labels.length }
+}
+
+/** The weights that are validated: with `ema`, the running means. */
+function evaluated({ weights, ema }: TrainingState): Map<string, HostTensor> {
+  return new Map([...weights].map(([name, w]) => [name, { ...w, data: ema?.get(name) ?? w.data }]))
+}
+
+function single(weights: Map<string, HostTensor>): Weights {
+  return new Map([...weights].map(([name, w]) => [name, { ...w, data: Float32Array.from(w.data) }]))
+}
+
+const summary = (best: Best | null) => best && { step: best.step, score: best.score }
+
+async function clear(out: string): Promise<void> {
+  await removeCheckpoint(out)
+  for (const name of ['config.json', 'model.safetensors', 'train-log.jsonl']) await rm(join(out, name), { force: true })
+}
+
+/** Tokens and steps per second, the latest steps counting most. */
+class Speed {
+  tokensPerSecond = 0
+  secondsPerStep = 0
+  private from = 0
+  private steps = 0
+
+  start(): void {
+    this.from = performance.now()
+  }
+
+  stop(tokens: number): void {
+    const seconds = (performance.now() - this.from) / 1000
+    const share = Math.max(0.05, 1 / ++this.steps)
+    this.secondsPerStep += share * (seconds - this.secondsPerStep)
+    this.tokensPerSecond += share * (tokens / seconds - this.tokensPerSecond)
+  }
+}

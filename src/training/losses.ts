@@ -1,0 +1,33 @@
+import type { FloatArray } from '../backends/backend.js'
+
+/**
+ * Softmax cross-entropy with label smoothing: the target is 1 - smoothing on the label plus smoothing / C everywhere.
+ * logits [S, C], labels [S]. Returns the sum of the losses over the records and the gradient [S, C] of that sum.
+ */
+export function crossEntropy(
+  logits: FloatArray,
+  labels: ArrayLike<number>,
+  smoothing = 0,
+): { loss: number; dLogits: Float64Array } {
+  const classes = logits.length / labels.length
+  const dLogits = new Float64Array(logits.length)
+  let loss = 0
+  for (let s = 0; s < labels.length; s++) {
+    const row = logits.subarray(s * classes, (s + 1) * classes)
+    const logSum = logSumExp(row)
+    for (let c = 0; c < classes; c++) {
+      const target = smoothing / classes + (c === labels[s] ? 1 - smoothing : 0)
+      if (target > 0) loss -= target * (row[c] - logSum)
+      dLogits[s * classes + c] = Math.exp(row[c] - logSum) - target
+    }
+  }
+  return { loss, dLogits }
+}
+
+function logSumExp(row: FloatArray): number {
+  let top = -Infinity
+  for (const x of row) top = x > top || Number.isNaN(x) ? x : top
+  let sum = 0
+  for (const x of row) sum += Math.exp(x - top)
+  return top + Math.log(sum)
+}

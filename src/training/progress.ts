@@ -1,0 +1,19 @@
+import { clock, quantity } from '../shell/progress.js'
+import type { TrainProgress } from './loop.js'
+
+/** `epoch 3/20  step 120/800  loss 0.512  accuracy 0.81  valid mcc 0.602 accuracy 0.801 loss 0.471  15.2 ktokens/s  ETA 12:30` */
+export function trainingText(p: TrainProgress): string {
+  const parts = [
+    `epoch ${p.epoch}/${p.epochs}`,
+    `step ${p.step}/${p.steps}`,
+    `loss ${p.loss.toFixed(4)}`,
+    `accuracy ${p.accuracy.toFixed(4)}`,
+  ]
+  const { valid } = p
+  if (valid)
+    parts.push(
+      `valid mcc ${valid.mcc.toFixed(4)} accuracy ${valid.accuracy.toFixed(4)} loss ${valid.loss.toFixed(4)}${p.isBest ? ' (best)' : ''}`,
+    )
+  parts.push(`${quantity(p.tokensPerSecond, 'tokens')}/s`, `ETA ${clock(p.eta)}`)
+  return parts.join('  ')
+}

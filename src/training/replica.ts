@@ -1,0 +1,179 @@
+import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
+import type { ModelSpec } from '../spec.js'
+import { dnaTokenizer } from '../tokens/tokenizer.js'
+import { classLogits, classProbabilities } from './classifier.js'
+import { crossEntropy } from './losses.js'
+import { argmaxRows } from './metrics.js'
+import { type Moments, Optimizer } from './optimizer.js'
+import { Random } from './random.js'
+import { augmentedBatch, type Records } from './records.js'
+import type { TrainSettings } from './settings.js'
+import { Tape } from './tape.js'
+
+/** A number array on the host with its shape. */
+export interface HostTensor {
+  rows: number
+  cols: number
+  data: FloatArray
+}
+
+/** All that changes while a model learns. */
+export interface TrainingState {
+  /** Steps taken. */
+  step: number
+  weights: Map<string, HostTensor>
+  /** Of the trainable weights; empty before the first step. */
+  moments: Map<string, Moments>
+  /** Running mean of the trainable weights; null without `ema`. */
+  ema: Map<string, FloatArray> | null
+}
+
+export interface ReplicaSetup {
+  spec: ModelSpec
+  settings: TrainSettings
+  state: TrainingState
+  /** Names of the weights that learn, in the order of the gradient slots. */
+  trainable: string[]
+  train: Records
+  valid: Records | null
+  /** [shards, trainable numbers] float32: the gradient of each shard of the step. */
+  slots: SharedArrayBuffer
+}
+
+export type Job =
+  /** Gradient of a shard of a step's batch into its slot; `total`: records of the whole batch. */
+  | { kind: 'gradient'; step: number; shard: number; records: Int32Array; total: number }
+  /** AdamW on the sum of the first `shards` slots. */
+  | { kind: 'update'; step: number; shards: number; lr: number }
+  /** Probabilities of validation records. */
+  | { kind: 'evaluate'; records: Int32Array }
+  | { kind: 'state' }
+
+export type Answer =
+  | { kind: 'gradient'; loss: number; right: number; tokens: number }
+  | { kind: 'update'; norm: number }
+  | { kind: 'evaluate'; probabilities: Float64Array }
+  | { kind: 'state'; state: TrainingState }
+
+const streams = { augmentation: 3, dropout: 4 }
+
+/**
+ * One copy of the model in training. Every worker has one; all of them take every update, from the same slots in the
+ * same order, so they stay equal to the bit.
+ */
+export class Replica {
+  readonly #weights: Map<string, Tensor>
+  readonly #trainable: Map<string, Tensor>
+  readonly #slots: Float32Array
+  readonly #size: number
+  readonly #optimizer: Optimizer
+  readonly #ema: Map<string, FloatArray> | null
+  #step: number
+
+  constructor(
+    private readonly backend: Backend,
+    private readonly setup: ReplicaSetup,
+  ) {
+    const { state, trainable, settings } = setup
+    this.#weights = new Map(
+      [...state.weights].map(([name, { rows, cols, data }]) => [name, backend.upload(data, rows, cols)]),
+    )
+    this.#trainable = new Map(trainable.map((name) => [name, this.#weights.get(name)!]))
+    this.#slots = new Float32Array(setup.slots)
+    this.#size = sizeOf(this.#trainable.values())
+    this.#optimizer = new Optimizer(backend, this.#trainable, settings, state.moments)
+    this.#ema = state.ema && new Map([...state.ema].map(([name, data]) => [name, data.slice()]))
+    this.#step = state.step
+  }
+
+  async do(job: Job): Promise<Answer> {
+    switch (job.kind) {
+      case 'gradient':
+        return { kind: 'gradient', ...(await this.#gradient(job.step, job.shard, job.records, job.total)) }
+      case 'update':
+        return { kind: 'update', norm: await this.#update(job.step, job.shards, job.lr) }
+      case 'evaluate':
+        return { kind: 'evaluate', probabilities: await this.#evaluate(job.records) }
+      case 'state':
+        return { kind: 'state', state: await this.#state() }
+      default:
+        return job satisfies never
+    }
+  }
+
+  async #gradient(step: number, shard: number, records: Int32Array, total: number) {
+    const { spec, settings, train } = this.setup
+    const { seed, dropout, head_dropout, label_smoothing } = settings
+    const batch = augmentedBatch(
+      train,
+      records,
+      dnaTokenizer(spec.tokenizer),
+      { ...settings, reverseComplement: spec.strand === 'symmetric' },
+      new Random(seed, streams.augmentation, step, shard),
+    )
+    const random = new Random(seed, streams.dropout, step, shard)
+    const gradients = new Map([...this.#trainable.values()].map((p) => [p, this.backend.zeros(p.rows, p.cols)]))
+    const tape = new Tape(this.backend, gradients, { p: dropout, random })
+    const tensor = await classLogits(tape, spec, this.#weights, batch, { p: head_dropout, random })
+    const logits = await this.backend.download(tensor)
+    const { loss, dLogits } = crossEntropy(logits, batch.labels, label_smoothing)
+    for (let i = 0; i < dLogits.length; i++) dLogits[i] /= total
+    await tape.backward(tensor, this.backend.upload(dLogits, tensor.rows, tensor.cols))
+    tape.release(tensor)
+    let at = shard * this.#size
+    for (const gradient of gradients.values()) {
+      this.#slots.set(await this.backend.download(gradient), at)
+      at += gradient.rows * gradient.cols
+      this.backend.release(gradient)
+    }
+    const predicted = argmaxRows(logits, tensor.cols)
+    const right = predicted.reduce((n, c, s) => n + (c === batch.labels[s] ? 1 : 0), 0)
+    return { loss, right, tokens: batch.ids.length }
+  }
+
+  async #update(step: number, shards: number, lr: number): Promise<number> {
+    const sum = new Float64Array(this.#size)
+    for (let shard = 0; shard < shards; shard++) {
+      const slot = this.#slots.subarray(shard * this.#size, (shard + 1) * this.#size)
+      for (let i = 0; i < sum.length; i++) sum[i] += slot[i]
+    }
+    const norm = this.#optimizer.apply(sum, step, lr)
+    this.#step = step
+    if (this.#ema) {
+      // Early on the mean is over the few steps there are.
+      const decay = Math.min(this.setup.settings.ema, (1 + step) / (10 + step))
+      for (const [name, mean] of this.#ema) {
+        const now = await this.backend.download(this.#trainable.get(name)!)
+        for (let i = 0; i < mean.length; i++) mean[i] += (1 - decay) * (now[i] - mean[i])
+      }
+    }
+    return norm
+  }
+
+  async #evaluate(records: Int32Array): Promise<Float64Array> {
+    const { spec, valid } = this.setup
+    const means = new Map(
+      [...(this.#ema ?? [])].map(([name, data]) => {
+        const { rows, cols } = this.#trainable.get(name)!
+        return [name, this.backend.upload(data, rows, cols)]
+      }),
+    )
+    const weights = new Map([...this.#weights, ...means])
+    const probabilities = await classProbabilities(this.backend, spec, weights, valid!, records)
+    this.backend.release(...means.values())
+    return probabilities
+  }
+
+  async #state(): Promise<TrainingState> {
+    const weights = new Map<string, HostTensor>()
+    for (const [name, tensor] of this.#weights)
+      weights.set(name, { rows: tensor.rows, cols: tensor.cols, data: await this.backend.download(tensor) })
+    return { step: this.#step, weights, moments: await this.#optimizer.moments(), ema: this.#ema }
+  }
+}
+
+export function sizeOf(tensors: Iterable<{ rows: number; cols: number }>): number {
+  let size = 0
+  for (const { rows, cols } of tensors) size += rows * cols
+  return size
+}

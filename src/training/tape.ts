@@ -1,0 +1,304 @@
+import type {
+  Activation,
+  Backend,
+  ConvArgs,
+  FloatArray,
+  Gradients,
+  LinearOptions,
+  ScanArgs,
+  Segments,
+  Tensor,
+} from '../backends/backend.js'
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { NormSpec } from '../spec.js'
+import type { Random } from './random.js'
+
+interface Step {
+  /** Whose gradient the step reads. */
+  output: Tensor
+  /** Base tensors whose values the step reads. */
+  saved: Tensor[]
+  /** The step made its output (an accumulating scan did not): the gradient is spent after it. */
+  owns: boolean
+  backward(dy: Tensor): void | Promise<void>
+}
+
+interface View {
+  parent: Tensor
+  /** The same view on another tensor of the parent's shape. */
+  of(tensor: Tensor): Tensor
+}
+
+/**
+ * A backend that remembers: every forward operation runs on the backend inside and, where a parameter has a part in
+ * it, leaves the step that takes the gradient of its result to the gradients of its inputs. Layers run on it
+ * unchanged. `release` waits until no step needs the value, so each activation is freed as early as can be.
+ *
+ * Whole segments only, no carried state. One tape serves one forward and one backward pass.
+ */
+export class Tape implements Backend {
+  readonly name: Backend['name']
+  readonly #backend: Backend
+  readonly #gradients: Gradients
+  readonly #parameters: ReadonlyMap<Tensor, Tensor>
+  readonly #branchDropout: { p: number; random: Random } | null
+  #steps: Step[] = []
+  /** Gradients of base tensors, made (zero) when first asked for. */
+  readonly #grads = new Map<Tensor, Tensor>()
+  readonly #views = new Map<Tensor, View>()
+  readonly #tracked = new Set<Tensor>()
+  /** How many steps need the value of a base tensor. */
+  readonly #uses = new Map<Tensor, number>()
+  readonly #released = new Set<Tensor>()
+
+  /**
+   * parameters: each trainable weight and the tensor its gradient is added to.
+   * branchDropout: dropout on what a block adds to its residual stream (every `linear` with a residual).
+   */
+  constructor(
+    backend: Backend,
+    parameters: ReadonlyMap<Tensor, Tensor>,
+    branchDropout: { p: number; random: Random } | null = null,
+  ) {
+    if (!backend.gradients)
+      throw new UserError(`the device ${backend.name} cannot train: it has no gradients`, exitCodes.unavailable)
+    this.name = backend.name
+    this.#backend = backend
+    this.#gradients = backend.gradients
+    this.#parameters = parameters
+    this.#branchDropout = branchDropout && branchDropout.p > 0 ? branchDropout : null
+  }
+
+  upload(data: ArrayLike<number>, rows: number, cols: number): Tensor {
+    return this.#backend.upload(data, rows, cols)
+  }
+
+  zeros(rows: number, cols: number): Tensor {
+    return this.#backend.zeros(rows, cols)
+  }
+
+  download(x: Tensor): Promise<FloatArray> {
+    return this.#backend.download(x)
+  }
+
+  release(...tensors: (Tensor | null)[]): void {
+    for (const t of tensors) {
+      if (!t || this.#views.has(t)) continue
+      if (this.#uses.has(t)) this.#released.add(t)
+      else this.#backend.release(t)
+    }
+  }
+
+  columns(x: Tensor, from: number, to: number): Tensor {
+    return this.#view(x, (t) => this.#backend.columns(t, from, to))
+  }
+
+  reshape(x: Tensor, rows: number, cols: number): Tensor {
+    return this.#view(x, (t) => this.#backend.reshape(t, rows, cols))
+  }
+
+  async close(): Promise<void> {
+    throw new Error('a tape is dropped, its backend is closed')
+  }
+
+  embedRows(ids: Int32Array, table: Tensor): Tensor {
+    const y = this.#backend.embedRows(ids, table)
+    return this.#record(y, [table], [], (dy) => this.#gradients.embedRows(dy, ids, this.#grad(table)!))
+  }
+
+  async linear(x: Tensor, weight: Tensor, options: LinearOptions = {}): Promise<Tensor> {
+    const { bias = null, residual = null, activation = 'none' } = options
+    if (activation !== 'none' || (residual && this.#branchDropout)) {
+      let y = await this.linear(x, weight, { bias })
+      if (activation !== 'none') y = this.#then(y, this.activate(y, activation))
+      if (residual && this.#branchDropout)
+        y = this.#then(y, this.dropout(y, this.#branchDropout.p, this.#branchDropout.random))
+      return residual ? this.#then(y, this.combine(y, residual, 'add')) : y
+    }
+    const y = await this.#backend.linear(x, weight, { bias, residual })
+    return this.#record(y, [x, weight, bias, residual], [x, weight], async (dy) => {
+      const dResidual = residual && this.#grad(residual)
+      if (dResidual) this.#gradients.combine(dy, dy, dy, 'add', { da: dResidual, db: null })
+      const into = { dx: this.#grad(x), dWeight: this.#grad(weight), dBias: this.#grad(bias) }
+      await this.#gradients.linear(dy, x, weight, into)
+    })
+  }
+
+  norm(x: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor {
+    const y = this.#backend.norm(x, spec, weight, bias)
+    return this.#record(y, [x, weight, bias], [x, weight], (dy) => {
+      const into = { dx: this.#grad(x), dWeight: this.#grad(weight), dBias: this.#grad(bias) }
+      this.#gradients.norm(dy, x, spec, weight, into)
+    })
+  }
+
+  causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor {
+    wholeSegments(args.segments)
+    const y = this.#backend.causalConv(x, weight, bias, args)
+    return this.#record(y, [x, weight, bias], [x, weight, bias], (dy) => {
+      const into = { dx: this.#grad(x), dWeight: this.#grad(weight), dBias: this.#grad(bias) }
+      this.#gradients.causalConv(dy, x, weight, bias, args, into)
+    })
+  }
+
+  selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor {
+    wholeSegments(args.segments)
+    const { u, dt, A_log, B, C, D, z, dtBias } = args
+    const y = this.#backend.selectiveScan(args, state, addTo)
+    const inputs = [u, dt, A_log, B, C, D, z, dtBias]
+    const backward = (dy: Tensor) => {
+      const into = {
+        du: this.#grad(u),
+        ddt: this.#grad(dt),
+        dA_log: this.#grad(A_log),
+        dB: this.#grad(B),
+        dC: this.#grad(C),
+        dD: this.#grad(D),
+        dz: this.#grad(z),
+        ddtBias: this.#grad(dtBias),
+      }
+      this.#gradients.selectiveScan(dy, args, into, null)
+    }
+    // The gradient of what was added to passes through unchanged: it is the same tensor, so it is left in place.
+    return this.#record(addTo ?? y, inputs, inputs, backward, addTo === undefined)
+  }
+
+  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
+    const y = this.#backend.combine(a, b, how)
+    return this.#record(y, [a, b], how === 'add' ? [] : [a, b], (dy) => {
+      const into = { da: this.#grad(a), db: this.#grad(b) }
+      // A sum needs no values; a and b may be gone by now.
+      if (how === 'add') this.#gradients.combine(dy, dy, dy, how, into)
+      else this.#gradients.combine(dy, a, b, how, into)
+    })
+  }
+
+  activate(x: Tensor, activation: Activation): Tensor {
+    const y = this.#backend.activate(x, activation)
+    return this.#record(y, [x], [x], (dy) => this.#gradients.activate(dy, x, activation, this.#grad(x)!))
+  }
+
+  unfold(x: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor {
+    wholeSegments(segments)
+    const y = this.#backend.unfold(x, window, stride, segments, state)
+    return this.#record(y, [x], [], (dy) => this.#gradients.unfold(dy, window, stride, segments, this.#grad(x)!))
+  }
+
+  gatherRows(x: Tensor, rows: Int32Array): Tensor {
+    const y = this.#backend.gatherRows(x, rows)
+    return this.#record(y, [x], [], (dy) => this.#gradients.gatherRows(dy, rows, this.#grad(x)!))
+  }
+
+  reduceRows(): Float64Array {
+    throw new Error('reduceRows leaves the tape; pool stays on it')
+  }
+
+  /** [S, D]: mean or maximum over the rows of each segment of x [T, D]. */
+  pool(x: Tensor, segments: Segments, how: 'mean' | 'max'): Tensor {
+    wholeSegments(segments)
+    const { offsets } = segments
+    const values = this.#backend.reduceRows(x, segments, how === 'mean' ? 'sum' : 'max', null)
+    if (how === 'mean')
+      for (let i = 0; i < values.length; i++) {
+        const s = Math.floor(i / x.cols)
+        values[i] /= offsets[s + 1] - offsets[s]
+      }
+    const y = this.#backend.upload(values, offsets.length - 1, x.cols)
+    return this.#record(y, [x], [x], (dy) => this.#gradients.reduceRows(dy, x, segments, how, this.#grad(x)!))
+  }
+
+  /** x with a share p of its numbers set to zero and the others grown by 1 / (1 - p). */
+  dropout(x: Tensor, p: number, random: Random): Tensor {
+    const mask = new Float32Array(x.rows * x.cols)
+    const limit = Math.round(p * 2 ** 16)
+    const factor = Float32Array.of(1 / (1 - p), 0)
+    const draws = new Uint16Array(random.uint32s(Math.ceil(mask.length / 2)).buffer)
+    for (let i = 0; i < mask.length; i++) mask[i] = factor[(draws[i] - limit) >>> 31] // no branch: it could not be foretold
+    const factors = this.#backend.upload(mask, x.rows, x.cols)
+    const y = this.combine(x, factors, 'multiply')
+    this.release(factors)
+    return y
+  }
+
+  /** Adds the gradient of every parameter, given the gradient of `output`; frees all that the tape holds, dOutput too. */
+  async backward(output: Tensor, dOutput: Tensor): Promise<void> {
+    this.#grads.set(output, dOutput)
+    for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
+      const base = this.#base(step.output)
+      if (this.#grads.has(base)) await step.backward(this.#grad(step.output)!)
+      for (const t of step.saved) this.#forget(t)
+      if (step.owns) this.#dropGradient(base)
+    }
+    for (const t of [...this.#grads.keys()]) this.#dropGradient(t)
+  }
+
+  /** A result that took the place of another: the old one goes when no step needs it. */
+  #then(old: Tensor, result: Tensor): Tensor {
+    this.release(old)
+    return result
+  }
+
+  #view(x: Tensor, of: View['of']): Tensor {
+    const view = of(x)
+    this.#views.set(view, { parent: x, of })
+    return view
+  }
+
+  #base(x: Tensor): Tensor {
+    let base = x
+    for (let view = this.#views.get(base); view; view = this.#views.get(base)) base = view.parent
+    return base
+  }
+
+  #isTracked(x: Tensor): boolean {
+    const base = this.#base(x)
+    return this.#parameters.has(base) || this.#tracked.has(base)
+  }
+
+  /** Where the gradient of x is added up, or null if nothing trainable is behind x. */
+  #grad(x: Tensor | null): Tensor | null {
+    if (!x || !this.#isTracked(x)) return null
+    const view = this.#views.get(x)
+    if (view) return view.of(this.#grad(view.parent)!)
+    const known = this.#parameters.get(x) ?? this.#grads.get(x)
+    if (known) return known
+    const fresh = this.#backend.zeros(x.rows, x.cols)
+    this.#grads.set(x, fresh)
+    return fresh
+  }
+
+  #record(
+    output: Tensor,
+    inputs: (Tensor | null)[],
+    values: (Tensor | null)[],
+    backward: Step['backward'],
+    owns = true,
+  ): Tensor {
+    if (!inputs.some((x) => x && this.#isTracked(x))) return output
+    this.#tracked.add(this.#base(output))
+    const saved = values.filter((x) => x !== null).map((x) => this.#base(x))
+    for (const t of saved) this.#uses.set(t, (this.#uses.get(t) ?? 0) + 1)
+    this.#steps.push({ output, saved, owns, backward })
+    return output
+  }
+
+  #forget(t: Tensor): void {
+    const uses = this.#uses.get(t)! - 1
+    if (uses > 0) this.#uses.set(t, uses)
+    else {
+      this.#uses.delete(t)
+      if (this.#released.delete(t)) this.#backend.release(t)
+    }
+  }
+
+  #dropGradient(t: Tensor): void {
+    const gradient = this.#grads.get(t)
+    if (!gradient) return
+    this.#grads.delete(t)
+    this.#backend.release(gradient)
+  }
+}
+
+function wholeSegments(segments: Segments): void {
+  if (segments.continues || segments.goesOn) throw new Error('a tape takes whole segments, not parts of a longer one')
+}

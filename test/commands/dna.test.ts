@@ -1,0 +1,206 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { saveCheckpoint } from '../../src/checkpoints/own.js'
+import type { ModelSpec } from '../../src/spec.js'
+import { randomWeights, seeded, tinySpec } from '../engine/models.js'
+import { longwave, shell, temporaryFolder } from '../shell/run.js'
+
+const folder = temporaryFolder()
+const models = { causal: join(folder, 'causal'), both: join(folder, 'both'), fixed: join(folder, 'fixed') }
+const reads = join(folder, 'reads.fa')
+const lengths = [1, 30, 200, 7, 1000, 64]
+
+beforeAll(async () => {
+  const symmetric = { ...tinySpec('add', true), strand: 'symmetric', trained_length: 40 } satisfies ModelSpec
+  const fixed = tinySpec('mamba')
+  fixed.head = { kind: 'classes', labels: ['a', 'b', 'c'], pool: 'center', length: 30 }
+  await saveCheckpoint(models.causal, tinySpec('mamba'), randomWeights(tinySpec('mamba')))
+  await saveCheckpoint(models.both, symmetric, randomWeights(symmetric))
+  await saveCheckpoint(models.fixed, fixed, randomWeights(fixed))
+  const random = seeded(5)
+  const sequence = (length: number) => Array.from({ length }, () => 'ACGTN'[Math.floor(random() * 4.1)]).join('')
+  writeFileSync(reads, lengths.map((length, i) => `>read${i} sample\n${sequence(length)}\n`).join(''))
+})
+
+const table = (text: Buffer | string) =>
+  text
+    .toString()
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('\t'))
+
+describe('classify', () => {
+  test('one row per record, probabilities add up to 1', async () => {
+    const { code, stdout } = await longwave(['classify', '-m', models.causal, '--probabilities', reads])
+    expect(code).toBe(0)
+    const [header, ...rows] = table(stdout)
+    expect(header).toEqual(['id', 'length', 'label', 'score', 'a', 'b', 'c'])
+    expect(rows.map(([id, length]) => [id, Number(length)])).toEqual(lengths.map((length, i) => [`read${i}`, length]))
+    for (const [, , label, score, ...each] of rows) {
+      expect(each.reduce((sum, p) => sum + Number(p), 0)).toBeCloseTo(1, 4)
+      expect(Number(score)).toBe(Math.max(...each.map(Number)))
+      expect(['a', 'b', 'c'][each.indexOf(score)]).toBe(label)
+    }
+  })
+
+  test.each(['causal', 'both'] as const)(
+    'the same bytes whatever chunk, threads and compression (%s)',
+    async (name) => {
+      const plain = await longwave(['classify', '-m', models[name], '--probabilities', reads])
+      const gz = join(folder, 'reads.fa.gz')
+      writeFileSync(gz, gzipSync(readFileSync(reads)))
+      for (const args of [
+        ['--chunk', '60', '-t', '2'],
+        ['--chunk', '6', '-t', '1'],
+        ['-t', '3'],
+      ]) {
+        const other = await longwave(['classify', '-m', models[name], '--probabilities', gz, ...args])
+        expect(other.stdout.toString()).toBe(plain.stdout.toString())
+      }
+      const piped = await shell(
+        `cat ${JSON.stringify(reads)} | longwave classify -m ${JSON.stringify(models[name])} --probabilities`,
+      )
+      expect(piped.stdout.toString()).toBe(plain.stdout.toString())
+    },
+  )
+
+  test('both strands of a symmetric model: the reverse complement gets the same probabilities', async () => {
+    const complement: Record<string, string> = { A: 'T', C: 'G', G: 'C', T: 'A', N: 'N' }
+    const flipped = readFileSync(reads, 'utf8').replace(/^[ACGTN]+$/gm, (s) =>
+      [...s]
+        .reverse()
+        .map((base) => complement[base])
+        .join(''),
+    )
+    const plus = await longwave(['classify', '-m', models.both, '--probabilities', reads])
+    const minus = await longwave(['classify', '-m', models.both, '--probabilities'], { input: flipped })
+    expect(minus.stdout.toString()).toBe(plus.stdout.toString())
+    const one = await longwave(['classify', '-m', models.both, '--probabilities', '--strand', '+'], { input: flipped })
+    expect(one.stdout.toString()).not.toBe(plus.stdout.toString())
+  })
+
+  test('windows have their place, and each is what the model says of it alone', async () => {
+    const { stdout } = await longwave(['classify', '-m', models.both, '--window', '50', '--stride', '25', reads])
+    const [header, ...rows] = table(stdout)
+    expect(header).toEqual(['id', 'start', 'end', 'label', 'score'])
+    expect(rows.filter(([id]) => id === 'read5').map(([, start, end]) => [Number(start), Number(end)])).toEqual([
+      [0, 50],
+      [25, 64],
+    ])
+    const sequence = readFileSync(reads, 'utf8').split('\n')[11].slice(25, 64)
+    const alone = table((await longwave(['classify', '-m', models.both], { input: `>x\n${sequence}\n` })).stdout)[1]
+    expect(rows.at(-1)!.slice(3)).toEqual(alone.slice(2))
+  })
+
+  test('--min-score and --report', async () => {
+    const report = join(folder, 'report.tsv')
+    const args = ['classify', '-m', models.causal, '--min-score', '1', '--report', report, '-f', 'jsonl', reads]
+    const { stdout } = await longwave(args)
+    const rows = stdout
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(rows.map(({ label }) => label)).toEqual(lengths.map(() => 'unclassified'))
+    expect(table(readFileSync(report))).toEqual([
+      ['label', 'count', 'percent', 'bases'],
+      ['a', '0', '0', '0'],
+      ['b', '0', '0', '0'],
+      ['c', '0', '0', '0'],
+      ['unclassified', '6', '100', String(lengths.reduce((a, b) => a + b))],
+    ])
+    const json = JSON.parse((await longwave(['classify', '-m', models.causal, '-f', 'json', reads])).stdout.toString())
+    expect(json).toHaveLength(lengths.length)
+  })
+
+  test('what is left out is counted on the last line', async () => {
+    const input = '>empty\n>short\nAC\n>good\nACGTACGT\n>long\nACGTACGTACGT\n>protein\nMKLV\n>good2\nGGGGGGGG\n'
+    const args = ['classify', '-m', models.causal, '--min-length', '4', '--max-length', '9', '--on-error', 'skip']
+    const { code, stdout, stderr } = await longwave(args, { input })
+    expect(code).toBe(0)
+    expect(table(stdout).map(([id]) => id)).toEqual(['id', 'good', 'good2'])
+    expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/left out: 1 empty, 1 too short, 1 too long, 1 bad records$/)
+  })
+
+  test('bad input: one line, the right exit code, no file', async () => {
+    const out = join(folder, 'out.tsv')
+    const bad = await longwave(['classify', '-m', models.causal, '-o', out], { input: '>p\nACGT\n>q\nMKLV\n' })
+    expect([bad.code, bad.stderr.trimEnd().split('\n').length]).toEqual([65, 1])
+    expect(bad.stderr).toMatch(/record q, line 4/)
+    expect(() => readFileSync(out)).toThrow('ENOENT')
+    expect((await longwave(['classify', reads])).code).toBe(2)
+    expect((await longwave(['classify', '-m', models.causal, join(folder, 'nothing.fa')])).code).toBe(66)
+    expect((await longwave(['classify', '-m', join(folder, 'nothing'), reads])).code).toBe(69)
+    expect((await longwave(['classify', '-m', models.causal, '--stride', '5', reads])).code).toBe(2)
+  })
+
+  test('a model of one length turns other lengths away, or counts them', async () => {
+    const bad = await longwave(['classify', '-m', models.fixed, reads])
+    expect([bad.code, bad.stderr]).toEqual([65, expect.stringMatching(/record read0, line 1: 1 bases, .* exactly 30/)])
+    const { code, stdout, stderr } = await longwave(['classify', '-m', models.fixed, '--on-error', 'skip', reads])
+    expect([code, table(stdout).length]).toEqual([0, 2])
+    expect(stderr).toMatch(/left out: 5 of a length/)
+  })
+
+  test('a record far longer than the model knows gives one warning', async () => {
+    const { stderr } = await longwave(['classify', '-m', models.both, reads, reads])
+    expect(stderr.match(/trained on 40 bases/g)).toHaveLength(1)
+  })
+
+  test('a reader that stops early or is slow: exit 0, nothing lost', async () => {
+    const many = join(folder, 'many.fa')
+    writeFileSync(many, Array.from({ length: 40000 }, (_, i) => `>a_long_enough_name_of_a_read_${i}\nACGT\n`).join(''))
+    const run = `longwave classify -q -m ${JSON.stringify(models.causal)} ${JSON.stringify(many)}`
+    const head = await shell(`set -o pipefail; ${run} | head -n 3 > /dev/null; echo "\${PIPESTATUS[0]}"`)
+    expect([head.stdout.toString().trim(), head.stderr]).toEqual(['0', ''])
+    const slow = await shell(`${run} | (sleep 3; wc -l)`)
+    expect(Number(slow.stdout)).toBe(40001)
+  })
+})
+
+describe('embed', () => {
+  test('npy with ids beside it', async () => {
+    const out = join(folder, 'reads.npy')
+    const { code } = await longwave(['embed', '-m', models.causal, '-o', out, reads])
+    expect(code).toBe(0)
+    const bytes = readFileSync(out)
+    expect(bytes.toString('latin1', 10, 128)).toContain("'descr': '<f4', 'fortran_order': False, 'shape': (6, 7)")
+    const jsonl = await longwave(['embed', '-m', models.causal, '-f', 'jsonl', reads])
+    const rows = jsonl.stdout
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset + 128, bytes.byteOffset + bytes.length))
+    expect([...values]).toEqual(rows.flatMap(({ embedding }) => [...Float32Array.from(embedding)]))
+    expect(table(readFileSync(`${out}.ids.tsv`))).toEqual([
+      ['id', 'length', 'row', 'rows'],
+      ...lengths.map((length, i) => [`read${i}`, String(length), String(i), '1']),
+    ])
+  })
+
+  test('--pool none keeps all rows, streamed records included', async () => {
+    const all = join(folder, 'all.npy')
+    await longwave(['embed', '-m', models.causal, '--pool', 'none', '--chunk', '50', '-o', all, reads])
+    const bases = lengths.reduce((a, b) => a + b)
+    expect(readFileSync(all).toString('latin1', 10, 128)).toContain(`'shape': (${bases}, 7)`)
+    const rows = table(readFileSync(`${all}.ids.tsv`)).slice(1)
+    expect(rows.map(([, length, , count]) => [length, count])).toEqual(lengths.map((n) => [String(n), String(n)]))
+    const again = join(folder, 'again.npy')
+    await longwave(['embed', '-m', models.causal, '--pool', 'none', '-o', again, reads])
+    expect(readFileSync(again)).toEqual(readFileSync(all))
+  })
+
+  test('--layer and --pool choose among what the model has', async () => {
+    const run = (...args: string[]) => longwave(['embed', '-m', models.causal, '-f', 'jsonl', reads, ...args])
+    const last = (await run()).stdout.toString()
+    expect((await run('--layer', '2')).stdout.toString()).toBe(last)
+    expect((await run('--layer', '0')).stdout.toString()).not.toBe(last)
+    expect((await run('--layer', '3')).code).toBe(2)
+    expect((await run('--pool', 'max')).stdout.toString()).not.toBe(last)
+    expect((await run('--pool', 'none', '--strand', 'both')).code).toBe(2)
+    expect((await longwave(['embed', '-m', models.causal, reads])).code).toBe(2) // npy to standard output
+  })
+})

@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { packageRoot } from '../../src/root.js'
+import { Random } from '../../src/training/random.js'
+
+let folder: string
+let at: (name: string) => string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'longwave-command-'))
+  at = (name) => join(folder, name)
+  const random = new Random(1)
+  const records = Array.from({ length: 60 }, (_, i) => {
+    const label = i % 2 === 0 ? 'rich' : 'poor'
+    const bases = Array.from(
+      { length: 24 },
+      () => 'ACGT'[random.uniform() < 0.8 ? random.int(2) + (i % 2) * 2 : random.int(4)],
+    )
+    return { id: `r${i}`, label, bases: bases.join('') }
+  })
+  await writeFile(at('x.fa'), records.map(({ id, bases }) => `>${id}\n${bases}\n`).join(''))
+  await writeFile(at('x.tsv'), `id\tlabel\n${records.map(({ id, label }) => `${id}\t${label}\n`).join('')}`)
+  await writeFile(
+    at('small.json'),
+    JSON.stringify({ layers: 1, d_model: 8, d_state: 2, batch: 20, shard: 10, epochs: 8, lr: 0.02 }),
+  )
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** Runs the command; `interruptAt`: SIGINT when this appears on stderr. */
+function longwave(args: string[], interruptAt?: string): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...args])
+  let [out, err] = ['', '']
+  child.stdout.on('data', (text) => {
+    out += text
+  })
+  child.stderr.on('data', (text) => {
+    if (interruptAt && !err.includes(interruptAt) && (err + text).includes(interruptAt)) child.kill('SIGINT')
+    err += text
+  })
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })))
+}
+
+const trainArgs = (out: string) =>
+  ['train', 'classify', '--data', at('x.fa'), '--labels', at('x.tsv'), '--valid', at('x.fa'), '--config', at('small.json')]
+    .concat('--out', at(out), '-d', 'cpu', '-t', '1') // biome-ignore format: a command line
+
+describe('longwave train classify', () => {
+  it('is stopped by Ctrl-C, goes on to the same bytes, and makes a model that evaluate reads', async () => {
+    const straight = await longwave([...trainArgs('straight'), '--json', '-q'])
+    expect(straight).toMatchObject({ code: 0, err: '' })
+    expect(JSON.parse(straight.out)).toMatchObject({ finished: true, step: 24 })
+    const stopped = await longwave(trainArgs('cut'), 'epoch 2/8')
+    expect(stopped.code).toBe(130)
+    expect(stopped.err).toMatch(/stopped after step \d+; the same command goes on from there\n$/)
+    await stat(join(at('cut'), 'checkpoint', 'state'))
+    const resumed = await longwave(trainArgs('cut'))
+    expect(resumed.code).toBe(0)
+    expect(resumed.err).not.toContain('epoch 1/8')
+    const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
+    expect((await weights('cut')).equals(await weights('straight'))).toBe(true)
+
+    const measured = await longwave(
+      ['evaluate', '-m', at('cut'), '--data', at('x.fa'), '--labels', at('x.tsv'), '-q', '--json'],
+    ) // biome-ignore format: a command line
+    expect(measured).toMatchObject({ code: 0, err: '' })
+    const figures = JSON.parse(measured.out)
+    expect(figures).toMatchObject({ labels: ['poor', 'rich'], records: 60 })
+    expect(figures.accuracy).toBeGreaterThan(0.9)
+    const log = (await readFile(join(at('cut'), 'train-log.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l))
+    // The validation in training and the command agree.
+    const best = log.filter(({ valid }) => valid).sort((a, b) => b.valid.mcc - a.valid.mcc)[0]
+    expect(figures.mcc).toBeCloseTo(best.valid.mcc, 10)
+  })
+
+  it('says in one line what is wrong', async () => {
+    const refused = await longwave([...trainArgs('bad'), '--freeze', 'tail'])
+    expect(refused.code).toBe(2)
+    expect(refused.err).toMatch(
+      /^longwave: --freeze: expected none, body or a number up to 1 \(blocks\), got 'tail'\n$/,
+    )
+  })
+})

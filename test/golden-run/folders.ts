@@ -1,0 +1,49 @@
+import { access, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkKernel } from './kernel.js'
+import { checkModel } from './model.js'
+import { checkTokenizer } from './tokenizer.js'
+
+export type BackendName = 'reference' | 'cpu'
+
+/** One comparison: the worst difference as a share of the tolerance. Above 1, or not a number, is a miss. */
+export interface Comparison {
+  what: string
+  share: number
+}
+
+/** Cases of more than `longest` tokens are left out. */
+export type Check = (folder: string, backend: BackendName, longest?: number) => Promise<Comparison[]>
+
+/** What a golden folder holds: how it is checked, or a family that longwave does not know yet. */
+export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'
+
+/** Families that later issues bring, as their config.json tells them. */
+const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 's4d', 's4block-diag', 's5', 'retnet-retention'])
+const backends = ['reference', 'cpu'] as const
+
+/** `cpu` computes in float32 with polynomial exponentials: it is given 20 times the tolerance. */
+export const slack: Record<BackendName, number> = { reference: 1, cpu: 20 }
+
+export async function goldenFolders(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true })
+  const names = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  return names.sort().map((name) => join(root, name))
+}
+
+export async function kindOf(folder: string): Promise<Kind> {
+  if (await exists(join(folder, 'tokenizer_cases.json'))) return { check: checkTokenizer, backends: ['reference'] }
+  if (!(await exists(join(folder, 'config.json')))) return 'no golden folder'
+  // The literal `Infinity` of Python is in the way of JSON.parse.
+  const config = JSON.parse((await readFile(join(folder, 'config.json'), 'utf8')).replaceAll(/\bInfinity\b/g, '1e999'))
+  const family = [config.model_type, config.ssm_cfg?.layer, config.kernel, config.kind]
+  if (family.some((name) => notYet.has(name))) return 'not supported yet'
+  return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,49 @@
+import { bases } from '../../src/input/letters.js'
+import { type ReadOptions, type RecordStream, readSources } from '../../src/input/read.js'
+
+export interface Read {
+  records: { id: string; line: number; sequence: string }[]
+  /** Ids of records that were begun and then aborted. */
+  aborted: string[]
+  problems: string[]
+  counts: RecordStream['counts']
+  error?: Error
+}
+
+/** Reads a stream to its end or its error, and checks that the pieces of every record fit together. */
+export async function readAll(open: (options: ReadOptions) => RecordStream, onError: 'fail' | 'skip' = 'fail') {
+  const problems: string[] = []
+  const stream = open({ onError, report: ({ kind, message }) => problems.push(`${kind}: ${message}`) })
+  const read: Read = { records: [], aborted: [], problems, counts: stream.counts }
+  let current: object | undefined
+  let sequence = ''
+  try {
+    for await (const { codes, pieces } of stream) {
+      for (const { record, offset, start, end, first, last, aborted } of pieces) {
+        if (first !== (current === undefined)) throw new Error('a record starts inside another')
+        if (!first && record !== current) throw new Error('pieces of one record have two record objects')
+        if (first) sequence = ''
+        if (offset !== sequence.length) throw new Error('a piece is not at its offset')
+        for (let i = start; i < end; i++) sequence += bases[codes[i]]
+        current = last ? undefined : record
+        if (aborted) read.aborted.push(record.id)
+        else if (last) read.records.push({ id: record.id, line: record.line, sequence })
+      }
+    }
+    if (current) throw new Error('a record has no end')
+  } catch (error) {
+    read.error = error as Error
+  }
+  return read
+}
+
+async function* asBlocks(blocks: Uint8Array[]) {
+  yield* blocks
+}
+
+/** Reads bytes that come in these blocks. */
+export function readBlocks(blocks: Uint8Array[], onError: 'fail' | 'skip' = 'fail') {
+  return readAll((options) => readSources([{ file: 'test', bytes: asBlocks(blocks) }], options), onError)
+}
+
+export const readText = (text: string, onError: 'fail' | 'skip' = 'fail') => readBlocks([Buffer.from(text)], onError)

@@ -1,0 +1,128 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { saveCheckpoint } from '../src/checkpoints/own.js'
+import { openModel } from '../src/index.js'
+import { newFolder, noise } from './checkpoints/folders.js'
+import { randomWeights, tinySpec } from './engine/models.js'
+
+const opened: { close(): Promise<void> }[] = []
+afterAll(() => Promise.all(opened.map((model) => model.close())))
+
+async function open(folder: string, chunk?: number) {
+  const model = await openModel(folder, { device: 'cpu', chunk })
+  opened.push(model)
+  return model
+}
+
+const sequence = (length: number, vocab: number) =>
+  Int32Array.from({ length }, (_, i) => (i * i * 7 + 3 * i + 1) % vocab)
+
+describe('a causal model', () => {
+  test('goes on from a state: in pieces it gives the bytes of the whole', async () => {
+    const model = await open('test/golden/hf-mamba', 16)
+    const ids = sequence(100, 64)
+    const whole = await model.forward(ids, { hidden: 'all' })
+    const logits: number[] = []
+    const hidden: number[][] = [[], [], [], []]
+    let state: typeof whole.state
+    for (const [from, to] of [
+      [0, 1],
+      [1, 3],
+      [3, 40],
+      [40, 41],
+      [41, 100],
+    ]) {
+      const part = await model.forward(ids.subarray(from, to), { state, hidden: 'all' })
+      logits.push(...part.logits!)
+      for (const [i, rows] of (part.hidden as Float32Array[]).entries()) hidden[i].push(...rows)
+      state = part.state
+    }
+    expect(Float32Array.from(logits)).toEqual(whole.logits)
+    expect(hidden.map((rows) => Float32Array.from(rows))).toEqual(whole.hidden)
+    expect(state).toEqual(whole.state)
+    expect(state!.layers.map(({ conv, ssm }) => [conv.length, ssm.length])).toEqual(Array(3).fill([64 * 4, 64 * 8]))
+  })
+
+  test('a state can be used twice, and is not changed', async () => {
+    const model = await open('test/golden/hf-mamba')
+    const { state } = await model.forward(sequence(9, 64))
+    const before = structuredClone(state)
+    const first = await model.forward(Int32Array.of(5), { state })
+    expect(await model.forward(Int32Array.of(5), { state })).toEqual(first)
+    expect(state).toEqual(before)
+  })
+
+  test('chunks do not change a byte, and `last` is the last row of `all`', async () => {
+    const ids = sequence(77, 64)
+    const [small, large] = [await open('test/golden/hf-mamba', 5), await open('test/golden/hf-mamba')]
+    const all = await large.forward(ids)
+    expect(await small.forward(ids)).toEqual(all)
+    expect((await small.forward(ids, { logits: 'last' })).logits).toEqual(all.logits!.slice(-64))
+    expect((await small.forward(ids, { logits: 'none' })).logits).toBeUndefined()
+  })
+
+  test('wrong ids and the state of another model are errors', async () => {
+    const model = await open('test/golden/hf-mamba')
+    await expect(model.forward(Int32Array.of(1, 64))).rejects.toThrow('token id 64 at 1, expected 0 to 63')
+    await expect(model.forward(new Int32Array())).rejects.toMatchObject({ exitCode: 65 })
+    const other = await open('test/golden/hf-mamba-f16')
+    const { state } = await other.forward(Int32Array.of(1))
+    await expect(model.forward(Int32Array.of(1), { state })).rejects.toThrow('state of another model: layers has 2')
+  })
+})
+
+describe.each(['caduceus-ph', 'caduceus-ps'])('%s', (name) => {
+  test('gives no state, and takes none', async () => {
+    const model = await open(`test/golden/${name}`)
+    expect((await model.forward(sequence(9, 12))).state).toBeUndefined()
+    const state = { layers: [], stem: [] }
+    await expect(model.forward(Int32Array.of(7), { state })).rejects.toMatchObject({ exitCode: 2 })
+  })
+
+  test('chunks do not change a byte', async () => {
+    const ids = sequence(50, 12)
+    const [small, large] = [await open(`test/golden/${name}`, 8), await open(`test/golden/${name}`)]
+    const all = await large.forward(ids, { hidden: 'all' })
+    expect(await small.forward(ids, { hidden: 'all' })).toEqual(all)
+    expect((await small.forward(ids, { logits: 'last' })).logits).toEqual(all.logits!.slice(-16))
+  })
+})
+
+test('PS reads both strands alike: the reverse complement gives the complemented logits backwards', async () => {
+  const model = await open('test/golden/caduceus-ps')
+  const { complement } = model.spec.reverse_complement!
+  const ids = sequence(31, 12)
+  const { logits } = await model.forward(ids)
+  const other = await model.forward(ids.toReversed().map((id) => complement[id]))
+  const mapped = logits!.map((_, i) => other.logits![(30 - Math.floor(i / 16)) * 16 + complement[i % 16]])
+  expect(Math.max(...logits!.map((value, i) => Math.abs(value - mapped[i])))).toBeLessThan(1e-5)
+})
+
+test('a classifier with a stem gives one score per label, in any chunks', async () => {
+  const folder = await newFolder()
+  const spec = tinySpec('mamba', true)
+  await saveCheckpoint(folder, spec, randomWeights(spec))
+  const ids = sequence(61, 5)
+  const whole = await (await open(folder)).forward(ids)
+  expect(whole.logits!.length).toBe(3)
+  expect(whole.state).toBeUndefined()
+  expect(await (await open(folder, 7)).forward(ids)).toEqual(whole)
+})
+
+test('a language model with a stem goes on where its stride allows it', async () => {
+  const folder = await newFolder()
+  const spec = { ...tinySpec('mamba', true), head: { kind: 'tokens', tied: false } as const }
+  const weights = randomWeights(spec).set('head.weight', { rows: 5, cols: 7, data: noise(35, 1) })
+  weights.delete('head.bias')
+  await saveCheckpoint(folder, spec, weights)
+  const model = await open(folder)
+  const ids = sequence(31, 5)
+  const whole = await model.forward(ids)
+  expect(whole.state).toBeUndefined() // 31 is no multiple of 6
+  const first = await model.forward(ids.subarray(0, 12))
+  const second = await model.forward(ids.subarray(12), { state: first.state })
+  expect(Float32Array.of(...first.logits!, ...second.logits!)).toEqual(whole.logits)
+})
+
+test('a model that is not there is exit code 69', async () => {
+  await expect(openModel('no-such-model')).rejects.toMatchObject({ exitCode: 69 })
+})

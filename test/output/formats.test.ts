@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { columns } from '../../src/output/columns.js'
+import { jsonRows } from '../../src/output/json.js'
+import { jsonlRows } from '../../src/output/jsonl.js'
+import { npyRows } from '../../src/output/npy.js'
+import { type Output, openOutput } from '../../src/output/output.js'
+import type { Row, RowWriter } from '../../src/output/rows.js'
+import { tsvRows } from '../../src/output/tsv.js'
+import { shell, temporaryFolder } from '../shell/run.js'
+
+const folder = temporaryFolder()
+
+async function written(open: (output: Output) => Promise<RowWriter>, rows: Row[]): Promise<string> {
+  const path = join(folder, 'rows')
+  const output = await openOutput(path, { force: true })
+  const writer = await open(output)
+  for (const row of rows) await writer.write(row)
+  await writer.end()
+  await output.close()
+  return readFileSync(path, 'utf8')
+}
+
+describe('tsv', () => {
+  const tsv = (columns: string[], rows: Row[]) => written((output) => tsvRows(output, columns), rows)
+
+  test('has its header even without rows', async () => {
+    expect(await tsv(['id', 'score'], [])).toBe('id\tscore\n')
+  })
+
+  test('orders by column, leaves unknown fields empty, keeps a row on one line', async () => {
+    const rows = [
+      { score: 1, id: 'a\tb\r\nc' },
+      { id: '\\n stays', score: null },
+    ]
+    expect(await tsv(['id', 'score'], rows)).toBe('id\tscore\na\\tb\\r\\nc\t1\n\\n stays\t\n')
+  })
+
+  test.each([
+    [0.98765432, '0.987654'],
+    [1, '1'],
+    [0.5, '0.5'],
+    [1.234567891e-9, '1.23457e-9'],
+    [0.9999999, '1'],
+    [-0.1, '-0.1'],
+    [248_956_422, '248956422'],
+    [3_000_000_001, '3000000001'],
+  ])('writes %d as %s', async (value, text) => {
+    expect(await tsv(['x'], [{ x: value }])).toBe(`x\n${text}\n`)
+  })
+})
+
+describe('json', () => {
+  const row = { id: 'r"1', score: 1 / 3, embedding: Float32Array.of(0.1, -1 / 3, 1e-20), each: { a: 0.1234567 } }
+
+  test('lines give every float32 of a list back', async () => {
+    const text = await written(jsonlRows, [row, { id: 'r2' }])
+    const [first, second] = text.trimEnd().split('\n')
+    expect(JSON.parse(second)).toEqual({ id: 'r2' })
+    const { embedding, ...rest } = JSON.parse(first)
+    expect(rest).toEqual({ id: 'r"1', score: 0.333333, each: { a: 0.123457 } })
+    expect(Float32Array.from(embedding)).toEqual(row.embedding)
+    // And not all 17 digits of the double beside it.
+    expect(text).toContain('[0.100000001,')
+  })
+
+  test('is one array, with two rows, one or none', async () => {
+    expect(JSON.parse(await written(jsonRows, [{ a: 1 }, { a: 2 }]))).toEqual([{ a: 1 }, { a: 2 }])
+    expect(JSON.parse(await written(jsonRows, [{ a: 1 }]))).toEqual([{ a: 1 }])
+    expect(await written(jsonRows, [])).toBe('[]\n')
+  })
+})
+
+describe('npy', () => {
+  /** The format as numpy.lib.format describes it, read by hand. */
+  function readNpy(bytes: Buffer) {
+    expect(bytes.subarray(0, 8).toString('latin1')).toBe('\x93NUMPY\x01\x00')
+    const size = 10 + bytes.readUInt16LE(8)
+    expect(size % 64).toBe(0)
+    const header = bytes.subarray(10, size).toString('latin1')
+    expect(header.at(-1)).toBe('\n')
+    const match = /^\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n$/.exec(header)
+    const data = bytes.subarray(size)
+    return { shape: match?.slice(1).map(Number), values: new Float32Array(Uint8Array.from(data).buffer) }
+  }
+
+  test('gets its number of rows at the end', async () => {
+    const path = join(folder, 'x.npy')
+    const output = await openOutput(path)
+    const npy = await npyRows(output, 3)
+    // More than the writer's buffer, in rows and blocks.
+    const block = Float32Array.from({ length: 3 * 50_000 }, (_, i) => i / 7)
+    await npy.write(Float32Array.of(1, 2, 3))
+    await npy.write(block)
+    await npy.write(block.subarray(3, 6))
+    await npy.end()
+    await output.close()
+    const { shape, values } = readNpy(readFileSync(path))
+    expect(shape).toEqual([50_002, 3])
+    const expected = new Float32Array(3 * 50_002)
+    expected.set([1, 2, 3])
+    expected.set(block, 3)
+    expected.set(block.subarray(3, 6), 3 * 50_001)
+    expect(Buffer.from(values.buffer).equals(Buffer.from(expected.buffer))).toBe(true)
+  })
+
+  test('with a known number of rows can be compressed, and holds what was announced', async () => {
+    const output = await openOutput(join(folder, 'known.npy.gz'))
+    const npy = await npyRows(output, 2, 2)
+    await npy.write(Float32Array.of(1, 2))
+    await expect(npy.end()).rejects.toThrow('1 rows written, 2 announced')
+    await npy.write(Float32Array.of(3, 4))
+    await npy.end()
+    await output.close()
+    const { stdout } = await shell(`gzip -dc '${join(folder, 'known.npy.gz')}'`)
+    expect(readNpy(stdout)).toEqual({ shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) })
+  })
+
+  test.each(['-', join(folder, 'y.npy.gz')])('of an unknown number of rows into %s is a usage error', async (path) => {
+    await expect(openOutput(path).then((output) => npyRows(output, 2))).rejects.toMatchObject({ exitCode: 2 })
+  })
+})
+
+test('a table for people lines up', () => {
+  const table = columns([
+    ['name', 'size', 'note'],
+    ['origin', 12, 'x'],
+    ['a', 1234, ''],
+  ])
+  expect(table).toBe('name    size  note\norigin    12  x\na       1234\n')
+})

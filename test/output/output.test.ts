@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { describe, expect, test } from 'vitest'
+import { closeAll, openOutput } from '../../src/output/output.js'
+import { UserError } from '../../src/shell/errors.js'
+import { shell, temporaryFolder } from '../shell/run.js'
+
+const folder = temporaryFolder()
+const inFolder = (name: string) => join(folder, name)
+const expectedLines = (count: number) =>
+  Array.from({ length: count }, (_, i) => `line ${i} ${'.'.repeat(60)}\n`).join('')
+
+async function failure(promise: Promise<unknown>): Promise<UserError> {
+  const error = await promise.then(
+    () => null,
+    (error) => error,
+  )
+  expect(error).toBeInstanceOf(UserError)
+  return error
+}
+
+describe('a file', () => {
+  test('appears at close, whole, with small and large chunks in order', async () => {
+    const path = inFolder('order.bin')
+    const output = await openOutput(path)
+    const parts: Buffer[] = []
+    for (let i = 0; i < 300; i++) {
+      const part = Buffer.alloc((i * 7919) % 40_000, i)
+      parts.push(part)
+      // Not awaited one by one: the order must hold all the same.
+      void output.write(part)
+    }
+    const large = Buffer.alloc(700_000, 7)
+    await output.write(large)
+    await output.write('ñ')
+    expect(existsSync(path)).toBe(false)
+    await output.close()
+    expect(readFileSync(path).equals(Buffer.concat([...parts, large, Buffer.from('ñ')]))).toBe(true)
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('is compressed by its suffix, multi-chunk, and its temporary does not look finished', async () => {
+    const path = inFolder('lines.tsv.gz')
+    const { code } = await shell(`write '${path}' 40000`)
+    expect(code).toBe(0)
+    const bytes = readFileSync(path)
+    expect(bytes.subarray(0, 2)).toEqual(Buffer.from([0x1f, 0x8b]))
+    expect(gunzipSync(bytes).toString()).toBe(expectedLines(40_000))
+  })
+
+  test('that exists is kept, and replaced with force', async () => {
+    const path = inFolder('there.tsv')
+    writeFileSync(path, 'precious')
+    const error = await failure(openOutput(path))
+    expect(error.exitCode).toBe(73)
+    expect(error.message).toBe(`${path}: the output exists already; --force replaces it`)
+    const output = await openOutput(path, { force: true })
+    await output.write('new')
+    expect(readFileSync(path, 'utf8')).toBe('precious')
+    await output.close()
+    expect(readFileSync(path, 'utf8')).toBe('new')
+  })
+
+  test('behind a link is replaced, the link stays', async () => {
+    writeFileSync(inFolder('target'), 'old')
+    symlinkSync('target', inFolder('link'))
+    const output = await openOutput(inFolder('link'), { force: true })
+    await output.write('new')
+    await output.close()
+    expect(lstatSync(inFolder('link')).isSymbolicLink()).toBe(true)
+    expect(readFileSync(inFolder('target'), 'utf8')).toBe('new')
+  })
+
+  test('leaves nothing after abort, even with writes under way', async () => {
+    const path = inFolder('aborted.gz')
+    const output = await openOutput(path)
+    void output.write(Buffer.alloc(1_000_000))
+    await output.abort()
+    await output.abort()
+    expect(readdirSync(folder).filter((name) => name.startsWith('aborted'))).toEqual([])
+  })
+
+  test('with a partner appears only when both are on the disk', async () => {
+    const [a, b] = [await openOutput(inFolder('pair.a')), await openOutput(inFolder('pair.b'))]
+    await a.write('a')
+    await b.write('b')
+    await closeAll(a, b)
+    expect([readFileSync(inFolder('pair.a'), 'utf8'), readFileSync(inFolder('pair.b'), 'utf8')]).toEqual(['a', 'b'])
+  })
+
+  test('cannot be created: 73 with the reason', async () => {
+    expect(await failure(openOutput(inFolder('missing/x.tsv')))).toMatchObject({
+      exitCode: 73,
+      message: `${inFolder('missing/x.tsv')}: cannot create the output: no such file or directory`,
+    })
+    expect(await failure(openOutput(folder, { force: true }))).toMatchObject({ exitCode: 73 })
+    writeFileSync(inFolder('plain'), '')
+    expect(await failure(openOutput(inFolder('plain/x.tsv')))).toMatchObject({ exitCode: 73 })
+  })
+
+  test('in a folder without permission: 73', async () => {
+    const closed = inFolder('closed')
+    mkdirSync(closed, { mode: 0o500 })
+    // Permission bits do not hold the superuser back; the kernel's own folder does.
+    const path = join(process.getuid?.() === 0 ? '/sys/kernel' : closed, 'x.tsv')
+    const error = await failure(openOutput(path))
+    expect(error.exitCode).toBe(73)
+    expect(error.message).toMatch(
+      /: cannot create the output: (permission denied|read-only file system|operation not permitted)$/,
+    )
+  })
+
+  test('is not left behind by a signal, and kill -9 leaves nothing that looks finished', async () => {
+    const path = inFolder('killed.tsv')
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const ended = await shell(`exec "$NODE" "$ROOT/test/shell/write.js" '${path}' 20000 --hang`, {
+        kill: { signal, when: 'written' },
+      })
+      expect(ended.code).toBe(code)
+      expect(readdirSync(folder).filter((name) => name.startsWith('killed'))).toEqual([])
+    }
+    const killed = await shell(`exec "$NODE" "$ROOT/test/shell/write.js" '${path}' 20000 --hang`, {
+      kill: { signal: 'SIGKILL', when: 'written' },
+    })
+    expect(killed.signal).toBe('SIGKILL')
+    expect(existsSync(path)).toBe(false)
+    expect(readdirSync(folder).filter((name) => name.startsWith('killed') && !name.endsWith('.tmp'))).toEqual([])
+  })
+})
+
+describe('devices and pipes', () => {
+  test.skipIf(!existsSync('/dev/full'))('a full disk is exit 74 with one line', async () => {
+    for (const line of ['write /dev/full 20000', 'write - 20000 > /dev/full', 'write - 10 > /dev/full']) {
+      const { code, stderr } = await shell(line)
+      expect(code, line).toBe(74)
+      expect(stderr, line).toMatch(/^longwave: (\/dev\/full|standard output): cannot write: no space left on device\n$/)
+    }
+  })
+
+  test('/dev/null and named pipes are written straight', async () => {
+    const { code, stdout } = await shell(
+      `cd '${folder}'; mkfifo pipe; write /dev/null 1000 && (write pipe 30000 & wc -l < pipe; wait); [ -p pipe ] && [ -c /dev/null ]`,
+    )
+    expect(code).toBe(0)
+    expect(stdout.toString().trim()).toBe('30000')
+  })
+
+  test('a redirected standard output is complete', async () => {
+    const path = inFolder('redirected')
+    expect((await shell(`echo before > '${path}'; write - 30000 >> '${path}'`)).code).toBe(0)
+    expect(readFileSync(path, 'utf8')).toBe(`before\n${expectedLines(30_000)}`)
+    expect((await shell(`write /dev/stdout 3 > '${path}'`)).code).toBe(0)
+    expect(statSync(path).size).toBe(expectedLines(3).length)
+  })
+
+  test('head ends the program quietly with 0, on standard output, /dev/fd and a named pipe', async () => {
+    for (const line of [
+      'set -o pipefail; write - 1000000 | head -n 1',
+      'write /dev/fd/3 1000000 3> >(head -n 1); code=$?; sleep 0.3; exit $code',
+    ]) {
+      const { code, stdout, stderr } = await shell(line)
+      expect(code, line).toBe(0)
+      expect(stdout.toString(), line).toBe(expectedLines(1))
+      expect(stderr, line).toBe('')
+    }
+  })
+
+  test('a slow reader loses nothing, and memory does not grow with what waits', async () => {
+    const { stdout, stderr, code } = await shell(
+      'set -o pipefail; write - 2000000 --memory | (sleep 1; md5sum; sleep 0.1)',
+    )
+    const whole = createHash('md5')
+    for (let i = 0; i < 2_000_000; i++) whole.update(`line ${i} ${'.'.repeat(60)}\n`)
+    expect(code).toBe(0)
+    expect(stdout.toString()).toBe(`${whole.digest('hex')}  -\n`)
+    expect(Number.parseInt(stderr, 10)).toBeLessThan(150)
+  })
+})

@@ -1,0 +1,141 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { longwave, shell, temporaryFolder } from './run.js'
+
+const folder = temporaryFolder()
+
+test.each([[['version']], [['--version']]])('%j prints a bare number', async (args) => {
+  const { code, stdout, stderr } = await longwave(args)
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout.toString()).toMatch(/^\d+\.\d+\.\d+\n$/)
+})
+
+test('version --json tells the platform too', async () => {
+  const { stdout } = await longwave(['version', '--json'])
+  expect(JSON.parse(stdout.toString())).toMatchObject({ node: process.version, platform: process.platform })
+})
+
+test.each([[[]], [['-h']], [['models', '--help']]])('%j shows help', async (args) => {
+  const { code, stdout, stderr } = await longwave(args)
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout.toString()).toContain('USAGE')
+})
+
+test.each([
+  ['an unknown command', ['frobnicate'], 2, /^longwave: no such command: frobnicate \(see --help\)\n$/],
+  ['an unknown flag', ['version', '--frob'], 2, /^longwave: Nonexistent flag: --frob \(see --help\)\n$/],
+  ['too many arguments', ['models', 'info', 'x', 'y'], 2, /^longwave: Unexpected argument: y \(see --help\)\n$/],
+  ['no model', ['models', 'info'], 2, /^longwave: which model\? -m NAME or -m FOLDER; .*\n$/],
+  ['an unknown model', ['models', 'info', 'nope'], 69, /^longwave: nope: no such model; .*\n$/],
+])('%s is one line and its exit code', async (_, args, exitCode, line) => {
+  const { code, stdout, stderr } = await longwave(args)
+  expect(stderr).toMatch(line)
+  expect(code).toBe(exitCode)
+  expect(stdout.length).toBe(0)
+})
+
+test('--verbose adds the stack', async () => {
+  const { stderr } = await longwave(['models', 'info', 'nope', '--verbose'])
+  expect(stderr.split('\n')[0]).toMatch(/^longwave: nope: no such model/)
+  expect(stderr).toMatch(/\n +at modelFolder/)
+})
+
+test('a bad number of threads is explained wherever it comes from', async () => {
+  const flag = await longwave(['classify', '-t', '0', 'x.fa'])
+  expect([flag.code, flag.stderr]).toEqual([
+    2,
+    "longwave: --threads: expected a whole number from 1 to 1024, got '0'\n",
+  ])
+  const env = await longwave(['classify', 'x.fa'], { env: { LONGWAVE_THREADS: 'many' } })
+  expect(env.code).toBe(2)
+  expect(env.stderr).toBe("longwave: --threads: expected a whole number from 1 to 1024, got 'many'\n")
+})
+
+test('models are listed and described, whatever their folder', async () => {
+  const models = join(folder, 'models')
+  makeModel(join(models, 'tiny'))
+  mkdirSync(join(models, 'not a model'))
+  const env = { LONGWAVE_MODELS: models }
+  const list = await longwave(['models', 'list'], { env })
+  expect(list.stdout.toString()).toMatch(
+    /^name +parameters +labels +test +description\ntiny +52 +2 +accuracy 0\.75 +A tiny one\.\n$/,
+  )
+  const info = JSON.parse((await longwave(['models', 'info', 'tiny', '--json'], { env })).stdout.toString())
+  expect(info).toMatchObject({
+    name: 'tiny',
+    parameters: 52,
+    labels: ['yes', 'no'],
+    licence: 'MIT',
+    test: { accuracy: 0.75 },
+  })
+  const byFolder = await longwave(['models', 'info', join(models, 'tiny')])
+  expect(byFolder.stdout.toString()).toMatch(/^blocks +1 x mamba, d_model 4$/m)
+  const missing = await longwave(['models', 'info'], { env })
+  expect([missing.code, missing.stderr]).toEqual([2, 'longwave: which model? -m NAME or -m FOLDER; bundled are tiny\n'])
+  const noModel = await longwave(['models', 'info', join(models, 'not a model')])
+  expect(noModel.code).toBe(69)
+})
+
+test('a broken weight file is exit 69', async () => {
+  const model = join(folder, 'broken')
+  makeModel(model)
+  writeFileSync(join(model, 'model.safetensors'), 'neither a header nor tensors')
+  const { code, stderr } = await longwave(['models', 'info', model])
+  expect(code).toBe(69)
+  expect(stderr).toMatch(/^longwave: .*model\.safetensors: not a safetensors file: .*\n$/)
+})
+
+test('doctor says what was picked and why', async () => {
+  const { code, stdout } = await longwave(['doctor', '--json'])
+  expect(code).toBe(0)
+  const { backends, node, simd } = JSON.parse(stdout.toString())
+  expect([node, simd]).toEqual([process.version, true])
+  expect(backends[0]).toMatchObject({ name: 'cpu', state: 'picked' })
+  expect(backends[0].detail).toMatch(/SIMD kernels, because .*; matrix products by/)
+  expect((await longwave(['doctor'])).stdout.toString()).toMatch(/^backend cpu +picked: /m)
+})
+
+test('no colours are written into pipes, and NO_COLOR holds on request', async () => {
+  const { stdout, stderr } = await longwave(['--help'], { env: { NO_COLOR: '1' } })
+  expect(`${stdout}${stderr}`).not.toContain('\u001b')
+})
+
+test('help into a closed pipe ends quietly', async () => {
+  const { code, stderr } = await shell('set -o pipefail; longwave --help | true')
+  expect([code, stderr]).toEqual([0, ''])
+})
+
+test('help onto a full disk is exit 74', async () => {
+  const { code, stderr } = await shell('longwave --help > /dev/full')
+  expect(code).toBe(74)
+  expect(stderr).toMatch(/^longwave: cannot write: .*no space left.*\n$/)
+})
+
+/** A model folder with tensors of 4 x 12 and 4 numbers. */
+function makeModel(path: string): void {
+  mkdirSync(path, { recursive: true })
+  const mixer = { kind: 'mamba', d_inner: 8, d_state: 4, dt_rank: 1, d_conv: 4 }
+  const spec = {
+    ...{ tokenizer: 'dna', vocab_size: 5, d_embed: 4, stem: [], d_model: 4, norm: { kind: 'rms', eps: 1e-5 } },
+    ...{ blocks: [{ mixer }], head: { kind: 'classes', labels: ['yes', 'no'], pool: 'mean' }, strand: 'stranded' },
+    hidden_states: { embedding: true, blocks: 'residual', listed: 1, final: true },
+  }
+  const config = {
+    format: 'longwave',
+    name: 'tiny',
+    description: 'A tiny one.',
+    licence: 'MIT',
+    spec,
+    test: { accuracy: 0.75 },
+  }
+  writeFileSync(join(path, 'config.json'), JSON.stringify(config))
+  const header = JSON.stringify({
+    __metadata__: { format: 'pt' },
+    a: { dtype: 'F32', shape: [4, 12], data_offsets: [0, 192] },
+    b: { dtype: 'F32', shape: [4], data_offsets: [192, 208] },
+  })
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(header.length))
+  writeFileSync(join(path, 'model.safetensors'), Buffer.concat([length, Buffer.from(header), Buffer.alloc(208)]))
+}

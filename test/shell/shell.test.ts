@@ -1,0 +1,69 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { describeError } from '../../src/shell/describe.js'
+import { UserError } from '../../src/shell/errors.js'
+import { wholeNumber } from '../../src/shell/flags.js'
+import { inputPaths } from '../../src/shell/inputs.js'
+import { availableThreads, cgroupLimit } from '../../src/shell/threads.js'
+import { wasmVectorFunction } from '../../src/tasks/doctor.js'
+import { temporaryFolder } from './run.js'
+
+const folder = temporaryFolder()
+
+test('a user error keeps its exit code and loses its line breaks', () => {
+  expect(describeError(new UserError('reads.fa: record x,\n  line 3: bad', 65))).toEqual({
+    line: 'reads.fa: record x, line 3: bad',
+    exitCode: 65,
+  })
+})
+
+test('anything unexpected is exit 1 and asks for a report', () => {
+  const { line, exitCode } = describeError(new TypeError('x is undefined'))
+  expect(exitCode).toBe(1)
+  expect(line).toMatch(/^internal error: x is undefined\. This is a bug: please report it.*--verbose/)
+  expect(describeError('a string').line).toMatch(/^internal error: a string/)
+})
+
+test('a reader that went away is no error', () => {
+  expect(describeError(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toEqual({ line: null, exitCode: 0 })
+})
+
+test.each(['', '1.5', '1e3', ' 7', '0x10', '-1', '0', '11', '9'.repeat(30)])(
+  "'%s' is no whole number from 1 to 10",
+  (text) => {
+    expect(() => wholeNumber(text, 1, 10)).toThrow(`expected a whole number from 1 to 10, got '${text}'`)
+  },
+)
+
+test('whole numbers go beyond 32 bits', () => {
+  expect(wholeNumber('5000000000', 0, Number.MAX_SAFE_INTEGER)).toBe(5_000_000_000)
+})
+
+test('the quota of a container limits the threads, in both versions of control groups', () => {
+  const files = (content: Record<string, string>) => (path: string) => content[path] ?? null
+  expect(cgroupLimit(files({ '/sys/fs/cgroup/cpu.max': '150000 100000\n' }))).toBe(2)
+  expect(cgroupLimit(files({ '/sys/fs/cgroup/cpu.max': 'max 100000\n' }))).toBe(Number.POSITIVE_INFINITY)
+  const v1 = { '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '400000\n', '/sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n' }
+  expect(cgroupLimit(files(v1))).toBe(4)
+  expect(cgroupLimit(files({ ...v1, '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n' }))).toBe(Number.POSITIVE_INFINITY)
+  expect(cgroupLimit(files({}))).toBe(Number.POSITIVE_INFINITY)
+  expect(availableThreads()).toBeGreaterThanOrEqual(1)
+})
+
+test('inputs are the arguments and then the lines of a list', async () => {
+  const list = join(folder, 'list.txt')
+  writeFileSync(list, 'b.fa\r\n\n/with spaces/c.fa\n')
+  expect(await inputPaths(['a.fa'], list)).toEqual(['a.fa', 'b.fa', '/with spaces/c.fa'])
+  await expect(inputPaths(['-', '-'], undefined)).rejects.toMatchObject({ exitCode: 2 })
+  await expect(inputPaths([], join(folder, 'missing.txt'))).rejects.toMatchObject({ exitCode: 66 })
+  writeFileSync(list, '\n')
+  await expect(inputPaths([], list)).rejects.toMatchObject({ exitCode: 66 })
+})
+
+test('the probe of vector instructions tells known from unknown ones', () => {
+  expect(WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01]))).toBe(true)
+  expect(WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xff, 0x7f]))).toBe(false)
+  // f32x4.add takes two operands: three leave one on the stack.
+  expect(WebAssembly.validate(wasmVectorFunction(3, [0xfd, 0xe4, 0x01]))).toBe(false)
+})

@@ -1,0 +1,143 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openCheckpoint } from '../../src/checkpoints/open.js'
+import { classifierSpec } from '../../src/training/architecture.js'
+import { initialise } from '../../src/training/initialise.js'
+import { type TrainProgress, type TrainRun, train } from '../../src/training/loop.js'
+import { Random } from '../../src/training/random.js'
+import type { Records } from '../../src/training/records.js'
+import { completeSettings } from '../../src/training/settings.js'
+
+/** Random DNA; the records of class 1 hold GATTACA somewhere. */
+function motifRecords(count: number, length: number, seed: number): Records {
+  const random = new Random(seed)
+  const motif = [2, 0, 3, 3, 0, 1, 0]
+  const codes = Uint8Array.from({ length: count * length }, () => random.int(4))
+  const labels = Int32Array.from({ length: count }, (_, i) => i % 2)
+  for (let i = 0; i < count; i++)
+    if (labels[i] === 1) codes.set(motif, i * length + random.int(length - motif.length + 1))
+  return { codes, labels, offsets: Float64Array.from({ length: count + 1 }, (_, i) => i * length) }
+}
+
+const given = {
+  layers: 1,
+  d_model: 16,
+  d_state: 4,
+  stem: [{ window: 8, stride: 2, d_out: 16 }],
+  d_embed: 4,
+  pool: 'max',
+  batch: 16,
+  shard: 4,
+  lr: 0.01,
+  dropout: 0.1,
+  head_dropout: 0.1,
+  substitutions: 0.02,
+  label_smoothing: 0.05,
+  ema: 0.9,
+  epochs: 2,
+}
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'longwave-train-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+function makeRun(
+  name: string,
+  settings: Record<string, unknown>,
+  records: number,
+  more: Partial<TrainRun> = {},
+): TrainRun {
+  const complete = completeSettings({ ...given, ...settings })
+  const spec = classifierSpec(complete, ['without', 'with'], 32)
+  const weights = initialise(spec, complete.seed)
+  return {
+    out: join(folder, name),
+    spec,
+    weights,
+    trainable: [...weights.keys()],
+    settings: complete,
+    train: motifRecords(records, 32, 1),
+    valid: motifRecords(64, 32, 2),
+    device: 'cpu',
+    threads: 1,
+    provenance: {},
+    card: {},
+    ...more,
+  }
+}
+
+const weightsOf = (name: string) => readFile(join(folder, name, 'model.safetensors'))
+
+describe('training', () => {
+  it('gives the same bytes with one thread and with two, and other bytes with another seed', async () => {
+    const settings = { bidirectional: true, strand: 'symmetric' }
+    await train(makeRun('one', settings, 80, { threads: 1 }))
+    await train(makeRun('two', settings, 80, { threads: 2 }))
+    await train(makeRun('seed', { ...settings, seed: 2 }, 80, { threads: 2 }))
+    expect((await weightsOf('two')).equals(await weightsOf('one'))).toBe(true)
+    expect((await weightsOf('seed')).equals(await weightsOf('one'))).toBe(false)
+  })
+
+  it('goes on after an interruption to the same bytes', async () => {
+    await train(makeRun('straight', {}, 80))
+    const stop = new AbortController()
+    const onProgress = ({ step }: TrainProgress) => {
+      if (step === 3) stop.abort()
+    }
+    const cut = await train(makeRun('cut', {}, 80, { signal: stop.signal, onProgress }))
+    expect(cut).toMatchObject({ finished: false, step: 3 })
+    await expect(train(makeRun('cut', { lr: 0.02 }, 80))).rejects.toThrow(
+      /another settings\.lr \(0\.01 there, 0\.02 here\)/,
+    )
+    const steps: number[] = []
+    const whole = await train(makeRun('cut', {}, 80, { onProgress: ({ step }) => steps.push(step) }))
+    expect(steps[0]).toBe(4)
+    expect(whole).toMatchObject({ finished: true, step: 10 })
+    expect((await weightsOf('cut')).equals(await weightsOf('straight'))).toBe(true)
+    const lines = (await readFile(join(folder, 'cut', 'train-log.jsonl'), 'utf8')).trim().split('\n')
+    expect(lines.map((line) => JSON.parse(line).epoch)).toEqual([1, 2])
+    await expect(stat(join(folder, 'cut', 'checkpoint'))).rejects.toThrow(/ENOENT/)
+    await expect(train(makeRun('cut', {}, 80))).rejects.toThrow(/already holds a model/)
+  })
+
+  it('learns whether a motif is there, and writes a model that opens', async () => {
+    let accuracy = 0
+    const run = makeRun('motif', { epochs: 8, dropout: 0, head_dropout: 0, metric: 'accuracy' }, 480, {
+      threads: 2,
+      onProgress: ({ valid }) => {
+        accuracy = Math.max(accuracy, valid?.accuracy ?? 0)
+      },
+    })
+    const { best } = await train(run)
+    expect(accuracy).toBeGreaterThan(0.9)
+    expect(best?.score).toBe(accuracy)
+    const { spec } = await openCheckpoint(run.out)
+    expect(spec).toEqual(JSON.parse(JSON.stringify(run.spec)))
+  })
+
+  it('keeps frozen weights to the bit', async () => {
+    const run = makeRun('frozen', { epochs: 1 }, 32)
+    await train({ ...run, trainable: ['head.weight', 'head.bias'] })
+    const { weights } = await openCheckpoint(run.out)
+    for (const [name, { data }] of weights)
+      expect(
+        Buffer.compare(Buffer.from(data.buffer), Buffer.from(run.weights.get(name)!.data.buffer)) === 0,
+        name,
+      ).toBe(!name.startsWith('head.'))
+  })
+
+  it('ends early when the validation no longer gets better', async () => {
+    const result = await train(makeRun('patience', { epochs: 50, lr: 0, patience: 2 }, 32))
+    expect(result).toMatchObject({ finished: true, step: 6, best: { step: 2 } })
+  })
+
+  it('stops with a clear error when the loss is no number', async () => {
+    const run = makeRun('nan', {}, 32)
+    run.weights.get('head.bias')!.data.fill(Number.NaN)
+    await expect(train(run)).rejects.toThrow(/training diverged: the loss of step 1 is NaN/)
+  })
+})
