@@ -1,7 +1,7 @@
 // What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
 import { sigmoid } from './math'
 
-export { exp, exp2, madd, sigmoid, silu, softplusOf, sum4 } from './math'
+export { decay, expOfMinusAbs, madd, sigmoid, silu, softplusOf, sum4 } from './math'
 
 /** s(x) (1 + x (1 - s(x))), s the sigmoid. */
 // @ts-ignore: decorator

@@ -94,10 +94,17 @@ export function sigmoid(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function softplus(x: v128): v128 {
-  return softplusOf(x, decay(f32x4.mul(f32x4.abs(x), f32x4.splat(-1.44269504089))))
+  return softplusOf(x, expOfMinusAbs(x))
 }
 
-/** The same where e = e^-|x| is known. */
+/** e^-|x| */
+// @ts-ignore: decorator
+@inline
+export function expOfMinusAbs(x: v128): v128 {
+  return decay(f32x4.mul(f32x4.abs(x), f32x4.splat(-1.44269504089)))
+}
+
+/** softplus(x) where e = e^-|x| is known. */
 // @ts-ignore: decorator
 @inline
 export function softplusOf(x: v128, e: v128): v128 {

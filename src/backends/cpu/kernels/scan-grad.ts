@@ -1,11 +1,11 @@
 // Gradient of the selective scan, one segment and one group per call, rows in reading order.
 //
 // Rows go in blocks of 256, channels in blocks of 128 (narrower ones are slower: their rows come from memory a line at
-// a time). What a block needs is packed once, row by row; then tiles of 8 channels (two vectors) x 2 states go forward over its rows, leaving decay and state of
-// every step in 32 KB, and straight back. Lanes are channels, so only dB and dC have sums across lanes: they add up as
-// vectors over all tiles of the row block and are folded once. Longer segments first go forward alone, to keep the
-// state at the start of each row block.
-import { exp, exp2, loadPart, madd, sigmoid, siluSlopeOf, softplusOf, sums4 } from './math-grad'
+// a time). What a block needs is packed once, row by row; then tiles of 8 channels (two vectors) x 2 states go forward
+// over its rows, leaving decay and state of every step in 32 KB, and straight back. Lanes are channels, so only dB and
+// dC have sums across lanes: they add up as vectors over all tiles of the row block and are folded once. Longer
+// segments first go forward alone, to keep the state at the start of each row block.
+import { decay, expOfMinusAbs, loadPart, madd, sigmoid, siluSlopeOf, softplusOf, sums4 } from './math-grad'
 import { addPart } from './rows-grad'
 
 const BLOCK: i32 = 256
@@ -65,13 +65,13 @@ export function scanGrad(
   const blocks = (rows + BLOCK - 1) / BLOCK
   const bytes = stateBytes(channels, N)
   // All in the order of the tiles, [channels / 8, N, 8].
-  const decay = scratch + PARTIALS + N * BLOCK * 32
-  const dA = decay + bytes
+  const tileRates = scratch + PARTIALS + N * BLOCK * 32
+  const dA = tileRates + bytes
   const h = dA + bytes
   const dh = h + bytes
   const kept = dh + bytes
-  memory.fill(decay, 0, 4 * bytes)
-  toTiles(channels, N, rates, decay)
+  memory.fill(tileRates, 0, 4 * bytes)
+  toTiles(channels, N, rates, tileRates)
   if (dState) toTiles(channels, N, dState, dh)
 
   for (let k = 0; k < blocks; k++) {
@@ -85,7 +85,7 @@ export function scanGrad(
       for (let s = 0; s < min(WIDTH, channels - e); s += 8) {
         let tile = (e + s) * N * 4
         for (let n = 0; n < N; n += 2, tile += 64)
-          forward(BLOCK, scratch + (s >> 3) * NEXT, b + t * bStep + (n << 2), bStep, decay + tile, h + tile, scratch + TRACE)
+          forward(BLOCK, scratch + (s >> 3) * NEXT, b + t * bStep + (n << 2), bStep, tileRates + tile, h + tile, scratch + TRACE)
       }
     }
   }
@@ -105,8 +105,8 @@ export function scanGrad(
         let partial = scratch + PARTIALS
         for (let n = 0; n < N; n += 2, tile += 64, partial += BLOCK * PARTIAL) {
           const bRow = b + t * bStep + (n << 2)
-          forward(length, packed, bRow, bStep, decay + tile, h + tile, scratch + TRACE)
-          backward(length, packed, bRow, bStep, c + t * cStep + (n << 2), cStep, decay + tile, dh + tile, dA + tile, partial, scratch + TRACE)
+          forward(length, packed, bRow, bStep, tileRates + tile, h + tile, scratch + TRACE)
+          backward(length, packed, bRow, bStep, c + t * cStep + (n << 2), cStep, tileRates + tile, dh + tile, dA + tile, partial, scratch + TRACE)
         }
       }
       finish(length, channels - e, scratch, u + t * uStep + at, uStep, offset(D, at), offset(du, t * duStep + at), duStep,
@@ -179,7 +179,7 @@ function packPart(
   let slope = one
   if (useSoftplus) {
     // The slope of softplus is the sigmoid, from the same e^-|x|.
-    const e = exp(f32x4.neg(f32x4.abs(delta)))
+    const e = expOfMinusAbs(delta)
     slope = f32x4.div(v128.bitselect(e, one, f32x4.lt(delta, f32x4.splat(0))), f32x4.add(one, e))
     delta = softplusOf(delta, e)
   }
@@ -205,10 +205,10 @@ function packPart(
 // @ts-ignore: decorator
 @inline
 function step(delta: v128, rate: v128, input: v128, b: v128, h: v128, trace: usize): v128 {
-  const decay = exp2(f32x4.mul(delta, rate))
-  v128.store(trace, decay)
+  const factor = decay(f32x4.mul(delta, rate))
+  v128.store(trace, factor)
   v128.store(trace, h, 64)
-  return madd(decay, h, f32x4.mul(input, b))
+  return madd(factor, h, f32x4.mul(input, b))
 }
 
 /** Two states of eight channels over the rows. rates and h: [2, 8]. */
