@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 
 const temporaries = new Set<string>()
 
-/** Removes the file when the process ends, on every path it can catch, unless it is forgotten before. */
+/** Removes the file or folder when the process ends, on every path it can catch, unless it is forgotten before. */
 export function rememberTemporary(path: string): void {
   if (temporaries.size === 0) process.on('exit', removeAll)
   temporaries.add(path)
@@ -14,5 +14,5 @@ export function forgetTemporary(path: string): void {
 }
 
 function removeAll(): void {
-  for (const path of temporaries) rmSync(path, { force: true })
+  for (const path of temporaries) rmSync(path, { force: true, recursive: true })
 }

@@ -1,4 +1,4 @@
-import { Args, Flags } from '@oclif/core'
+import { Args, Flags, type Interfaces } from '@oclif/core'
 import { exitCodes, UserError } from './errors.js'
 import { availableThreads } from './threads.js'
 
@@ -12,8 +12,11 @@ interface IntegerOptions {
 }
 
 /** A whole number, e.g. `--chunk 4096`; anything else is a usage error that says what was expected. */
-export const integer = ({ min, max = Number.MAX_SAFE_INTEGER, ...options }: IntegerOptions) =>
-  Flags.custom<number>({ ...options, helpValue: 'N', parse: async (text) => wholeNumber(text, min, max) })()
+export function integer(options: IntegerOptions & { default: number }): Interfaces.OptionFlag<number>
+export function integer(options: IntegerOptions): Interfaces.OptionFlag<number | undefined>
+export function integer({ min, max = Number.MAX_SAFE_INTEGER, ...options }: IntegerOptions) {
+  return Flags.custom<number>({ ...options, helpValue: 'N', parse: async (text) => wholeNumber(text, min, max) })()
+}
 
 export function wholeNumber(text: string, min: number, max: number): number {
   const value = Number(text)
@@ -112,6 +115,30 @@ export const dnaFlags = {
   'on-error': shared['on-error'],
   'infile-list': shared['infile-list'],
   progress: shared.progress,
+}
+
+/** How often the benchmarks measure. */
+export const rounds = (normal: number) =>
+  integer({ min: 1, max: 1000, default: normal, description: 'times each case is measured; the median counts' })
+
+/** The shape of a model with random weights to measure. */
+export const shapeFlags = {
+  layers: integer({ min: 1, max: 1000, default: 4, description: 'blocks of a random model' }),
+  'd-model': integer({ min: 1, max: 65_536, default: 128, description: 'its width' }),
+}
+
+/** Flags of `bench classify` and `bench embed`. */
+export const inferenceBenchFlags = {
+  model: Flags.string({
+    char: 'm',
+    helpValue: 'NAME|FOLDER',
+    description: 'model to measure [default: random ones, one that reads forward and one that reads both ways]',
+  }),
+  ...shapeFlags,
+  tokens: integer({ min: 1, max: 1e9, default: 200_000, description: 'bases of each made-up input' }),
+  threads: shared.threads,
+  rounds: rounds(3),
+  json: shared.json,
 }
 
 /** `-f`: the first format is the default. */

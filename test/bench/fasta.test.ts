@@ -9,8 +9,8 @@ test('both readers read all bases of both inputs', async () => {
     'reads of 150 bp: longwave',
     'reads of 150 bp: bionode-fasta',
   ])
-  for (const { reader, megabytesPerSecond, ratio } of rows) {
-    expect(megabytesPerSecond).toBeGreaterThan(0)
+  for (const { reader, mb_per_second, ratio } of rows) {
+    expect(mb_per_second).toBeGreaterThan(0)
     if (reader === 'bionode-fasta') expect(ratio).toBe(1)
   }
 })

@@ -1,0 +1,84 @@
+import { initialise } from '../training/initialise.js'
+import { Random } from '../training/random.js'
+import type { Records } from '../training/records.js'
+import { sizeOf } from '../training/replica.js'
+import { completeSettings } from '../training/settings.js'
+import { Team } from '../training/team.js'
+import { randomSpec, type Shape, shapeName } from './models.js'
+import { interleaved, median } from './rounds.js'
+
+/** Training with one number of threads: median over the rounds. */
+export interface TrainBenchRow {
+  model: string
+  records: string
+  threads: number
+  /** Tokens forward, backward and through the update. */
+  tokens_per_second: number
+  /** Against one thread. */
+  ratio: number
+}
+
+export interface TrainBenchOptions {
+  shape: Shape
+  /** Bases per record. */
+  length: number
+  threads: number
+  rounds: number
+  onRound?: (done: number) => void
+}
+
+/** Times whole steps of `train classify` (gradients of a batch, then AdamW) on made-up records, without files and validation. */
+export async function benchTraining({
+  shape,
+  length,
+  threads,
+  rounds,
+  onRound,
+}: TrainBenchOptions): Promise<TrainBenchRow[]> {
+  const { shard } = completeSettings({})
+  // Two shards for every thread, or the last thread would wait.
+  const batch = Math.max(64, 2 * threads * shard)
+  const settings = completeSettings({ ...shape, batch })
+  const spec = randomSpec(shape, length)
+  const weights = initialise(spec, 1)
+  const trainable = [...weights.keys()]
+  const train = madeUpRecords(batch, length)
+  const all = Int32Array.from({ length: batch }, (_, i) => i)
+  const state = { step: 0, weights, moments: new Map(), ema: null }
+  const counts = [...new Set([1, threads])]
+  const teams = counts.map((count) => {
+    const slots = new SharedArrayBuffer((batch / shard) * sizeOf(weights.values()) * 4)
+    return new Team({ spec, settings, state, trainable, train, valid: null, slots }, 'cpu', count, shard)
+  })
+  const steps = teams.map((team) => {
+    let step = 0
+    return async () => {
+      const start = performance.now()
+      const { tokens } = await team.gradients(step, all)
+      await team.update(++step, batch, settings.lr)
+      return (1000 * tokens) / (performance.now() - start)
+    }
+  })
+  try {
+    await interleaved(steps, 1) // starts the threads and compiles the kernels
+    const speeds = (await interleaved(steps, rounds, onRound)).map(median)
+    return counts.map((count, i) => ({
+      model: shapeName(shape),
+      records: `${batch} of ${length} bp`,
+      threads: count,
+      tokens_per_second: speeds[i],
+      ratio: speeds[i] / speeds[0],
+    }))
+  } finally {
+    await Promise.all(teams.map((team) => team.close()))
+  }
+}
+
+function madeUpRecords(count: number, length: number): Records {
+  const random = new Random(1)
+  return {
+    codes: Uint8Array.from({ length: count * length }, () => random.int(4)),
+    offsets: Float64Array.from({ length: count + 1 }, (_, i) => i * length),
+    labels: Int32Array.from({ length: count }, () => random.int(2)),
+  }
+}
