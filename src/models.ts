@@ -1,5 +1,7 @@
-import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { Config } from './checkpoints/config.js'
+import { SafetensorsFile } from './checkpoints/safetensors.js'
 import { packageRoot } from './root.js'
 import { exitCodes, UserError } from './shell/errors.js'
 import type { ModelSpec } from './spec.js'
@@ -60,18 +62,8 @@ export async function modelFolder(nameOrFolder: string | undefined, bundled = bu
   throw new UserError(`${nameOrFolder}: no such model; ${offer(names)}`, exitCodes.unavailable)
 }
 
-/** config.json of a model folder as it is, of whatever layout. */
-export async function readConfig(folder: string): Promise<Record<string, unknown>> {
-  const path = join(folder, 'config.json')
-  try {
-    return JSON.parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    throw new UserError(`${path}: cannot be read: ${(error as Error).message}`, exitCodes.unavailable)
-  }
-}
-
 export async function summarizeModel(folder: string): Promise<ModelSummary> {
-  const config = await readConfig(folder)
+  const config = (await Config.read(join(folder, 'config.json'))).values
   const own = config.format === 'longwave' ? (config as unknown as ModelConfig) : null
   const weights = await measureWeights(folder)
   return {
@@ -101,23 +93,9 @@ async function measureWeights(folder: string): Promise<{ parameters: number; byt
   for (const name of files) {
     const path = join(folder, name)
     bytes += (await stat(path)).size
-    for (const shape of await tensorShapes(path)) parameters += shape.reduce((product, n) => product * n, 1)
-  }
-  return { parameters, bytes }
-}
-
-async function tensorShapes(path: string): Promise<number[][]> {
-  const file = await open(path)
-  try {
-    const length = Number((await file.read(Buffer.alloc(8), 0, 8, 0)).buffer.readBigUInt64LE())
-    if (length > (await file.stat()).size) throw new Error('its header is longer than the file')
-    const header: Record<string, { shape: number[] }> = JSON.parse(
-      (await file.read(Buffer.alloc(length), 0, length, 8)).buffer.toString(),
-    )
-    return Object.entries(header).flatMap(([name, tensor]) => (name === '__metadata__' ? [] : [tensor.shape]))
-  } catch (error) {
-    throw new UserError(`${path}: not a safetensors file: ${(error as Error).message}`, exitCodes.unavailable)
-  } finally {
+    const file = await SafetensorsFile.open(path)
+    for (const { shape } of file.tensors.values()) parameters += shape.reduce((product, n) => product * n, 1)
     await file.close()
   }
+  return { parameters, bytes }
 }

@@ -4,7 +4,7 @@ import type { NormSpec } from '../spec.js'
  * The contract of a backend: fused operations on opaque tensors, each one stage of a block.
  *
  * Tensors are row-major with tokens first, `[rows, cols]`. A tensor may be a view on some columns of another
- * (`columns`), so inputs of every operation may be strided. Operations allocate what they return, and the caller
+ * (`columns`), so activations may be strided; weights and states are contiguous. Operations allocate what they return, and the caller
  * releases it. Operations that look across rows take `Segments`.
  *
  * Same bytes: on `reference` and `cpu` a row of the result depends on nothing but its own segment, whatever the

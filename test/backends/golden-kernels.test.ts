@@ -28,8 +28,8 @@ const gradientNames: Record<string, keyof ScanGradients> = {
 }
 const perToken = ['u', 'delta', 'B', 'C', 'z']
 
-function golden(folder: string, backend: Backend) {
-  const { config, inputs, expected, atol } = goldenKernel(folder)
+async function golden(folder: string, backend: Backend) {
+  const { config, inputs, expected, atol } = await goldenKernel(folder)
   const { batch, dim: E, dstate: N, length: L } = config.shape
   const A = inputs.get('A')!.data
   const put = (name: string, b: number) => {
@@ -70,7 +70,7 @@ function golden(folder: string, backend: Backend) {
 describe.each(backends)('selective scan of the official code on %s', (_, open) => {
   it.each(folders)('%s', async (folder) => {
     const backend = await open()
-    const { batch, E, N, argsOf, compare } = golden(folder, backend)
+    const { batch, E, N, argsOf, compare } = await golden(folder, backend)
     for (let b = 0; b < batch; b++) {
       const state = backend.zeros(E, N)
       compare(await backend.download(backend.selectiveScan(argsOf(b), state)), 'out', b)
@@ -80,13 +80,15 @@ describe.each(backends)('selective scan of the official code on %s', (_, open) =
   })
 })
 
+const kernels = await Promise.all(folders.map(goldenKernel))
+const withGradients = folders.filter((_, i) => kernels[i].inputs.has('w'))
+
 describe.each(backends)('gradients of the official code on %s', (_, open) => {
-  const withGradients = folders.filter((folder) => goldenKernel(folder).inputs.has('w'))
   it.each(withGradients.flatMap((folder) => [[folder, 'grad'] as const, [folder, 'grad_with_last_state'] as const]))(
     '%s %s',
     async (folder, prefix) => {
       const backend = await open()
-      const { batch, E, N, L, A, inputs, expected, put, argsOf, compare } = golden(folder, backend)
+      const { batch, E, N, L, A, inputs, expected, put, argsOf, compare } = await golden(folder, backend)
       const into = (name: string): Tensor | null => {
         const x = expected.get(`${prefix}.${name}`)
         if (!x) return null

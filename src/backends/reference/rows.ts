@@ -1,4 +1,3 @@
-import { exitCodes, UserError } from '../../shell/errors.js'
 import type { Backend, Gradients } from '../backend.js'
 import { addInto } from './activation.js'
 import { Matrix, matrix, optional } from './matrix.js'
@@ -18,18 +17,13 @@ function addRows(dy: Matrix, rows: Int32Array, into: Matrix): void {
   })
 }
 
-export const embedRows: Backend['embedRows'] = (ids, table) => {
-  const wrong = ids.find((id) => id < 0 || id >= table.rows)
-  if (wrong !== undefined)
-    throw new UserError(`token id ${wrong}: the model's embedding has ids 0 to ${table.rows - 1}`, exitCodes.data)
-  return copyRows(matrix(table), ids)
-}
+export const embedRows: Backend['embedRows'] = (ids, table) => gatherRows(table, ids)
 
 export const embedRowsGradient: Gradients['embedRows'] = (dy, ids, dTable) =>
   addRows(matrix(dy, ids.length, dTable.cols), ids, matrix(dTable))
 
 export const gatherRows: Backend['gatherRows'] = (x, rows) => {
-  if (rows.some((r) => r < 0 || r >= x.rows)) throw new RangeError(`a row outside of ${x.rows}`)
+  for (const row of rows) if (!(row >= 0 && row < x.rows)) throw new RangeError(`row ${row} of ${x.rows}`)
   return copyRows(matrix(x), rows)
 }
 
