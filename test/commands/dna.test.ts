@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -158,6 +158,18 @@ describe('classify', () => {
     const slow = await shell(`${run} | (sleep 3; wc -l)`)
     expect(Number(slow.stdout)).toBe(40001)
   })
+})
+
+test.each([
+  ['INT', 130],
+  ['TERM', 143],
+])('SIG%s while worker threads compute: exit %i, no output, nothing left behind', async (signal, code) => {
+  const out = join(folder, `stopped ${signal}`)
+  mkdirSync(out)
+  const line = `set -m; (cat ${JSON.stringify(reads)}; sleep 60) | longwave classify -m ${JSON.stringify(models.both)} -o "${out}/calls.tsv" &
+    sleep 1.5; kill -${signal} %1; wait %1; echo $?`
+  const { stdout } = await shell(line)
+  expect([Number(stdout), readdirSync(out)]).toEqual([code, []])
 })
 
 describe('embed', () => {
