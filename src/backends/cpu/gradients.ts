@@ -85,7 +85,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       for (const one of [weight, dWeight]) expectShape('conv weight', one, K, E)
       for (const one of [bias, dBias]) expectShape('conv bias', one, 1, E)
       expectContiguous('conv weight', weight)
-      withScratch(machine, E * 4, (scratch) => {
+      withScratch(machine, kernels.convGradScratch(E, K), (scratch) => {
         for (const part of readingOrder(segments, direction, x.rows)) {
           const rowsOf = (y: CpuTensor | null) => (y ? [firstRow(y, part, direction), stepOf(y, direction)] : [0, 0])
           const parameters = [at(weight), at(bias), activation === 'silu' ? 1 : 0]

@@ -2,7 +2,7 @@
 // a `Step` is the distance in bytes from one row to the next in reading order, negative for a reverse pass.
 export { adamw } from './adamw'
 export { causalConv } from './conv'
-export { convGrad } from './conv-grad'
+export { convGrad, convGradScratch } from './conv-grad'
 export { combineRows, siluRows } from './elementwise'
 export { multiply, packPanels } from './gemm'
 export { normRows } from './norm'

@@ -1,4 +1,5 @@
-// Gradient of LayerNorm and RMSNorm, row by row.
+// Gradient of LayerNorm and RMSNorm, row by row: one pass for the sums (LayerNorm: one more for the mean), one for the
+// gradients.
 import { loadPart, madd, maskPart, storePart, sum4 } from './math-grad'
 import { addPart } from './rows-grad'
 
@@ -8,38 +9,62 @@ export function normGrad(
   dx: usize, dxStep: i32, dWeight: usize, dBias: usize,
 ): void {
   const count = <f32>cols
+  const whole = cols & -4
+  const rest = cols - whole
+  const tail: usize = whole << 2
   for (let t = 0; t < rows; t++, x += xStep, dy += dyStep, dx += dxStep) {
     let sum = f32x4.splat(0)
-    if (center) for (let e = 0; e < cols; e += 4) sum = f32x4.add(sum, loadPart(x + (e << 2), cols - e))
+    if (center) {
+      for (let at: usize = 0; at < tail; at += 16) sum = f32x4.add(sum, v128.load(x + at))
+      if (rest) sum = f32x4.add(sum, loadPart(x + tail, rest))
+    }
     const mean = f32x4.splat(sum4(sum) / count)
-    let squares = f32x4.splat(0)
-    for (let e = 0; e < cols; e += 4) {
-      const c = maskPart(f32x4.sub(loadPart(x + (e << 2), cols - e), mean), cols - e)
+    // Of the centred row c: c c, g c and g.
+    let squares = f32x4.splat(0), along = squares, level = squares
+    for (let at: usize = 0; at < tail; at += 16) {
+      const c = f32x4.sub(v128.load(x + at), mean)
+      const g = weighted(dy + at, 4, weight, at)
       squares = madd(c, c, squares)
-    }
-    const factor = f32x4.splat(<f32>1 / sqrt<f32>(sum4(squares) / count + eps))
-    let along = f32x4.splat(0)
-    let level = f32x4.splat(0)
-    for (let e = 0; e < cols; e += 4) {
-      const at = e << 2
-      const d = loadPart(dy + at, cols - e)
-      const s = f32x4.mul(f32x4.sub(loadPart(x + at, cols - e), mean), factor)
-      const g = weight ? f32x4.mul(d, loadPart(weight + at, cols - e)) : d
-      along = madd(g, s, along)
+      along = madd(g, c, along)
       level = f32x4.add(level, g)
-      if (dWeight) addPart(dWeight + at, cols - e, f32x4.mul(d, s))
-      if (dBias) addPart(dBias + at, cols - e, d)
     }
-    if (!dx) continue
-    const alongMean = f32x4.splat(sum4(along) / count)
+    if (rest) {
+      const c = maskPart(f32x4.sub(loadPart(x + tail, rest), mean), rest)
+      const g = weighted(dy + tail, rest, weight, tail)
+      squares = madd(c, c, squares)
+      along = madd(g, c, along)
+      level = f32x4.add(level, g)
+    }
+    const r = <f32>1 / sqrt<f32>(sum4(squares) / count + eps)
+    const factor = f32x4.splat(r)
+    const alongMean = f32x4.splat(r * sum4(along) / count)
     const levelMean = f32x4.splat(center ? sum4(level) / count : 0)
-    for (let e = 0; e < cols; e += 4) {
-      const at = e << 2
-      const d = loadPart(dy + at, cols - e)
-      const s = f32x4.mul(f32x4.sub(loadPart(x + at, cols - e), mean), factor)
-      const g = weight ? f32x4.mul(d, loadPart(weight + at, cols - e)) : d
-      const rest = f32x4.sub(f32x4.sub(g, levelMean), f32x4.mul(s, alongMean))
-      storePart(dx + at, cols - e, madd(factor, rest, loadPart(dx + at, cols - e)))
-    }
+    for (let at: usize = 0; at < tail; at += 16) spread(at, 4, x, mean, factor, weight, dy, alongMean, levelMean, dx, dWeight, dBias)
+    if (rest) spread(tail, rest, x, mean, factor, weight, dy, alongMean, levelMean, dx, dWeight, dBias)
   }
+}
+
+/** dy weight */
+// @ts-ignore: decorator
+@inline
+function weighted(dy: usize, width: i32, weight: usize, at: usize): v128 {
+  const d = loadPart(dy, width)
+  return weight ? f32x4.mul(d, loadPart(weight + at, width)) : d
+}
+
+/** The gradients of up to four numbers of a row. */
+// @ts-ignore: decorator
+@inline
+function spread(
+  at: usize, width: i32, x: usize, mean: v128, factor: v128, weight: usize, dy: usize, alongMean: v128, levelMean: v128,
+  dx: usize, dWeight: usize, dBias: usize,
+): void {
+  const s = f32x4.mul(f32x4.sub(loadPart(x + at, width), mean), factor)
+  const d = loadPart(dy + at, width)
+  if (dWeight) addPart(dWeight + at, width, f32x4.mul(d, s))
+  if (dBias) addPart(dBias + at, width, d)
+  if (!dx) return
+  const g = weight ? f32x4.mul(d, loadPart(weight + at, width)) : d
+  const rest = f32x4.sub(f32x4.sub(g, levelMean), f32x4.mul(s, alongMean))
+  storePart(dx + at, width, madd(factor, rest, loadPart(dx + at, width)))
 }
