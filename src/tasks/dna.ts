@@ -40,6 +40,8 @@ const farLonger = 4
 export class DnaRun {
   readonly leftOut: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
   wrongLength = 0
+  /** Bases handed to the model so far. */
+  bases = 0
 
   constructor(
     private readonly model: { spec: ModelSpec; weights: Weights },
@@ -91,6 +93,7 @@ export class DnaRun {
         const advice = `--window ${spec.trained_length} reads it in pieces of that length`
         note(`${name}: the model was trained on ${spec.trained_length} bases; ${advice}`)
       }
+      this.bases += piece.codes.length
       yield piece
     }
   }

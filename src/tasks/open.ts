@@ -75,7 +75,7 @@ export async function drain(
   let records = 0
   const text = () => {
     const seconds = (performance.now() - began) / 1000
-    return progressText({ records, tokens: opened.records.counts.bases, unit: 'bp', seconds })
+    return progressText({ records, tokens: opened.run.bases, unit: 'bp', seconds })
   }
   try {
     for await (const prediction of opened.run.predictions(opened.records)) {
