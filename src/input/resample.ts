@@ -24,7 +24,7 @@ export class Resampler {
   private readonly cutoff: number
   private readonly weights: Float64Array[] = []
   /** Inputs still needed; the first one is number `start` of all. */
-  private window: Float32Array
+  private window: Float64Array
   private start: number
   /** The next output stands at input `index + phase / phases`. */
   private index = 0
@@ -43,7 +43,7 @@ export class Resampler {
     this.cutoff = passBand * Math.min(1, to / from)
     this.half = 2 * Math.ceil(crossings / this.cutoff / 2)
     this.start = 1 - this.half
-    this.window = new Float32Array(this.half - 1)
+    this.window = new Float64Array(this.half - 1)
   }
 
   /** The outputs that `samples` completes. */
@@ -59,7 +59,7 @@ export class Resampler {
   }
 
   private run(samples: Float32Array): Float32Array {
-    const window = new Float32Array(this.window.length + samples.length)
+    const window = new Float64Array(this.window.length + samples.length)
     window.set(this.window)
     window.set(samples, this.window.length)
     const end = this.start + window.length
@@ -77,7 +77,7 @@ export class Resampler {
   }
 
   /** The output at the current phase from `window[at .. at + 2 half)`. */
-  private sum(window: Float32Array, at: number): number {
+  private sum(window: Float64Array, at: number): number {
     const weights = this.weights[this.phase] ?? this.weigh(this.phase)
     // Four sums at once: about twice as fast as one that waits for itself.
     let [a, b, c, d] = [0, 0, 0, 0]
