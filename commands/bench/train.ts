@@ -7,7 +7,7 @@ export default class BenchTrain extends BenchCommand {
     'Measure training steps (forward, backward, update) on made-up records, with one thread and with several.'
   static override flags = {
     ...shapeFlags,
-    bidirectional: Flags.boolean({ description: 'blocks that read both ways' }),
+    bidirectional: Flags.boolean({ default: false, description: 'blocks that read both ways' }),
     length: integer({ min: 1, max: 100_000, default: 250, description: 'bases per record' }),
     threads: shared.threads,
     rounds: rounds(5),

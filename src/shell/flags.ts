@@ -135,7 +135,7 @@ export const inferenceBenchFlags = {
     description: 'model to measure [default: random ones, one that reads forward and one that reads both ways]',
   }),
   ...shapeFlags,
-  tokens: integer({ min: 1, max: 1e9, default: 200_000, description: 'bases of each made-up input' }),
+  tokens: integer({ min: 1, max: 1e9, default: 50_000, description: 'bases of each made-up input' }),
   threads: shared.threads,
   rounds: rounds(3),
   json: shared.json,

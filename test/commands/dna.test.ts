@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -8,7 +8,12 @@ import { randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { longwave, shell, temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
-const models = { causal: join(folder, 'causal'), both: join(folder, 'both'), fixed: join(folder, 'fixed') }
+const models = {
+  causal: join(folder, 'causal'),
+  both: join(folder, 'both'),
+  fixed: join(folder, 'fixed'),
+  wide: join(folder, 'wide'),
+}
 const reads = join(folder, 'reads.fa')
 const lengths = [1, 30, 200, 7, 1000, 64]
 
@@ -19,6 +24,8 @@ beforeAll(async () => {
   await saveCheckpoint(models.causal, tinySpec('mamba'), randomWeights(tinySpec('mamba')))
   await saveCheckpoint(models.both, symmetric, randomWeights(symmetric))
   await saveCheckpoint(models.fixed, fixed, randomWeights(fixed))
+  const wide = tinySpec('add', false, true)
+  await saveCheckpoint(models.wide, wide, randomWeights(wide))
   const random = seeded(5)
   const sequence = (length: number) => Array.from({ length }, () => 'ACGTN'[Math.floor(random() * 4.1)]).join('')
   writeFileSync(reads, lengths.map((length, i) => `>read${i} sample\n${sequence(length)}\n`).join(''))
@@ -158,6 +165,26 @@ describe('classify', () => {
     const slow = await shell(`${run} | (sleep 3; wc -l)`)
     expect(Number(slow.stdout)).toBe(40001)
   })
+})
+
+test('a run leaves nothing in the home and temporary folders: no caches, no telemetry of libraries', async () => {
+  const [home, tmp] = ['home', 'tmp'].map((name) => join(folder, name))
+  for (const path of [home, tmp]) mkdirSync(path)
+  const env = { HOME: home, TMPDIR: tmp, XDG_CACHE_HOME: '', XDG_DATA_HOME: '', XDG_STATE_HOME: '' }
+  const { code } = await longwave(['classify', '-m', models.wide, '-t', '2', reads], { env })
+  expect([code, readdirSync(home), readdirSync(tmp)]).toEqual([0, [], []])
+})
+
+test.each([
+  ['INT', 130],
+  ['TERM', 143],
+])('SIG%s while worker threads compute: exit %i, no output, nothing left behind', async (signal, code) => {
+  const out = join(folder, `stopped ${signal}`)
+  mkdirSync(out)
+  const line = `set -m; (cat ${JSON.stringify(reads)}; sleep 60) | longwave classify -m ${JSON.stringify(models.both)} -o "${out}/calls.tsv" &
+    sleep 1.5; kill -${signal} %1; wait %1; echo $?`
+  const { stdout } = await shell(line)
+  expect([Number(stdout), readdirSync(out)]).toEqual([code, []])
 })
 
 describe('embed', () => {

@@ -23,7 +23,7 @@ for (const device of ['reference', 'cpu'] as const) {
         test(`${name}: whatever the packing`, async () => {
           const random = seeded(7)
           for (const chunk of [6, 60, 300]) {
-            const sequences = Array.from({ length: 9 }, () => randomIds(1 + Math.floor(random() ** 2 * 150), random))
+            const sequences = Array.from({ length: 7 }, () => randomIds(1 + Math.floor(random() ** 2 * 150), random))
             for (const wanted of wantedOf(net)) {
               const expected = []
               for (const ids of sequences) expected.push(...(await alone(net, ids, wanted)))
@@ -34,11 +34,11 @@ for (const device of ['reference', 'cpu'] as const) {
 
         test(`${name}: whatever the cut`, async () => {
           const random = seeded(11)
-          for (const length of [1, 2, 61, 128, 131]) {
+          for (const length of [1, 61, 131]) {
             const ids = randomIds(length, random)
             for (const wanted of wantedOf(net)) {
               const expected = await alone(net, ids, wanted)
-              for (let trial = 0; trial < 3; trial++) {
+              for (let trial = 0; trial < 2; trial++) {
                 const chunk = net.stride * (1 + Math.floor((random() * length) / net.stride))
                 const inference = new Inference(net, chunk, wanted)
                 const { data } = await inference.run({ ids, segments: whole(ids.length) })
@@ -56,9 +56,8 @@ for (const device of ['reference', 'cpu'] as const) {
 function wantedOf(net: Network): Wanted[] {
   return [
     ...pools.map((pool) => ({ kind: 'logits', pool }) as const),
-    { kind: 'pooled', pool: 'mean', layer: 1 },
     { kind: 'rows' },
-    ...net.blocks.map((_, layer) => ({ kind: 'rows', layer }) as const),
+    { kind: 'rows', layer: net.blocks.length - 1 },
   ]
 }
 

@@ -33,6 +33,8 @@ export class Products {
   /** With ONNX Runtime where it has a binary for this platform, unless asked otherwise. */
   static async open(machine: Machine, wanted?: ProductEngine): Promise<Products> {
     if (wanted === 'own kernel') return new Products(machine, null)
+    // From 1.29 on it uploads usage events and writes files of its own, unless this is set before it is loaded.
+    process.env.ORT_DISABLE_TELEMETRY = '1'
     try {
       return new Products(machine, await import('onnxruntime-node'))
     } catch (error) {
