@@ -162,7 +162,7 @@ describe('what is read', () => {
   })
 
   test('both channels of stereo ADPCM', async () => {
-    // Two equal mono blocks side by side are a stereo block with equal channels.
+    // A mono block and one of silence, four bytes in turn, are a stereo block.
     const ima = specimen('wavefile_4bit-imaadpcm-8kHz-noBext-mono-encoded.wav').subarray(60, 60 + 256)
     const words = Array.from({ length: 64 }, (_, i) => ima.subarray(4 * i, 4 * i + 4))
     const twice = Buffer.concat(words.flatMap((word, i) => [word, i === 0 ? Buffer.of(0, 0, 0, 0) : Buffer.alloc(4)]))
