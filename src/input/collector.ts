@@ -35,7 +35,7 @@ export class FileProblem extends Error {
 }
 
 /** One line, whatever control characters a file name or header holds. */
-const oneLine = (text: string) => text.replace(/\p{Cc}/gu, '?')
+export const oneLine = (text: string) => text.replace(/\p{Cc}/gu, '?')
 
 /** Takes cleaned bases and record borders from a parser and packs them into batches. */
 export class Collector {

@@ -1,0 +1,153 @@
+import { stat } from 'node:fs/promises'
+import { UserError } from '../shell/errors.js'
+import { audioFormat, audioMagicLength } from './audio-format.js'
+import { ByteReader } from './byte-reader.js'
+import { FileProblem, type InputProblem, oneLine } from './collector.js'
+import { ffmpegToWav } from './ffmpeg.js'
+import { readBytes, stdinName } from './open.js'
+import { MonoDecoder } from './pcm.js'
+import type { Source } from './read.js'
+import { resample } from './resample.js'
+import { findSamples, type WavData } from './wav.js'
+import { framesIn } from './wav-format.js'
+
+export interface AudioOptions {
+  /** The channel to read, from 1 (default: the mean of all). */
+  channel?: number
+  /** Seconds to pass over at the start (default 0). */
+  offset?: number
+  /** Seconds to read (default: to the end). */
+  duration?: number
+  /** Samples per second to hand out (default: those of the file). */
+  rate?: number
+  /** Takes warnings, as they come up. */
+  report?: (problem: InputProblem) => void
+}
+
+/** Mono samples, full scale at -1 and 1, piece by piece, to be read once: to the end, or until `close`. */
+export interface Audio extends AsyncIterable<Float32Array> {
+  readonly file: string
+  /** Samples handed out per second. */
+  readonly rate: number
+  /** What the file holds: channels, frames per second, coding (`16-bit PCM`; what ffmpeg decodes is `32-bit float`). */
+  readonly source: { channels: number; rate: number; coding: string }
+  /** Samples that will come, going by the header, if it says how many; a file that is cut off has fewer. */
+  readonly length: number | undefined
+  /** Lets go of a file that is not read to its end. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens a WAV file (or `-`, standard input), or another format through ffmpeg. Memory stays at a few blocks however long
+ * it is. What is accepted: docs/input.md. Errors (UserError), here or while reading: 65 not readable as audio, 66 no or
+ * unreadable file, 69 ffmpeg is needed and not installed, 74 reading broke off.
+ */
+export function readAudio(path: string, options: AudioOptions = {}): Promise<Audio> {
+  return openAudio({ file: path === '-' ? stdinName : path, bytes: readBytes(path) }, options, path)
+}
+
+/** The same for bytes from anywhere. */
+export function readAudioSource(source: Source, options: AudioOptions = {}): Promise<Audio> {
+  return openAudio(source, options)
+}
+
+const unknownFormat =
+  'no known format of audio, expected WAV or what ffmpeg reads; ' +
+  'raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav'
+
+async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: string): Promise<Audio> {
+  let reader = new ByteReader(bytes)
+  try {
+    const head = await reader.peek(audioMagicLength)
+    if (head.length === 0) throw new FileProblem('empty, expected audio')
+    const format = audioFormat(head)
+    if (format === undefined) throw new FileProblem(unknownFormat)
+    if (format !== 'wav') {
+      const named = path !== undefined && path !== '-' && (await stat(path)).isFile()
+      if (named) await reader.close()
+      reader = new ByteReader(ffmpegToWav(named ? path : reader.rest(), format))
+    }
+    return streamOf(file, reader, await findSamples(reader), options)
+  } catch (error) {
+    await reader.close().catch(() => {})
+    throw asUserError(file, error)
+  }
+}
+
+/** The part of the file that is wanted, in frames, and what is made of it. */
+interface Wanted {
+  first: number
+  end: number
+  channel: number | undefined
+  warn: (text: string) => void
+}
+
+function streamOf(file: string, reader: ByteReader, data: WavData, options: AudioOptions): Audio {
+  const { format } = data
+  const { channel, offset = 0, duration = Number.POSITIVE_INFINITY, rate = format.rate, report = () => {} } = options
+  if (channel !== undefined && !(Number.isInteger(channel) && channel >= 1 && channel <= format.channels)) {
+    throw new FileProblem(`no channel ${channel}, expected 1 to ${format.channels}`)
+  }
+  const warn = (text: string) => report({ kind: 'warning', file, message: oneLine(`${file}: ${text}`) })
+  const first = Math.round(offset * format.rate)
+  const end = first + Math.round(duration * format.rate)
+  const frames = data.frames === undefined ? undefined : Math.max(0, Math.min(data.frames, end) - first)
+  const samples = resample(decode(file, reader, data, { first, end, channel, warn }), format.rate, rate)
+  return {
+    file,
+    rate,
+    source: { channels: format.channels, rate: format.rate, coding: format.name },
+    length: frames === undefined ? undefined : Math.ceil((frames * rate) / format.rate),
+    close: () => reader.close(),
+    [Symbol.asyncIterator]: () => samples,
+  }
+}
+
+/** The wanted samples at the rate of the file. */
+async function* decode(file: string, reader: ByteReader, data: WavData, wanted: Wanted): AsyncGenerator<Float32Array> {
+  const { format, bytes: promised = Number.POSITIVE_INFINITY } = data
+  const { first, channel, warn } = wanted
+  const end = Math.min(wanted.end, data.frames ?? wanted.end)
+  const decoder = new MonoDecoder(format, channel)
+  const seconds = (frames: number) => `${(frames / format.rate).toFixed(3)} s`
+  try {
+    const before = Math.floor(first / format.blockFrames) * format.blockBytes
+    let read = await reader.skip(Math.min(before, promised))
+    let frame = framesIn(format, read)
+    let rest: Uint8Array = new Uint8Array(0)
+    const cut = (samples: Float32Array) => {
+      const piece = samples.subarray(Math.max(0, first - frame), Math.max(0, Math.min(samples.length, end - frame)))
+      frame += samples.length
+      return piece
+    }
+    for await (const block of reader.blocks(promised - read)) {
+      read += block.length
+      const bytes = rest.length === 0 ? block : Buffer.concat([rest, block])
+      const whole = bytes.length - (bytes.length % format.blockBytes)
+      rest = Uint8Array.from(bytes.subarray(whole))
+      const piece = cut(decoder.decode(bytes.subarray(0, whole)))
+      if (piece.length > 0) yield piece
+      if (frame >= wanted.end) break
+    }
+    if (frame < wanted.end) {
+      const piece = cut(decoder.decode(rest))
+      if (piece.length > 0) yield piece
+      if (read < promised && data.frames !== undefined) {
+        warn(`cut off: ${frame} of ${data.frames} samples read (${seconds(frame)} of ${seconds(data.frames)})`)
+      } else if (format.blockFrames === 1 && rest.length > 0) {
+        warn(`a rest of ${rest.length} bytes at the end is no whole sample`)
+      }
+      if (frame > 0 && frame <= first) warn(`ends after ${seconds(frame)}, nothing at the offset of ${seconds(first)}`)
+    }
+    if (frame === 0) warn('no samples')
+    if (decoder.notFinite > 0) warn(`${decoder.notFinite} samples that are no finite numbers are read as 0`)
+  } catch (error) {
+    throw asUserError(file, error)
+  } finally {
+    await reader.close()
+  }
+}
+
+function asUserError(file: string, error: unknown): unknown {
+  return error instanceof FileProblem ? new UserError(oneLine(`${file}: ${error.message}`), error.exitCode) : error
+}
