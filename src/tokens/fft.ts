@@ -52,7 +52,10 @@ export class PowerSpectrum {
       const middle = size / 2
       for (let start = 0; start < half; start += size) {
         for (let j = 0; j < middle; j++) {
-          const [p, q, c, s] = [start + j, start + j + middle, cos[j * step], sin[j * step]]
+          const p = start + j
+          const q = p + middle
+          const c = cos[j * step]
+          const s = sin[j * step]
           const r = re[q] * c - im[q] * s
           const i = re[q] * s + im[q] * c
           re[q] = re[p] - r

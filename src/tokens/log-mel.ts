@@ -17,6 +17,10 @@ export class LogMel {
   private readonly spectrum: PowerSpectrum
   private readonly bands: MelBand[]
   private readonly hann: Float64Array
+  /** [n_fft], zero beyond the window. */
+  private readonly padded: Float64Array
+  /** [n_fft / 2 + 1] */
+  private readonly power: Float64Array
   private readonly level: Level
   private readonly lookahead: number
   /** Samples that later frames still need, from the first sample of the next window on; zeros before the start. */
@@ -35,6 +39,8 @@ export class LogMel {
     this.span = hop / sample_rate
     this.spectrum = new PowerSpectrum(n_fft)
     this.bands = melBands(spec)
+    this.padded = new Float64Array(n_fft)
+    this.power = new Float64Array(n_fft / 2 + 1)
     this.hann = Float64Array.from({ length: window }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / window))
     // A sine of amplitude 1 has |X| = sum of the window / 2 at its bin: that is 0 dB.
     const full = this.hann.reduce((a, b) => a + b) / 2
@@ -98,16 +104,15 @@ export class LogMel {
   }
 
   private energies(first: number): Float64Array {
-    const { window, n_fft } = this.spec
-    const padded = new Float64Array(n_fft)
-    for (let i = 0; i < window; i++) padded[i] = this.samples[first + i] * this.hann[i]
-    const power = new Float64Array(n_fft / 2 + 1)
+    const { samples, hann, padded, power, bands } = this
+    for (let i = 0; i < hann.length; i++) padded[i] = samples[first + i] * hann[i]
     this.spectrum.of(padded, power)
-    return Float64Array.from(this.bands, ({ first, weights }) => {
-      let sum = 0
-      for (let i = 0; i < weights.length; i++) sum += weights[i] * power[first + i]
-      return sum
-    })
+    const energies = new Float64Array(bands.length)
+    for (let m = 0; m < bands.length; m++) {
+      const { first, weights } = bands[m]
+      for (let i = 0; i < weights.length; i++) energies[m] += weights[i] * power[first + i]
+    }
+    return energies
   }
 
   private measured(energies: Float64Array): Float32Array {

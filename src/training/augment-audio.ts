@@ -23,12 +23,13 @@ export function speed(samples: Float32Array, factor: number): Float32Array {
     const phase = (at - whole) * phases
     const step = Math.floor(phase)
     const part = phase - step
+    const first = whole - reach + 1
+    const row = step * taps
+    const last = Math.min(taps, samples.length - first)
     let sum = 0
-    for (let k = 0; k < taps; k++) {
-      const j = whole - reach + 1 + k
-      if (j < 0 || j >= samples.length) continue
-      const weight = table[step * taps + k]
-      sum += samples[j] * (weight + part * (table[(step + 1) * taps + k] - weight))
+    for (let k = Math.max(0, -first); k < last; k++) {
+      const weight = table[row + k]
+      sum += samples[first + k] * (weight + part * (table[row + taps + k] - weight))
     }
     out[i] = sum
   }
