@@ -49,6 +49,45 @@ export interface StemSpec {
   d_out: number
 }
 
+/**
+ * Log-mel features of mono audio (tokens/log-mel.ts): power spectra of Hann windows through triangles on the mel scale, in
+ * decibels where a sine of amplitude 1 reads about 0, minus the level of the recording. One frame is `hop` samples.
+ */
+export interface LogMelSpec {
+  /** Hz; recordings are resampled to it. */
+  sample_rate: number
+  /** Samples in the FFT: a power of two, at least `window`; the rest is zero. */
+  n_fft: number
+  /** Samples under the Hann window, centred on the hop of its frame. */
+  window: number
+  /** Samples from frame to frame. */
+  hop: number
+  n_mels: number
+  /** Hz; the lowest band rises from f_min, the highest falls to f_max (at most half the sample rate). */
+  f_min: number
+  f_max: number
+  /** x[n] - preemphasis x[n - 1] before the windows. */
+  preemphasis?: number
+  level: LevelSpec
+}
+
+/** The level against which log-mel features are measured (tokens/level.ts). */
+export interface LevelSpec {
+  /** Seconds after which a frame counts 1 / e. */
+  memory: number
+  /** Seconds that the level knows ahead: features come out this much later. */
+  lookahead: number
+  /** dB: the level is never taken to be lower than this, so that noise before the first word stays low. */
+  quietest: number
+  /** dB: energies further below the level all read as this far below it. */
+  range: number
+  /**
+   * dB: each band is measured against its own level, but at most this far below the level of all; that takes out the colour of
+   * microphone and room. Absent: all bands against the level of all, which keeps the spectrum's shape (for sounds).
+   */
+  equalise?: number
+}
+
 export type Pool = 'mean' | 'max' | 'last' | 'center' | 'positions'
 
 export type HeadSpec =

@@ -1,3 +1,5 @@
+import type { FloatArray } from '../backends/backend.js'
+
 /** Probabilities of logits [labels]; float64. */
 export function softmax(logits: ArrayLike<number>): Float64Array {
   const out = Float64Array.from(logits)
@@ -5,5 +7,19 @@ export function softmax(logits: ArrayLike<number>): Float64Array {
   let sum = 0
   for (let i = 0; i < out.length; i++) sum += out[i] = Math.exp(out[i] - max)
   for (let i = 0; i < out.length; i++) out[i] /= sum
+  return out
+}
+
+/** Log probabilities [T, V] of logits [T, V], row by row, in float64. */
+export function logSoftmaxRows(logits: FloatArray, V: number): Float64Array {
+  const out = new Float64Array(logits.length)
+  for (let from = 0; from < logits.length; from += V) {
+    let top = -Infinity
+    for (let v = 0; v < V; v++) top = Math.max(top, logits[from + v])
+    let sum = 0
+    for (let v = 0; v < V; v++) sum += Math.exp(logits[from + v] - top)
+    const logSum = top + Math.log(sum)
+    for (let v = 0; v < V; v++) out[from + v] = logits[from + v] - logSum
+  }
   return out
 }

@@ -1,0 +1,97 @@
+import type { Output } from './output.js'
+import type { Row, RowWriter } from './rows.js'
+
+/** Text on the screen from start to end, in seconds. */
+export interface Cue {
+  start: number
+  end: number
+  text: string
+}
+
+export interface CueLimits {
+  /** Characters of a line, a longer word excepted. */
+  characters: number
+  /** Seconds of a line. */
+  seconds: number
+  /** A silence of this many seconds ends a line. */
+  pause: number
+}
+
+/** As subtitling guides have it: 42 characters, 7 seconds. */
+export const cueLimits: CueLimits = { characters: 42, seconds: 7, pause: 0.8 }
+
+/** Words in order, as `{ text, start, end }`, to lines, piece by piece. */
+export class Cues {
+  private line: Cue | null = null
+
+  constructor(private readonly limits: CueLimits = cueLimits) {}
+
+  /** The lines that these words complete. */
+  push(words: readonly Cue[]): Cue[] {
+    const done: Cue[] = []
+    for (const word of words) {
+      if (this.line && !this.fits(this.line, word)) done.push(...this.end())
+      this.line = this.line
+        ? { start: this.line.start, end: word.end, text: `${this.line.text} ${word.text}` }
+        : { ...word }
+    }
+    return done
+  }
+
+  /** The last line, if one is open. */
+  end(): Cue[] {
+    const done = this.line ? [this.line] : []
+    this.line = null
+    return done
+  }
+
+  private fits(line: Cue, word: Cue): boolean {
+    const { characters, seconds, pause } = this.limits
+    const length = [...line.text, ' ', ...word.text].length
+    return length <= characters && word.end - line.start <= seconds && word.start - line.end < pause
+  }
+}
+
+/** SubRip: numbered blocks. Rows are `{ start, end, text }`. */
+export async function srtRows(output: Output): Promise<RowWriter> {
+  let number = 0
+  return {
+    write: (row) => {
+      const { start, end, text } = row as Row & Cue
+      return output.write(`${++number}\n${srtTime(start)} --> ${srtTime(end)}\n${oneLine(text)}\n\n`)
+    },
+    end: async () => {},
+  }
+}
+
+/** WebVTT (W3C): a header, then blocks; `&`, `<` and `>` are escaped. Rows are `{ start, end, text }`. */
+export async function vttRows(output: Output): Promise<RowWriter> {
+  await output.write('WEBVTT\n\n')
+  return {
+    write: (row) => {
+      const { start, end, text } = row as Row & Cue
+      const escaped = oneLine(text).replace(/[&<>]/g, (c) => entities[c as keyof typeof entities])
+      return output.write(`${vttTime(start)} --> ${vttTime(end)}\n${escaped}\n\n`)
+    },
+    end: async () => {},
+  }
+}
+
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
+
+/** A blank line would end the block. */
+const oneLine = (text: string) => text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
+
+/** Seconds as 00:01:02,345; hours take as many digits as they need. */
+export const srtTime = (seconds: number) => time(seconds, ',')
+/** Seconds as 00:01:02.345. */
+export const vttTime = (seconds: number) => time(seconds, '.')
+
+function time(seconds: number, point: string): string {
+  // Rounded once, as a whole: 59.9996 s is 00:01:00,000.
+  const ms = Math.round(seconds * 1000)
+  const part = (unit: number, size: number) => Math.floor(ms / unit) % size
+  const two = (x: number) => String(x).padStart(2, '0')
+  const hours = two(Math.floor(ms / 3_600_000))
+  return `${hours}:${two(part(60_000, 60))}:${two(part(1000, 60))}${point}${String(ms % 1000).padStart(3, '0')}`
+}

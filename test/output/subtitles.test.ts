@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest'
+import type { Output } from '../../src/output/output.js'
+import { Cues, cueLimits, srtRows, srtTime, vttRows, vttTime } from '../../src/output/subtitles.js'
+
+function memory(): { output: Output; text: () => string } {
+  let text = ''
+  const output = {
+    name: 'memory',
+    patch: null,
+    write: async (chunk: string | Uint8Array) => {
+      text += chunk.toString()
+    },
+    finish: async () => {},
+    close: async () => {},
+    abort: async () => {},
+  }
+  return { output, text: () => text }
+}
+
+const rows = [
+  { start: 0, end: 1.5, text: 'hello world' },
+  { start: 3599.9996, end: 3601.25, text: ' a < b & c --> d\n\n2\nend ' },
+]
+
+describe('subtitles', () => {
+  it('are srt', async () => {
+    const { output, text } = memory()
+    const writer = await srtRows(output)
+    for (const row of rows) await writer.write(row)
+    await writer.end()
+    expect(text()).toBe(
+      '1\n00:00:00,000 --> 00:00:01,500\nhello world\n\n' +
+        '2\n01:00:00,000 --> 01:00:01,250\na < b & c --> d 2 end\n\n',
+    )
+  })
+
+  it('are vtt', async () => {
+    const { output, text } = memory()
+    const writer = await vttRows(output)
+    for (const row of rows) await writer.write(row)
+    await writer.end()
+    expect(text()).toBe(
+      'WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nhello world\n\n' +
+        '01:00:00.000 --> 01:00:01.250\na &lt; b &amp; c --&gt; d 2 end\n\n',
+    )
+  })
+
+  it('have times rounded to the millisecond, of any length', () => {
+    for (const [seconds, text] of [
+      [0, '00:00:00.000'],
+      [0.0004, '00:00:00.000'],
+      [0.0005, '00:00:00.001'],
+      [1.005, '00:00:01.005'],
+      [59.9996, '00:01:00.000'],
+      [61.5, '00:01:01.500'],
+      [86399.999, '23:59:59.999'],
+      [360_000, '100:00:00.000'],
+    ] as const) {
+      expect(vttTime(seconds)).toBe(text)
+      expect(srtTime(seconds)).toBe(text.replace('.', ','))
+    }
+  })
+})
+
+describe('lines', () => {
+  const word = (text: string, start: number, end = start + 0.3) => ({ text, start, end })
+  const lines = (words: ReturnType<typeof word>[], limits = cueLimits) => {
+    const cues = new Cues(limits)
+    return [...words.flatMap((one) => cues.push([one])), ...cues.end()]
+  }
+
+  it('end at pauses', () => {
+    const words = [word('one', 0), word('two', 0.5), word('three', 1.6), word('four', 2)]
+    expect(lines(words)).toEqual([
+      { start: 0, end: 0.8, text: 'one two' },
+      { start: 1.6, end: 2.3, text: 'three four' },
+    ])
+    expect(lines([])).toEqual([])
+  })
+
+  it('keep to their length, and a word that is longer stands alone', () => {
+    const limits = { characters: 10, seconds: 100, pause: 100 }
+    const words = ['abcd', 'efghi', 'j', 'incomprehensible', 'k'].map((text, i) => word(text, i))
+    expect(lines(words, limits).map(({ text }) => text)).toEqual(['abcd efghi', 'j', 'incomprehensible', 'k'])
+  })
+
+  it('keep to their seconds, and to order', () => {
+    const words = Array.from({ length: 40 }, (_, i) => word('a', i / 2))
+    const cues = lines(words)
+    expect(cues.flatMap(({ text }) => text.split(' ')).length).toBe(40)
+    for (const [i, { start, end }] of cues.entries()) {
+      expect(end - start).toBeLessThanOrEqual(7)
+      if (i > 0) expect(start).toBeGreaterThanOrEqual(cues[i - 1].end)
+    }
+    expect(cues.length).toBe(3)
+  })
+})
