@@ -1,7 +1,5 @@
-import type { FloatArray } from '../backends/backend.js'
-
 /** One Float32Array of all parts, one after the other. */
-export function concatenate(parts: readonly FloatArray[]): Float32Array {
+export function concatenate(parts: readonly ArrayLike<number>[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
   let at = 0
   for (const part of parts) {

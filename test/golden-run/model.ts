@@ -1,5 +1,6 @@
 import type { ForwardOptions, Model, ModelState } from '../../src/index.js'
 import { openModel } from '../../src/index.js'
+import { concatenate } from '../../src/tasks/concatenate.js'
 import { Expected } from './expected.js'
 import { type Check, slack } from './folders.js'
 
@@ -59,7 +60,7 @@ async function checkCase(model: Model, expected: Expected, name: string, from?: 
     const what = key.slice(name.length + 1)
     const read = readers.find(([pattern]) => pattern.test(what))?.[1]
     const i = Number(what.split('.')[1])
-    if (read) expected.compare(key, concat(samples.map((sample) => read(sample, i))))
+    if (read) expected.compare(key, concatenate(samples.map((sample) => read(sample, i))))
   }
   return samples.map(({ state }) => state)
 }
@@ -105,14 +106,4 @@ async function checkGreedy(model: Model, expected: Expected): Promise<void> {
     next = await model.forward(Int32Array.of(got.at(-1)!), { state: next.state, logits: 'last' })
   }
   expected.compare('greedy.output_ids', got)
-}
-
-function concat(parts: ArrayLike<number>[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { type Audio, type AudioOptions, readAudioSource } from '../../src/input/audio.js'
 import { UserError } from '../../src/shell/errors.js'
+import { concatenate } from '../../src/tasks/concatenate.js'
 
 export const folder = 'test/specimens/wav/'
 
@@ -38,7 +39,7 @@ export async function hear(blocks: Iterable<Uint8Array>, options: AudioOptions =
     if (!(error instanceof UserError)) throw error
     heard.error = error
   }
-  heard.samples = join(pieces)
+  heard.samples = concatenate(pieces)
   return heard
 }
 
@@ -46,15 +47,7 @@ async function* asStream(blocks: Iterable<Uint8Array>) {
   yield* blocks
 }
 
-export function join(pieces: Float32Array[]): Float32Array {
-  const joined = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const piece of pieces) {
-    joined.set(piece, at)
-    at += piece.length
-  }
-  return joined
-}
+export { concatenate as join }
 
 /** Whether these are the same bytes (much faster than `toEqual` for long arrays). */
 export function sameBytes(a: Float32Array, b: Float32Array): boolean {
