@@ -66,8 +66,13 @@ export class DnaRun {
     if (window !== undefined) return windows(parts, window, stride ?? window, minLength)
     const { spec } = this.model
     const causal = spec.blocks.every(({ mixer }) => mixer.kind === 'mamba')
-    const fixed = spec.head?.kind === 'classes' && (spec.head.pool === 'center' || spec.head.pool === 'positions')
-    return causal && strand === '+' && !fixed ? streamedStretches(parts, chunk) : wholeStretches(parts)
+    return causal && strand === '+' && !this.readsWhole ? streamedStretches(parts, chunk) : wholeStretches(parts)
+  }
+
+  /** The read-out wants all rows of a sequence at once. */
+  private get readsWhole(): boolean {
+    const { wanted } = this.options
+    return wanted.kind !== 'rows' && (wanted.pool === 'center' || wanted.pool === 'positions')
   }
 
   /** Turns away what the model cannot read, before it is computed. */
@@ -85,6 +90,10 @@ export class DnaRun {
         this.wrongLength++
         if (skip || window !== undefined) continue
         const text = `${length} bases, but the model reads exactly ${exactly} (--window ${exactly} cuts longer records)`
+        throw new UserError(`${name}: ${text}`, exitCodes.data)
+      }
+      if (piece.codes.length > chunk && this.readsWhole) {
+        const text = `${length} bases, but this read-out needs a record in one chunk (${chunk} bases): use --window or a larger --chunk`
         throw new UserError(`${name}: ${text}`, exitCodes.data)
       }
       if (piece.codes.length > chunk) refuseTooLarge(name, length, spec)

@@ -1,8 +1,4 @@
-/** Bases as codes: A C G T N = 0 to 4. Our own models take them as token ids. */
-export const baseNames = 'ACGTN'
-export const baseCount = 5
-
-/** The other strand, read in its own direction; N stays N. */
+/** The other strand of codes (A C G T N = 0 to 4), read in its own direction; N stays N. */
 export function reverseComplement(codes: Uint8Array): Uint8Array {
   const n = codes.length
   const out = new Uint8Array(n)
