@@ -1,3 +1,4 @@
+import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { shared } from '../src/shell/flags.js'
 
@@ -12,7 +13,7 @@ export default class Doctor extends LongwaveCommand {
     const { columns } = await import('../src/output/columns.js')
     const machine = await inspectMachine()
     const { version } = this.config
-    if (flags.json) return this.print(`${JSON.stringify({ longwave: version, ...machine }, null, 2)}\n`)
+    if (flags.json) return print(`${JSON.stringify({ longwave: version, ...machine }, null, 2)}\n`)
     const yes = (works: boolean) => (works ? 'yes' : 'no')
     const rows = [
       ['longwave', version],
@@ -25,6 +26,6 @@ export default class Doctor extends LongwaveCommand {
       ['onnxruntime', `${yes(machine.onnxruntime.works)}: ${machine.onnxruntime.detail}`],
       ...machine.backends.map((b) => [`backend ${b.name}`, `${b.state}: ${b.detail}`]),
     ]
-    await this.print(columns(rows))
+    await print(columns(rows))
   }
 }

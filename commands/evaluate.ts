@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { dnaFlags, shared } from '../src/shell/flags.js'
 
@@ -43,7 +44,7 @@ export default class Evaluate extends LongwaveCommand {
       async () => {},
     )
     const metrics = calls.metrics()
-    if (flags.json) return this.print(`${JSON.stringify({ labels: calls.classes, ...metrics }, null, 2)}\n`)
-    await this.print(metricsTable(metrics, calls.classes))
+    if (flags.json) return print(`${JSON.stringify({ labels: calls.classes, ...metrics }, null, 2)}\n`)
+    await print(metricsTable(metrics, calls.classes))
   }
 }

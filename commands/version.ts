@@ -1,4 +1,5 @@
 import { arch, platform } from 'node:os'
+import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { shared } from '../src/shell/flags.js'
 
@@ -10,6 +11,6 @@ export default class Version extends LongwaveCommand {
     const { flags } = await this.parse(Version)
     const { version } = this.config
     const details = { longwave: version, node: process.version, platform: platform(), arch: arch() }
-    await this.print(flags.json ? `${JSON.stringify(details)}\n` : `${version}\n`)
+    await print(flags.json ? `${JSON.stringify(details)}\n` : `${version}\n`)
   }
 }

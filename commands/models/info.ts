@@ -1,4 +1,5 @@
 import { Args } from '@oclif/core'
+import { print } from '../../src/output/print.js'
 import { LongwaveCommand } from '../../src/shell/command.js'
 import { shared } from '../../src/shell/flags.js'
 import type { ModelSpec } from '../../src/spec.js'
@@ -16,7 +17,7 @@ export default class ModelsInfo extends LongwaveCommand {
     const { modelFolder, summarizeModel } = await import('../../src/models.js')
     const { columns } = await import('../../src/output/columns.js')
     const model = await summarizeModel(await modelFolder(args.model ?? flags.model))
-    if (flags.json) return this.print(`${JSON.stringify(model, null, 2)}\n`)
+    if (flags.json) return print(`${JSON.stringify(model, null, 2)}\n`)
     const rows: (string | number)[][] = [
       ['name', model.name],
       ['description', model.description],
@@ -28,7 +29,7 @@ export default class ModelsInfo extends LongwaveCommand {
       ...(model.labels.length === 0 ? [] : [['labels', model.labels.join(', ')]]),
       ...Object.entries(model.test).map(([name, value]) => [`test ${name}`, String(value)]),
     ]
-    await this.print(columns(rows))
+    await print(columns(rows))
   }
 }
 

@@ -1,3 +1,4 @@
+import { print } from '../../src/output/print.js'
 import { LongwaveCommand } from '../../src/shell/command.js'
 import { shared } from '../../src/shell/flags.js'
 
@@ -11,13 +12,13 @@ export default class ModelsList extends LongwaveCommand {
     const { columns } = await import('../../src/output/columns.js')
     const models = []
     for (const name of await bundledModels()) models.push(await summarizeModel(await modelFolder(name)))
-    if (flags.json) return this.print(`${JSON.stringify(models, null, 2)}\n`)
+    if (flags.json) return print(`${JSON.stringify(models, null, 2)}\n`)
     if (models.length === 0) return this.note('no models are bundled')
     const figures = (test: Record<string, number>) =>
       Object.entries(test)
         .map(([name, value]) => `${name} ${value}`)
         .join(', ')
     const rows = models.map((m) => [m.name, m.parameters, m.labels.length, figures(m.test), m.description])
-    await this.print(columns([['name', 'parameters', 'labels', 'test', 'description'], ...rows]))
+    await print(columns([['name', 'parameters', 'labels', 'test', 'description'], ...rows]))
   }
 }

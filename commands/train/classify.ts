@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { print } from '../../src/output/print.js'
 import { LongwaveCommand } from '../../src/shell/command.js'
 import { exitCodes, UserError } from '../../src/shell/errors.js'
 import { integer, number, shared, threadsOf } from '../../src/shell/flags.js'
@@ -99,7 +100,7 @@ export default class TrainClassify extends LongwaveCommand {
     this.progress.stop()
     if (!result.finished)
       throw new UserError(`stopped after step ${result.step}; the same command goes on from there`, signals.exitCode())
-    if (flags.json) return this.print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
+    if (flags.json) return print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
     this.note(
       `${flags.out}: ${result.step} steps${result.best ? `, best after step ${result.best.step} (${prepared.settings.metric} ${Math.abs(result.best.score).toFixed(4)})` : ''}`,
     )

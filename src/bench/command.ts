@@ -1,3 +1,4 @@
+import { print } from '../output/print.js'
 import { LongwaveCommand } from '../shell/command.js'
 import { Progress, progressStyle } from '../shell/progress.js'
 
@@ -19,6 +20,6 @@ export abstract class BenchCommand extends LongwaveCommand {
     this.progress = progress
     const rows = await measure((done) => progress.tick(() => `${name}: round ${done} of ${rounds} done`))
     progress.stop()
-    await this.print(await benchReport(name, rounds, rows, json))
+    await print(await benchReport(name, rounds, rows, json))
   }
 }

@@ -36,12 +36,4 @@ export abstract class LongwaveCommand extends Command {
     if (this.progress !== null) this.progress.note(line)
     else if (!this.quiet) process.stderr.write(`longwave: ${line}\n`)
   }
-
-  /** A finished text on standard output, for the commands whose output is short. */
-  protected async print(text: string): Promise<void> {
-    const { openOutput } = await import('../output/output.js')
-    const output = await openOutput('-')
-    await output.write(text)
-    await output.close()
-  }
 }

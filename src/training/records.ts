@@ -20,7 +20,9 @@ export interface Batch {
   labels: Int32Array
 }
 
-export type Augmentation = Pick<Regime, 'substitutions' | 'crop' | 'shift'> & { reverseComplement: boolean }
+export type Augmentation = Pick<Regime, 'substitutions' | 'crop' | 'shift' | 'crossover'> & {
+  reverseComplement: boolean
+}
 
 const N = 4
 
@@ -42,9 +44,9 @@ export function augmentedBatch(
   augmentation: Augmentation,
   random: Random,
 ): Batch {
-  const { substitutions, crop, shift } = augmentation
-  return pack(records, indexes, tokenizer, (original) => {
-    let codes = original
+  const { substitutions, crop, shift, crossover } = augmentation
+  return pack(records, indexes, tokenizer, (original, index) => {
+    let codes = crossover > 0 && random.uniform() < crossover ? crossed(records, index, original, random) : original
     if (crop > 0 && crop < codes.length) {
       const from = random.int(codes.length - crop + 1)
       codes = codes.subarray(from, from + crop)
@@ -60,6 +62,24 @@ export function augmentedBatch(
   })
 }
 
+/**
+ * The record with the shorter of its sides, seen from a random place, taken from another record of its class and length:
+ * where positions count (a splice site at the centre), what is near one is nearly independent of what is far from it.
+ */
+function crossed(records: Records, index: number, codes: Uint8Array, random: Random): Uint8Array {
+  for (let tries = 0; tries < 100; tries++) {
+    const other = random.int(records.labels.length)
+    const from = records.offsets[other]
+    if (records.labels[other] !== records.labels[index] || records.offsets[other + 1] - from !== codes.length) continue
+    const place = random.int(codes.length)
+    const out = codes.slice()
+    if (place < codes.length / 2) out.set(records.codes.subarray(from, from + place))
+    else out.set(records.codes.subarray(from + place, from + codes.length), place)
+    return out
+  }
+  return codes
+}
+
 /** The record moved to the right by `by` bases (to the left, if negative) in a frame of its own length. */
 function slide(codes: Uint8Array, by: number): Uint8Array {
   const out = new Uint8Array(codes.length).fill(N)
@@ -72,14 +92,14 @@ function pack(
   records: Records,
   indexes: ArrayLike<number>,
   tokenizer: DnaTokenizer,
-  change: (codes: Uint8Array) => Uint8Array,
+  change: (codes: Uint8Array, index: number) => Uint8Array,
 ): Batch {
   const parts: Int32Array[] = []
   const offsets = new Int32Array(indexes.length + 1)
   const labels = new Int32Array(indexes.length)
   for (let s = 0; s < indexes.length; s++) {
     const i = indexes[s]
-    const part = tokenizer.ids(change(records.codes.subarray(records.offsets[i], records.offsets[i + 1])), true)
+    const part = tokenizer.ids(change(records.codes.subarray(records.offsets[i], records.offsets[i + 1]), i), true)
     parts.push(part)
     offsets[s + 1] = offsets[s] + part.length
     labels[s] = records.labels[i]

@@ -53,6 +53,8 @@ export interface Regime {
   crop: number
   /** Augmentation: the record slides by up to this many bases either way, N fills the gap. */
   shift: number
+  /** Augmentation: share of records whose one end, up to a random place, is taken from another record of the class. */
+  crossover: number
   /** Decay of a running mean of the weights that is validated and kept instead of the last ones; 0: off. */
   ema: number
   /** Epochs without a better validation after which training stops; 0: never. */
@@ -123,6 +125,7 @@ const regime: { [K in keyof Regime]: Rule<Regime[K]> } = {
   substitutions: real(0, 0, 1),
   crop: whole(0, 0),
   shift: whole(0, 0),
+  crossover: real(0, 0, 1),
   ema: real(0, 0, 1),
   patience: whole(0, 0),
   metric: oneOf<Regime['metric']>('mcc', 'accuracy', 'macro_f1', 'loss'),

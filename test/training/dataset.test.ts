@@ -98,7 +98,7 @@ describe('augmentation', () => {
   const codes = Uint8Array.from({ length: 4000 }, (_, i) => (i * 7 + (i >> 3)) % 4)
   const records = { codes, offsets: Float64Array.of(0, 2000, 4000), labels: Int32Array.of(1, 0) }
   const dna = dnaTokenizer('dna')
-  const off = { substitutions: 0, crop: 0, shift: 0, reverseComplement: false }
+  const off = { substitutions: 0, crop: 0, shift: 0, crossover: 0, reverseComplement: false }
   const draw = (change: Partial<typeof off>, seed = 1) =>
     augmentedBatch(records, [1, 0], dna, { ...off, ...change }, new Random(seed))
 
@@ -114,6 +114,27 @@ describe('augmentation', () => {
     const changed = draw({ substitutions: 0.1 }).ids.filter((id, i) => id !== plain[i]).length
     expect(changed / plain.length).toBeGreaterThan(0.08)
     expect(changed / plain.length).toBeLessThan(0.12)
+  })
+
+  it('takes one end of a record from another of its class and length, and from no other', () => {
+    // Records of one letter each: class 0 of A and C, class 1 of G, and a longer one of class 0.
+    const letters = Uint8Array.from([
+      ...Array(20).fill(0),
+      ...Array(20).fill(1),
+      ...Array(20).fill(2),
+      ...Array(30).fill(3),
+    ])
+    const few = { codes: letters, offsets: Float64Array.of(0, 20, 40, 60, 90), labels: Int32Array.of(0, 0, 1, 0) }
+    const forms = new Set<string>()
+    for (let seed = 0; seed < 60; seed++) {
+      const { ids } = augmentedBatch(few, [0, 2, 3], dna, { ...off, crossover: 0.999 }, new Random(seed))
+      forms.add(ids.subarray(0, 20).join(''))
+      expect(ids.subarray(20)).toEqual(plainBatch(few, [2, 3], dna).ids)
+    }
+    const [a, c] = [0, 1].map((record) => plainBatch(few, [record], dna).ids[0])
+    const end = new RegExp(`^(${c}{0,10}${a}{10,20}|${a}{10,20}${c}{0,10})$`)
+    for (const form of forms) expect(form).toMatch(end)
+    expect(forms.size).toBeGreaterThan(10)
   })
 
   it('crops to windows, slides with N, and reads the other strand half of the time', () => {
