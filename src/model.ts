@@ -120,7 +120,7 @@ export class Model {
 
     const runner = new Runner(network, this.chunk, state && loadState(backend, state, network.spec))
     const segments = { ...piece(0, L, L), continues: state !== undefined, goesOn: carries }
-    await runner.run({ ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
+    await runner.run({ input: ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
     const result: ForwardResult = {}
     if (scores.length > 0) result.logits = concatenate(scores)
     if (hidden === 'last') result.hidden = concatenate(final)

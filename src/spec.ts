@@ -68,6 +68,8 @@ export interface LogMelSpec {
   f_max: number
   /** x[n] - preemphasis x[n - 1] before the windows. */
   preemphasis?: number
+  /** Seconds of silence added after a recording, so that a causal model, which answers a little late, can finish its last word. */
+  tail?: number
   level: LevelSpec
 }
 
@@ -95,9 +97,14 @@ export type HeadSpec =
   | { kind: 'tokens'; tied: boolean }
   /** Class logits [records, labels]. `length` (bases) is required by the read-out `positions`. */
   | { kind: 'classes'; labels: string[]; pool: Pool; length?: number }
+  /** Logits [T, V] of connectionist temporal classification (tasks/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
+  | { kind: 'ctc'; vocabulary: string[] }
 
 export interface ModelSpec {
-  tokenizer: 'dna' | 'caduceus' | 'ids'
+  /** What one token row is made from: a base, an id the caller brings, or (`log-mel`) a frame of audio. */
+  tokenizer: 'dna' | 'caduceus' | 'ids' | 'log-mel'
+  /** Of `log-mel`: its features; there is no embedding, `vocab_size` is 0 and `d_embed` is n_mels. */
+  log_mel?: LogMelSpec
   vocab_size: number
   /** Width of the embedding; the stem (if any) leads from here to d_model. */
   d_embed: number
@@ -108,7 +115,7 @@ export interface ModelSpec {
   head: HeadSpec | null
   /** `symmetric`: the answer must not depend on the strand that was read. */
   strand: 'symmetric' | 'stranded'
-  /** Longest record (tokens) that the model saw in training, for a warning; absent if unknown. */
+  /** Longest record (bases) that the model saw in training, for a warning; absent if unknown. */
   trained_length?: number
   /**
    * Caduceus-PS, rewritten as a plain stack that is run on the ids and on their reverse complement; the outputs are
@@ -139,7 +146,7 @@ export interface Matrix {
 /**
  * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
  *
- *     embedding.weight [V, d_embed]
+ *     embedding.weight [V, d_embed]; none where d_embed numbers per row come in (log-mel)
  *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
  *     blocks.{i}.norm.weight, .bias?
  *     blocks.{i}.mixer.*            a Mamba: in_proj.weight [2E, D] (rows x, then z), in_proj.bias?, conv.weight [K, E]
@@ -148,6 +155,6 @@ export interface Matrix {
  *     blocks.{i}.mixer.forward.*, blocks.{i}.mixer.reverse.*    bidirectional: two of these; tied: reverse has no in_proj, out_proj
  *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
  *     norm_f.weight, .bias?
- *     head.weight [V or labels, D] (read-out positions: [labels, L' D]), head.bias?; absent for tied tokens
+ *     head.weight [V, labels or vocabulary, D] (read-out positions: [labels, L' D]), head.bias?; absent for tied tokens
  */
 export type Weights = Map<string, Matrix>

@@ -11,6 +11,7 @@ const expected =
 const count = expected('a whole number above 0', (n) => Number.isSafeInteger(n) && (n as number) > 0)
 const natural = expected('a whole number', (n) => Number.isSafeInteger(n) && (n as number) >= 0)
 const positive = expected('a number above 0', (n) => typeof n === 'number' && n > 0)
+const number = expected('a number', (n) => typeof n === 'number' && Number.isFinite(n))
 const flag = expected('true or false', (b) => typeof b === 'boolean')
 const text = expected('a string', (s) => typeof s === 'string')
 const oneOf = (...words: string[]) => expected(words.join(', '), (w) => typeof w === 'string' && words.includes(w))
@@ -69,11 +70,32 @@ const head = kinds({
     pool: oneOf('mean', 'max', 'last', 'center', 'positions'),
     length: optional(count),
   }),
+  ctc: record({ kind: text, vocabulary: list(text) }),
+})
+
+const logMel = record({
+  sample_rate: count,
+  n_fft: count,
+  window: count,
+  hop: count,
+  n_mels: count,
+  f_min: number,
+  f_max: positive,
+  preemphasis: optional(number),
+  tail: optional(number),
+  level: record({
+    memory: positive,
+    lookahead: number,
+    quietest: number,
+    range: positive,
+    equalise: optional(positive),
+  }),
 })
 
 const spec = record({
-  tokenizer: oneOf('dna', 'caduceus', 'ids'),
-  vocab_size: count,
+  tokenizer: oneOf('dna', 'caduceus', 'ids', 'log-mel'),
+  log_mel: optional(logMel),
+  vocab_size: natural,
   d_embed: count,
   stem: list(record({ window: count, stride: count, d_out: count })),
   d_model: count,
@@ -101,6 +123,13 @@ function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, rever
   if (head?.kind === 'classes' && head.labels.length === 0) return 'spec.head.labels is empty'
   if (head?.kind === 'classes' && head.pool === 'positions' && !head.length) return 'spec.head.length is missing'
   if (head?.kind === 'tokens' && head.tied && d_embed !== d_model) return 'spec.head.tied needs d_embed = d_model'
+  if (head?.kind === 'ctc' && head.vocabulary.length < 2) return 'spec.head.vocabulary: expected a blank and more'
+  const audio = rest.tokenizer === 'log-mel'
+  if (audio !== (rest.log_mel !== undefined)) return `spec.log_mel: expected with tokenizer log-mel, and only there`
+  if (audio && rest.log_mel!.n_mels !== d_embed)
+    return `spec.d_embed is ${d_embed}, expected ${rest.log_mel!.n_mels}, n_mels`
+  if (audio !== (vocab_size === 0))
+    return `spec.vocab_size is ${vocab_size}, expected ${audio ? '0 for log-mel' : 'above 0'}`
   if (rest.tokenizer === 'dna' && vocab_size !== 5) return `spec.vocab_size is ${vocab_size}, expected 5 for dna`
   if (rest.hidden_states.listed > blocks.length) return 'spec.hidden_states.listed is beyond the blocks'
   const map = reverse_complement?.complement

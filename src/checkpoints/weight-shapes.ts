@@ -34,7 +34,7 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
     if (projections) linear(`${prefix}out_proj`, D, E)
   }
 
-  add('embedding.weight', V, spec.d_embed)
+  if (V > 0) add('embedding.weight', V, spec.d_embed)
   let width = spec.d_embed
   for (const [i, { window, d_out }] of spec.stem.entries()) {
     add(`stem.${i}.weight`, d_out, window * width)
@@ -56,6 +56,7 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
   }
   norm('norm_f')
   if (spec.head?.kind === 'tokens' && !spec.head.tied) linear('head', V, D)
+  if (spec.head?.kind === 'ctc') linear('head', spec.head.vocabulary.length, D)
   if (spec.head?.kind === 'classes') linear('head', spec.head.labels.length, D * positionsRead(spec))
   return shapes
 }

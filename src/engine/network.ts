@@ -4,6 +4,7 @@ import type { BlockState } from '../layers/mixer.js'
 import { Params } from '../layers/params.js'
 import { stem } from '../layers/stem.js'
 import type { ModelSpec } from '../spec.js'
+import type { Input } from './chunk.js'
 
 /** What a network carries from chunk to chunk of one sequence. */
 export interface NetworkState {
@@ -18,7 +19,7 @@ export interface NetworkState {
  */
 export type OnHidden = (index: number, hidden: Tensor, segments: Segments) => Promise<void>
 
-/** A model on a backend: token ids of a chunk in, rows of the final norm out. Knows no file format and no model family. */
+/** A model on a backend: token ids (or rows) of a chunk in, rows of the final norm out. Knows no file format and no model family. */
 export class Network {
   readonly blocks: Block[]
   private readonly params: Params
@@ -41,6 +42,17 @@ export class Network {
     return this.spec.stem.reduce((product, { stride }) => product * stride, 1)
   }
 
+  /** Token rows of an input. */
+  length(input: Input): number {
+    return input.length / this.numbersPerRow(input)
+  }
+
+  /** Token rows from .. to - 1 of an input, a view. */
+  slice(input: Input, from: number, to: number): Input {
+    const numbers = this.numbersPerRow(input)
+    return input.subarray(from * numbers, to * numbers)
+  }
+
   zeroState(): NetworkState {
     let width = this.spec.d_embed
     const stems = this.spec.stem.map(({ window, d_out }) => {
@@ -55,15 +67,19 @@ export class Network {
     for (const tensor of stateTensors(state)) this.backend.release(tensor)
   }
 
-  /** Embedding and stem: ids [T] -> residual stream [T', D]. */
+  /** Embedding and stem: input of T token rows -> residual stream [T', D]. */
   async enter(
-    ids: Int32Array,
+    input: Input,
     segments: Segments,
     state: NetworkState | null,
     onHidden?: OnHidden,
   ): Promise<{ x: Tensor; segments: Segments }> {
     const b = this.backend
-    let rows = { x: b.embedRows(ids, this.params.get('embedding.weight')), segments }
+    const x =
+      input instanceof Float32Array
+        ? b.upload(input, this.length(input), this.spec.d_embed)
+        : b.embedRows(input, this.params.get('embedding.weight'))
+    let rows = { x, segments }
     for (const [i, spec] of this.spec.stem.entries()) {
       const next = await stem(b, spec, this.params.within(`stem.${i}`), rows.x, rows.segments, state?.stem[i] ?? null)
       b.release(rows.x)
@@ -105,14 +121,14 @@ export class Network {
     return hidden
   }
 
-  /** ids [T] of a chunk through all layers -> hidden [T', D]; `state` is updated in place. */
+  /** T token rows of a chunk through all layers -> hidden [T', D]; `state` is updated in place. */
   async forward(
-    ids: Int32Array,
+    input: Input,
     segments: Segments,
     state: NetworkState | null,
     onHidden?: OnHidden,
   ): Promise<{ hidden: Tensor; segments: Segments }> {
-    const entered = await this.enter(ids, segments, state, onHidden)
+    const entered = await this.enter(input, segments, state, onHidden)
     let { x } = entered
     for (let i = 0; i < this.blocks.length; i++) {
       x = await this.runBlock(i, x, entered.segments, state?.blocks[i] ?? null, onHidden)
@@ -120,12 +136,16 @@ export class Network {
     return { hidden: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
   }
 
-  /** Output layer: rows [S, D] -> logits [S, V or labels]. */
+  /** Output layer: rows [S, D] -> logits [S, V, or labels]. */
   async head(rows: Tensor): Promise<Tensor> {
     const { head } = this.spec
     const tied = head?.kind === 'tokens' && head.tied
     const weight = this.params.get(tied ? 'embedding.weight' : 'head.weight')
     return this.backend.linear(rows, weight, { bias: this.params.optional('head.bias') })
+  }
+
+  private numbersPerRow(input: Input): number {
+    return input instanceof Float32Array ? this.spec.d_embed : 1
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Segments } from '../backends/backend.js'
+import { type Chunk, type Input, joinInputs } from './chunk.js'
 
-/** A sequence, or the next piece of one, as token ids with what the caller wants to know of it later. */
+/** A sequence, or the next piece of one, with what the caller wants to know of it later. */
 export interface Piece<Note> {
-  ids: Int32Array
+  input: Input
   note: Note
   /** This piece carries on the piece before it. */
   continues: boolean
@@ -11,42 +12,45 @@ export interface Piece<Note> {
 }
 
 /** Sequences packed without padding; one note per segment. */
-export interface Packed<Note> {
-  ids: Int32Array
-  segments: Segments
+export interface Packed<Note> extends Chunk {
   notes: Note[]
 }
 
 /**
  * Fills chunks of at most `chunk` token rows with whole sequences, in order. A longer sequence, or a piece of a cut one,
- * gets a chunk of its own. No sequence is cut here and none is padded.
+ * gets a chunk of its own. No sequence is cut here and none is padded. `width`: numbers of an input per token row.
  */
 export async function* pack<Note>(
   pieces: AsyncIterable<Piece<Note>> | Iterable<Piece<Note>>,
   chunk: number,
+  width = 1,
 ): AsyncGenerator<Packed<Note>> {
-  let ids = new Int32Array(chunk)
+  let inputs: Input[] = []
   let ends: number[] = []
   let notes: Note[] = []
   let rows = 0
   const flush = (): Packed<Note> => {
-    const full = { ids: ids.subarray(0, rows), segments: segmentsOf(ends, false, false), notes }
-    ids = new Int32Array(chunk)
+    const full = { input: joinInputs(inputs), segments: segmentsOf(ends, false, false), notes }
+    inputs = []
     ends = []
     notes = []
     rows = 0
     return full
   }
   for await (const piece of pieces) {
-    const alone = piece.continues || piece.goesOn || piece.ids.length > chunk
-    if (rows > 0 && (alone || rows + piece.ids.length > chunk)) yield flush()
+    const length = piece.input.length / width
+    const alone = piece.continues || piece.goesOn || length > chunk
+    if (rows > 0 && (alone || rows + length > chunk)) yield flush()
     if (alone) {
-      const segments = segmentsOf([piece.ids.length], piece.continues, piece.goesOn)
-      yield { ids: piece.ids, segments, notes: [piece.note] }
+      yield {
+        input: piece.input,
+        segments: segmentsOf([length], piece.continues, piece.goesOn),
+        notes: [piece.note],
+      }
       continue
     }
-    ids.set(piece.ids, rows)
-    rows += piece.ids.length
+    inputs.push(piece.input)
+    rows += length
     ends.push(rows)
     notes.push(piece.note)
   }

@@ -1,5 +1,5 @@
 import type { Segments } from '../backends/backend.js'
-import { type Chunk, type OnRows, piece } from './chunk.js'
+import { type Chunk, type Input, type OnRows, piece } from './chunk.js'
 import type { Network, NetworkState, OnHidden } from './network.js'
 import { sweep } from './sweep.js'
 
@@ -17,28 +17,30 @@ export class Runner {
     if (chunk % network.stride !== 0) throw new Error(`chunk ${chunk} is no multiple of the stride ${network.stride}`)
   }
 
-  async run({ ids, segments }: Chunk, onRows: OnRows, onHidden?: OnHidden): Promise<void> {
+  async run({ input, segments }: Chunk, onRows: OnRows, onHidden?: OnHidden): Promise<void> {
     const { network } = this
     const cut = segments.continues || segments.goesOn
     if (network.bidirectional && cut) throw new Error('a bidirectional network needs whole sequences')
-    if (ids.length <= this.chunk) {
+    if (network.length(input) <= this.chunk) {
       // Whole sequences have no use for a state; without one the kernels need not keep it.
-      const out = await network.forward(ids, segments, cut ? this.state : null, onHidden)
+      const out = await network.forward(input, segments, cut ? this.state : null, onHidden)
       await onRows(out.hidden, out.segments)
       network.backend.release(out.hidden)
       return
     }
     if (segments.offsets.length !== 2) throw new Error('only a single sequence may be longer than a chunk')
-    if (network.bidirectional) await sweep(network, ids, this.chunk, onRows, onHidden)
-    else await this.stream(ids, segments, onRows, onHidden)
+    if (network.bidirectional) await sweep(network, input, this.chunk, onRows, onHidden)
+    else await this.stream(input, segments, onRows, onHidden)
   }
 
-  private async stream(ids: Int32Array, segments: Segments, onRows: OnRows, onHidden?: OnHidden): Promise<void> {
-    for (let from = 0; from < ids.length; from += this.chunk) {
-      const to = Math.min(from + this.chunk, ids.length)
-      const part = piece(from, to, ids.length)
+  private async stream(input: Input, segments: Segments, onRows: OnRows, onHidden?: OnHidden): Promise<void> {
+    const { network } = this
+    const length = network.length(input)
+    for (let from = 0; from < length; from += this.chunk) {
+      const to = Math.min(from + this.chunk, length)
+      const part = piece(from, to, length)
       const cut = { ...part, continues: part.continues || segments.continues, goesOn: part.goesOn || segments.goesOn }
-      await this.run({ ids: ids.subarray(from, to), segments: cut }, onRows, onHidden)
+      await this.run({ input: network.slice(input, from, to), segments: cut }, onRows, onHidden)
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { FloatArray } from '../backends/backend.js'
-import { type OnRows, piece } from './chunk.js'
+import { type Input, type OnRows, piece } from './chunk.js'
 import type { Network, OnHidden } from './network.js'
 
 /**
@@ -11,7 +11,7 @@ import type { Network, OnHidden } from './network.js'
  */
 export async function sweep(
   network: Network,
-  ids: Int32Array,
+  input: Input,
   chunk: number,
   onRows: OnRows,
   onHidden?: OnHidden,
@@ -20,9 +20,10 @@ export async function sweep(
   const state = network.zeroState()
   const spool: FloatArray[] = []
   const rows: number[] = []
-  for (let from = 0; from < ids.length; from += chunk) {
-    const to = Math.min(from + chunk, ids.length)
-    const { x } = await network.enter(ids.subarray(from, to), piece(from, to, ids.length), state, onHidden)
+  const length = network.length(input)
+  for (let from = 0; from < length; from += chunk) {
+    const to = Math.min(from + chunk, length)
+    const { x } = await network.enter(network.slice(input, from, to), piece(from, to, length), state, onHidden)
     spool.push(await b.download(x))
     rows.push(x.rows)
     b.release(x)

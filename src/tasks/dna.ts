@@ -72,7 +72,7 @@ export class DnaRun {
   /** The read-out wants all rows of a sequence at once. */
   private get readsWhole(): boolean {
     const { wanted } = this.options
-    return wanted.kind !== 'rows' && (wanted.pool === 'center' || wanted.pool === 'positions')
+    return 'pool' in wanted && (wanted.pool === 'center' || wanted.pool === 'positions')
   }
 
   /** Turns away what the model cannot read, before it is computed. */

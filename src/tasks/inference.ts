@@ -1,5 +1,5 @@
 import type { FloatArray, Segments, Tensor } from '../backends/backend.js'
-import type { OnRows } from '../engine/chunk.js'
+import type { Chunk, OnRows } from '../engine/chunk.js'
 import type { Network, OnHidden } from '../engine/network.js'
 import { Runner } from '../engine/runner.js'
 import { mergeHidden, reverseComplementIds } from '../layers/reverse-complement.js'
@@ -16,12 +16,8 @@ export type Wanted =
   | { kind: 'pooled'; pool: Pool; layer?: number }
   /** All hidden rows [L', D]. */
   | { kind: 'rows'; layer?: number }
-
-/** A packed chunk of token ids as it travels to a worker. */
-export interface InferenceJob {
-  ids: Int32Array
-  segments: Segments
-}
+  /** Logits [L', V] of all rows. */
+  | { kind: 'token logits' }
 
 /** What was wanted of the segments of a job, one after the other. */
 export interface InferenceResult {
@@ -45,10 +41,10 @@ export class Inference {
   ) {
     this.runner = new Runner(network, chunk)
     this.appended = appendedTokens(network.spec)
-    this.readout = wanted.kind === 'rows' ? null : new Readout(network.backend, wanted.pool)
+    this.readout = 'pool' in wanted ? new Readout(network.backend, wanted.pool) : null
   }
 
-  async run(job: InferenceJob): Promise<InferenceResult> {
+  async run(job: Chunk): Promise<InferenceResult> {
     const parts: Float32Array[] = []
     const rows = new Int32Array(job.segments.offsets.length - 1)
     let width = 0
@@ -71,19 +67,25 @@ export class Inference {
     return { data: concatenate(parts), width, rows }
   }
 
+  /** The listed hidden state that is wanted; undefined: the rows of the final norm. */
+  private get layer(): number | undefined {
+    return 'layer' in this.wanted ? this.wanted.layer : undefined
+  }
+
   /** Hidden rows of the wanted layer. */
-  private async runRows({ ids, segments }: InferenceJob, take: OnRows): Promise<void> {
-    const { wanted, runner } = this
-    const layer = wanted.kind === 'logits' ? undefined : wanted.layer
-    if (layer === undefined) return runner.run({ ids, segments }, take)
+  private async runRows(chunk: Chunk, take: OnRows): Promise<void> {
+    const { runner } = this
+    const layer = this.layer
+    if (layer === undefined) return runner.run(chunk, take)
     const onHidden: OnHidden = async (index, hidden, rowSegments) => {
       if (index === layer) await take(hidden, rowSegments)
     }
-    await runner.run({ ids, segments }, async () => {}, onHidden)
+    await runner.run(chunk, async () => {}, onHidden)
   }
 
   /** Caduceus-PS: rows [T, 2D] of two runs, on the ids and on their reverse complement. Sequences are whole. */
-  private async runBothStrands({ ids, segments }: InferenceJob, take: OnRows): Promise<void> {
+  private async runBothStrands({ input, segments }: Chunk, take: OnRows): Promise<void> {
+    const ids = input as Int32Array // layouts with reverse_complement have an embedding
     const { backend, spec } = this.network
     const { offsets } = segments
     const { complement } = spec.reverse_complement!
@@ -93,12 +95,12 @@ export class Inference {
     }
     const collect = async (strand: Int32Array) => {
       const parts: FloatArray[] = []
-      await this.runRows({ ids: strand, segments }, async (hidden) => void parts.push(await backend.download(hidden)))
+      await this.runRows({ input: strand, segments }, async (hidden) => void parts.push(await backend.download(hidden)))
       return concatenate(parts) // [T, D]
     }
     const [g, r] = [await collect(ids), await collect(otherIds)]
     const { listed } = spec.hidden_states
-    const layer = this.wanted.kind === 'logits' ? undefined : this.wanted.layer
+    const layer = this.layer
     const blocks = layer === undefined || layer > listed ? spec.blocks.length : layer
     const D = spec.d_model
     const merged = new Float32Array(2 * g.length)
@@ -127,6 +129,7 @@ export class Inference {
   }
 
   private async read(hidden: Tensor, segments: Segments): Promise<Tensor | null> {
+    if (this.wanted.kind === 'token logits') return this.network.head(hidden)
     if (!this.readout) return hidden
     const pooled = await this.readout.push(hidden, segments) // [S, D]
     if (this.wanted.kind !== 'logits' || !pooled) return pooled

@@ -1,11 +1,12 @@
 import type { Device } from '../backends/open.js'
+import type { Chunk } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { reverseComplement } from '../tokens/dna.js'
 import { dnaTokenizer } from '../tokens/tokenizer.js'
-import type { InferenceJob, InferenceResult, Wanted } from './inference.js'
+import type { InferenceResult, Wanted } from './inference.js'
 import type { Stretch, StretchPiece } from './sequences.js'
 import type { InferenceSetup } from './worker.js'
 
@@ -41,9 +42,9 @@ export async function* predict(
 ): AsyncGenerator<Prediction> {
   const setup: InferenceSetup = { device, spec: model.spec, weights: share(model.weights), chunk, wanted }
   const script = new URL(`file://${packageRoot}/dist/src/tasks/worker.js`)
-  const pool = new WorkerPool<InferenceJob, InferenceResult>(script, setup, threads)
-  const run = async ({ ids, segments, notes }: Packed<Note>) => {
-    const result = await pool.run({ ids, segments }, segments.continues)
+  const pool = new WorkerPool<Chunk, InferenceResult>(script, setup, threads)
+  const run = async ({ input, segments, notes }: Packed<Note>) => {
+    const result = await pool.run({ input, segments }, segments.continues)
     return { notes, ...result }
   }
   const packed = pack(strandsOf(pieces, model.spec, strand), chunk)
@@ -76,12 +77,12 @@ async function* strandsOf(
   for await (const { stretch, codes, continues, goesOn } of pieces) {
     if (strand !== '-') {
       const note = { stretch, lastStrand: strand === '+' }
-      yield { ids: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
+      yield { input: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
     }
     if (strand !== '+') {
       if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
       yield {
-        ids: tokenizer.ids(reverseComplement(codes), true),
+        input: tokenizer.ids(reverseComplement(codes), true),
         note: { stretch, lastStrand: true },
         continues,
         goesOn,

@@ -1,10 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Device, openBackend } from '../backends/open.js'
+import type { Chunk } from '../engine/chunk.js'
 import { Network } from '../engine/network.js'
 import { serve } from '../engine/workers.js'
 import { uploadWeights } from '../layers/params.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import { Inference, type InferenceJob, type Wanted } from './inference.js'
+import { Inference, type Wanted } from './inference.js'
 
 /** What a worker thread of inference is started with; `weights` lie in shared memory. */
 export interface InferenceSetup {
@@ -22,7 +23,7 @@ serve(
     const backend = await openBackend(device)
     return new Inference(new Network(backend, spec, uploadWeights(backend, weights)), chunk, wanted)
   },
-  async (inference, job: InferenceJob) => {
+  async (inference, job: Chunk) => {
     const result = await inference.run(job)
     return { result, transfer: [result.data.buffer as ArrayBuffer] }
   },

@@ -1,135 +1,74 @@
 import type { LogMelSpec } from '../spec.js'
-import { PowerSpectrum } from './fft.js'
 import { Level } from './level.js'
-import { type MelBand, melBands } from './mel.js'
+import { MelEnergies } from './mel-energies.js'
 
 /**
- * Log-mel features of one recording, piece by piece. Frame j stands for the samples j hop .. (j + 1) hop - 1, and its
- * window is centred on them; before the start and after the end there are zeros, so L samples give ceil(L / hop) frames. Every frame is
- * computed from its own samples and the frames up to `level.lookahead` after it, in float64: the features are the same bits however the
- * samples were cut. Memory is one window and the frames of the lookahead.
+ * Log-mel features of one recording, piece by piece: the energies of the mel bands, measured against the level of the
+ * recording. The features are the same bits however the samples were cut. Memory is one window and the frames of the lookahead.
  */
 export class LogMel {
-  /** Features per frame. */
-  readonly columns: number
-  /** Seconds that one frame stands for: frame j is j span .. (j + 1) span. */
-  readonly span: number
-  private readonly spectrum: PowerSpectrum
-  private readonly bands: MelBand[]
-  private readonly hann: Float64Array
-  /** [n_fft], zero beyond the window. */
-  private readonly padded: Float64Array
-  /** [n_fft / 2 + 1] */
-  private readonly power: Float64Array
-  private readonly level: Level
-  private readonly lookahead: number
-  /** Samples that later frames still need, from the first sample of the next window on; zeros before the start. */
-  private samples: Float64Array
-  /** Energies of the frames that wait for their lookahead. */
-  private waiting: Float64Array[] = []
-  private read = 0
-  private made = 0
-  private previous: number | null = null
+  private readonly energies: MelEnergies
+  private readonly levelled: Levelled
 
   /** Errors: a spec that contradicts itself. */
-  constructor(private readonly spec: LogMelSpec) {
-    check(spec)
-    const { sample_rate, n_fft, window, hop, n_mels, level } = spec
-    this.columns = n_mels
-    this.span = hop / sample_rate
-    this.spectrum = new PowerSpectrum(n_fft)
-    this.bands = melBands(spec)
-    this.padded = new Float64Array(n_fft)
-    this.power = new Float64Array(n_fft / 2 + 1)
-    this.hann = Float64Array.from({ length: window }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / window))
-    // A sine of amplitude 1 has |X| = sum of the window / 2 at its bin: that is 0 dB.
-    const full = this.hann.reduce((a, b) => a + b) / 2
-    for (let i = 0; i < window; i++) this.hann[i] /= full
-    this.level = new Level(level, n_mels, this.span)
-    this.lookahead = Math.round(level.lookahead / this.span)
-    this.samples = new Float64Array(Math.floor((window - hop) / 2))
+  constructor(spec: LogMelSpec) {
+    this.energies = new MelEnergies(spec)
+    this.levelled = new Levelled(spec)
   }
 
   /** The features that these samples complete, [frames, n_mels]; often none. */
   push(samples: Float32Array): Float32Array {
-    this.append(samples)
-    this.read += samples.length
-    return this.joined(this.frames(Number.POSITIVE_INFINITY))
+    return this.levelled.push(this.energies.push(samples))
   }
 
   /** All that remain. The recording is over. */
   end(): Float32Array {
-    this.append(new Float32Array(this.spec.window + this.spec.hop), true)
-    const last = this.frames(Math.ceil(this.read / this.spec.hop))
-    return this.joined([...last, ...this.waiting.splice(0).map((energies) => this.measured(energies))])
+    const last = this.levelled.push(this.energies.end())
+    const waited = this.levelled.end()
+    const all = new Float32Array(last.length + waited.length)
+    all.set(last)
+    all.set(waited, last.length)
+    return all
+  }
+}
+
+/** Energies of frames to features, `level.lookahead` seconds later. */
+export class Levelled {
+  private readonly level: Level
+  private readonly lookahead: number
+  /** Frames that wait for their lookahead. */
+  private waiting: Float64Array[] = []
+
+  constructor(private readonly spec: LogMelSpec) {
+    const span = frameSeconds(spec)
+    this.level = new Level(spec.level, spec.n_mels, span)
+    this.lookahead = Math.round(spec.level.lookahead / span)
   }
 
-  private append(samples: Float32Array, silence = false): void {
-    const { preemphasis = 0 } = this.spec
-    const kept = this.samples.length
-    const grown = new Float64Array(kept + samples.length)
-    grown.set(this.samples)
-    if (silence || preemphasis === 0) grown.set(samples, kept)
-    else {
-      // The sample before the first is taken to be like it, so that an offset does not begin with a click.
-      let previous = this.previous ?? samples[0]
-      for (let i = 0; i < samples.length; i++) {
-        grown[kept + i] = samples[i] - preemphasis * previous
-        previous = samples[i]
-      }
-      if (samples.length > 0) this.previous = previous
-    }
-    this.samples = grown
-  }
-
-  /** Makes the frames whose samples are there, below `total`; gives those whose lookahead is complete. */
-  private frames(total: number): Float32Array[] {
-    const { window, hop } = this.spec
-    const out: Float32Array[] = []
-    let first = 0
-    for (; first + window <= this.samples.length && this.made < total; first += hop, this.made++) {
-      const energies = this.energies(first)
+  /** Takes energies [n_mels] of frames, gives the features [frames, n_mels] of those whose lookahead is complete. */
+  push(frames: readonly Float64Array[]): Float32Array {
+    const { waiting, lookahead } = this
+    const { n_mels } = this.spec
+    const ready = Math.max(0, waiting.length + frames.length - lookahead)
+    const features = new Float32Array(ready * n_mels)
+    let made = 0
+    for (const energies of frames) {
       this.level.add(energies)
-      this.waiting.push(energies)
-      if (this.waiting.length > this.lookahead) out.push(this.measured(this.waiting.shift()!))
+      waiting.push(energies)
+      if (waiting.length <= lookahead) continue
+      this.level.measure(waiting.shift()!, features.subarray(made * n_mels, ++made * n_mels))
     }
-    this.samples = this.samples.slice(first)
-    return out
-  }
-
-  private joined(frames: Float32Array[]): Float32Array {
-    const features = new Float32Array(frames.length * this.columns)
-    for (const [i, frame] of frames.entries()) features.set(frame, i * this.columns)
     return features
   }
 
-  private energies(first: number): Float64Array {
-    const { samples, hann, padded, power, bands } = this
-    for (let i = 0; i < hann.length; i++) padded[i] = samples[first + i] * hann[i]
-    this.spectrum.of(padded, power)
-    const energies = new Float64Array(bands.length)
-    for (let m = 0; m < bands.length; m++) {
-      const { first, weights } = bands[m]
-      for (let i = 0; i < weights.length; i++) energies[m] += weights[i] * power[first + i]
-    }
-    return energies
-  }
-
-  private measured(energies: Float64Array): Float32Array {
-    const features = new Float32Array(this.columns)
-    this.level.measure(energies, features)
+  end(): Float32Array {
+    const { n_mels } = this.spec
+    const features = new Float32Array(this.waiting.length * n_mels)
+    for (const [i, energies] of this.waiting.splice(0).entries())
+      this.level.measure(energies, features.subarray(i * n_mels, (i + 1) * n_mels))
     return features
   }
 }
 
-function check({ sample_rate, n_fft, window, hop, n_mels, f_min, f_max, level }: LogMelSpec): void {
-  const wrong = (what: string) => new Error(`log-mel: ${what}`)
-  for (const [name, value] of Object.entries({ sample_rate, n_fft, window, hop, n_mels }))
-    if (!Number.isInteger(value) || value < 1) throw wrong(`${name} is ${value}, expected a whole number above 0`)
-  if (window > n_fft) throw wrong(`a window of ${window} samples does not fit an FFT of ${n_fft}`)
-  if (window < hop) throw wrong(`a window of ${window} samples leaves gaps at a hop of ${hop}`)
-  if (!(f_min >= 0 && f_min < f_max && f_max <= sample_rate / 2))
-    throw wrong(`bands from ${f_min} to ${f_max} Hz, expected 0 <= f_min < f_max <= ${sample_rate / 2}`)
-  if (!(level.memory > 0 && level.lookahead >= 0 && level.range > 0))
-    throw wrong('expected level.memory > 0, level.lookahead >= 0 and level.range > 0')
-}
+/** Seconds that one frame stands for. */
+export const frameSeconds = ({ hop, sample_rate }: LogMelSpec) => hop / sample_rate

@@ -21,6 +21,8 @@ export function dnaTokenizer(tokenizer: ModelSpec['tokenizer']): DnaTokenizer {
       return dna
     case 'caduceus':
       return caduceus
+    case 'log-mel':
+      throw new UserError('this model hears audio, it does not read DNA; use a DNA model', exitCodes.unavailable)
     case 'ids':
       throw new UserError('this model reads token ids, not DNA; use a DNA model', exitCodes.unavailable)
   }
@@ -28,5 +30,5 @@ export function dnaTokenizer(tokenizer: ModelSpec['tokenizer']): DnaTokenizer {
 
 /** How many special ids a model's tokenizer appends to a sequence; none where the caller brings ids. */
 export function appendedTokens({ tokenizer }: ModelSpec): number {
-  return tokenizer === 'ids' ? 0 : dnaTokenizer(tokenizer).appended
+  return tokenizer === 'ids' || tokenizer === 'log-mel' ? 0 : dnaTokenizer(tokenizer).appended
 }

@@ -41,7 +41,7 @@ for (const device of ['reference', 'cpu'] as const) {
               for (let trial = 0; trial < 2; trial++) {
                 const chunk = net.stride * (1 + Math.floor((random() * length) / net.stride))
                 const inference = new Inference(net, chunk, wanted)
-                const { data } = await inference.run({ ids, segments: whole(ids.length) })
+                const { data } = await inference.run({ input: ids, segments: whole(ids.length) })
                 expect([...data]).toEqual(expected)
               }
               if (!net.bidirectional) expect(await atRandomCuts(net, ids, wanted, random)).toEqual(expected)
@@ -62,13 +62,13 @@ function wantedOf(net: Network): Wanted[] {
 }
 
 async function alone(net: Network, ids: Int32Array, wanted: Wanted): Promise<number[]> {
-  const { data } = await new Inference(net, 6000, wanted).run({ ids, segments: whole(ids.length) })
+  const { data } = await new Inference(net, 6000, wanted).run({ input: ids, segments: whole(ids.length) })
   return [...data]
 }
 
 async function packed(net: Network, sequences: Int32Array[], chunk: number, wanted: Wanted): Promise<number[]> {
   const inference = new Inference(net, chunk, wanted)
-  const pieces: Piece<null>[] = sequences.map((ids) => ({ ids, note: null, continues: false, goesOn: false }))
+  const pieces: Piece<null>[] = sequences.map((ids) => ({ input: ids, note: null, continues: false, goesOn: false }))
   const out: number[] = []
   for await (const job of pack(pieces, chunk)) out.push(...(await inference.run(job)).data)
   return out
@@ -81,7 +81,7 @@ async function atRandomCuts(net: Network, ids: Int32Array, wanted: Wanted, rando
   let from = 0
   while (from < ids.length) {
     const to = Math.min(ids.length, from + net.stride * (1 + Math.floor((random() * 40) / net.stride)))
-    const { data } = await inference.run({ ids: ids.slice(from, to), segments: piece(from, to, ids.length) })
+    const { data } = await inference.run({ input: ids.slice(from, to), segments: piece(from, to, ids.length) })
     out.push(...data)
     from = to
   }

@@ -26,7 +26,7 @@ test.each(['caduceus-ph', 'caduceus-ps', 'caduceus-ps-unfused'])(
     const backend = await openBackend('cpu')
     const network = new Network(backend, spec, uploadWeights(backend, weights))
     const job = {
-      ids: Int32Array.from(sequences.flatMap((ids) => [...ids])),
+      input: Int32Array.from(sequences.flatMap((ids) => [...ids])),
       segments: segmentsOf(lengths.map((n) => n + 1)),
     }
     const listed = spec.hidden_states.listed + 1 + (spec.hidden_states.final ? 1 : 0)

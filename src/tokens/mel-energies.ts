@@ -1,0 +1,106 @@
+import type { LogMelSpec } from '../spec.js'
+import { PowerSpectrum } from './fft.js'
+import { type MelBand, melBands } from './mel.js'
+
+/**
+ * Energies of mel bands of one recording, piece by piece. Frame j stands for the samples j hop .. (j + 1) hop - 1, and its
+ * window is centred on them; before the start and after the end there are zeros, so L samples give ceil(L / hop) frames. Every
+ * frame is computed from its own samples, in float64: the energies are the same bits however the samples were cut. Memory is one window.
+ */
+export class MelEnergies {
+  private readonly spectrum: PowerSpectrum
+  private readonly bands: MelBand[]
+  private readonly hann: Float64Array
+  /** [n_fft], zero beyond the window. */
+  private readonly padded: Float64Array
+  /** [n_fft / 2 + 1] */
+  private readonly power: Float64Array
+  /** Samples that later frames still need, from the first sample of the next window on; zeros before the start. */
+  private samples: Float64Array
+  private read = 0
+  private made = 0
+  private previous: number | null = null
+
+  /** Errors: a spec that contradicts itself. */
+  constructor(private readonly spec: LogMelSpec) {
+    check(spec)
+    const { n_fft, window, hop } = spec
+    this.spectrum = new PowerSpectrum(n_fft)
+    this.bands = melBands(spec)
+    this.padded = new Float64Array(n_fft)
+    this.power = new Float64Array(n_fft / 2 + 1)
+    this.hann = Float64Array.from({ length: window }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / window))
+    // A sine of amplitude 1 has |X| = sum of the window / 2 at its bin: that is 0 dB.
+    const full = this.hann.reduce((a, b) => a + b) / 2
+    for (let i = 0; i < window; i++) this.hann[i] /= full
+    this.samples = new Float64Array(Math.floor((window - hop) / 2))
+  }
+
+  /** The frames [n_mels] that these samples complete; often none. */
+  push(samples: Float32Array): Float64Array[] {
+    this.append(samples)
+    this.read += samples.length
+    return this.frames(Number.POSITIVE_INFINITY)
+  }
+
+  /** All that remain, and the spec's `tail` of silence. The recording is over. */
+  end(): Float64Array[] {
+    const { window, hop, sample_rate, tail = 0 } = this.spec
+    const silence = Math.round(tail * sample_rate)
+    this.append(new Float32Array(window + hop + silence), true)
+    return this.frames(Math.ceil((this.read + silence) / hop))
+  }
+
+  private append(samples: Float32Array, silence = false): void {
+    const { preemphasis = 0 } = this.spec
+    const kept = this.samples.length
+    const grown = new Float64Array(kept + samples.length)
+    grown.set(this.samples)
+    if (silence || preemphasis === 0) grown.set(samples, kept)
+    else {
+      // The sample before the first is taken to be like it, so that an offset does not begin with a click.
+      let previous = this.previous ?? samples[0]
+      for (let i = 0; i < samples.length; i++) {
+        grown[kept + i] = samples[i] - preemphasis * previous
+        previous = samples[i]
+      }
+      if (samples.length > 0) this.previous = previous
+    }
+    this.samples = grown
+  }
+
+  /** The frames whose samples are there, below `total`. */
+  private frames(total: number): Float64Array[] {
+    const { window, hop } = this.spec
+    const out: Float64Array[] = []
+    let first = 0
+    for (; first + window <= this.samples.length && this.made < total; first += hop, this.made++)
+      out.push(this.energies(first))
+    this.samples = this.samples.slice(first)
+    return out
+  }
+
+  private energies(first: number): Float64Array {
+    const { samples, hann, padded, power, bands } = this
+    for (let i = 0; i < hann.length; i++) padded[i] = samples[first + i] * hann[i]
+    this.spectrum.of(padded, power)
+    const energies = new Float64Array(bands.length)
+    for (let m = 0; m < bands.length; m++) {
+      const { first, weights } = bands[m]
+      for (let i = 0; i < weights.length; i++) energies[m] += weights[i] * power[first + i]
+    }
+    return energies
+  }
+}
+
+function check({ sample_rate, n_fft, window, hop, n_mels, f_min, f_max, level }: LogMelSpec): void {
+  const wrong = (what: string) => new Error(`log-mel: ${what}`)
+  for (const [name, value] of Object.entries({ sample_rate, n_fft, window, hop, n_mels }))
+    if (!Number.isInteger(value) || value < 1) throw wrong(`${name} is ${value}, expected a whole number above 0`)
+  if (window > n_fft) throw wrong(`a window of ${window} samples does not fit an FFT of ${n_fft}`)
+  if (window < hop) throw wrong(`a window of ${window} samples leaves gaps at a hop of ${hop}`)
+  if (!(f_min >= 0 && f_min < f_max && f_max <= sample_rate / 2))
+    throw wrong(`bands from ${f_min} to ${f_max} Hz, expected 0 <= f_min < f_max <= ${sample_rate / 2}`)
+  if (!(level.memory > 0 && level.lookahead >= 0 && level.range > 0))
+    throw wrong('expected level.memory > 0, level.lookahead >= 0 and level.range > 0')
+}
