@@ -77,8 +77,10 @@ export async function benchTraining({
 function madeUpRecords(count: number, length: number): Records {
   const random = new Random(1)
   return {
+    kind: 'dna',
     codes: Uint8Array.from({ length: count * length }, () => random.int(4)),
     offsets: Float64Array.from({ length: count + 1 }, (_, i) => i * length),
-    labels: Int32Array.from({ length: count }, () => random.int(2)),
+    targets: Int32Array.from({ length: count }, () => random.int(2)),
+    targetOffsets: Int32Array.from({ length: count + 1 }, (_, i) => i),
   }
 }

@@ -1,9 +1,35 @@
-import type { HeadSpec, MambaSpec, ModelSpec, Pool } from '../spec.js'
-import type { Architecture } from './settings.js'
+import type { BlockSpec, HeadSpec, LogMelSpec, MambaSpec, ModelSpec, Pool } from '../spec.js'
+import type { Architecture, DnaSettings } from './settings.js'
 
 /** The spec of a fresh classifier of DNA. `length` (bases): what the read-out `positions` is made for. */
-export function classifierSpec(settings: Architecture, labels: string[], length: number): ModelSpec {
-  const { layers, d_model, d_state, d_conv, expand, bidirectional, tied, mlp, norm, stem, pool, strand } = settings
+export function classifierSpec(settings: DnaSettings, labels: string[], length: number): ModelSpec {
+  const { d_model, stem, pool, strand } = settings
+  return {
+    tokenizer: 'dna',
+    vocab_size: 5,
+    d_embed: stem.length > 0 ? settings.d_embed : d_model,
+    ...body(settings),
+    head: classHead(labels, pool, length),
+    strand,
+    trained_length: length,
+  }
+}
+
+/** The spec of a fresh model that hears. */
+export function audioSpec(settings: Architecture, log_mel: LogMelSpec, head: HeadSpec): ModelSpec {
+  return {
+    tokenizer: 'log-mel',
+    log_mel,
+    vocab_size: 0,
+    d_embed: log_mel.n_mels,
+    ...body(settings),
+    head,
+    strand: 'stranded',
+  }
+}
+
+function body(settings: Architecture): Pick<ModelSpec, 'stem' | 'd_model' | 'norm' | 'blocks' | 'hidden_states'> {
+  const { layers, d_model, d_state, d_conv, expand, bidirectional, tied, mlp, norm, stem } = settings
   const mamba: MambaSpec = {
     kind: 'mamba',
     d_inner: expand * d_model,
@@ -11,31 +37,25 @@ export function classifierSpec(settings: Architecture, labels: string[], length:
     dt_rank: Math.ceil(d_model / 16),
     d_conv,
   }
-  const block = {
-    mixer: bidirectional ? ({ kind: 'bidirectional', mamba, combine: 'add', tied } as const) : mamba,
+  const block: BlockSpec = {
+    mixer: bidirectional ? { kind: 'bidirectional', mamba, combine: 'add', tied } : mamba,
     ...(mlp > 0 ? { mlp: { d_hidden: mlp } } : {}),
   }
   return {
-    tokenizer: 'dna',
-    vocab_size: 5,
-    d_embed: stem.length > 0 ? settings.d_embed : d_model,
     stem,
     d_model,
     norm: { kind: norm, eps: 1e-5 },
     blocks: Array.from({ length: layers }, () => structuredClone(block)),
-    head: classHead(labels, pool, length),
-    strand,
-    trained_length: length,
     hidden_states: { embedding: true, blocks: 'residual', listed: layers, final: true },
   }
 }
 
-/** The body of a model with a new classification head. */
+/** The body of a DNA model with a new classification head. */
 export function withClassHead(
   spec: ModelSpec,
   labels: string[],
   length: number,
-  { pool, strand }: Pick<Architecture, 'pool' | 'strand'>,
+  { pool, strand }: Pick<DnaSettings, 'pool' | 'strand'>,
 ): ModelSpec {
   const { reverse_complement: _, ...body } = spec
   return { ...body, head: classHead(labels, pool, length), strand, trained_length: length }

@@ -1,9 +1,6 @@
 import type { Random } from './random.js'
 
-/**
- * Changes to recordings that leave their text as it is. Samples are mono float32 (full scale 1, never clipped here); nothing
- * changes its input. What is random is drawn from the generator given, so a seed names a training run.
- */
+// Changes to recordings that leave their text as it is. What is random is drawn from the generator given, so a seed names a training run.
 
 /**
  * The recording `factor` times as fast (tempo and pitch together; Ko et al. 2015 use 0.9 and 1.1): ceil(L / factor) samples, each a
@@ -53,12 +50,6 @@ function sincTable(cutoff: number, reach: number): Float64Array {
   return table
 }
 
-/** `decibels` louder. */
-export function gain(samples: Float32Array, decibels: number): Float32Array {
-  const factor = 10 ** (decibels / 20)
-  return samples.map((x) => x * factor)
-}
-
 /** White noise of power 1, or noise whose power falls by about 6 dB an octave (`brown`), which rooms and rumble are nearer to. */
 export function noise(length: number, random: Random, colour: 'white' | 'brown'): Float32Array {
   const out = new Float32Array(length)
@@ -70,24 +61,6 @@ export function noise(length: number, random: Random, colour: 'white' | 'brown')
   return out
 }
 
-/**
- * The recording with another one added so that their powers (mean squares) are `snr` dB apart. `other` has its length at least.
- * Where either is silent there is no such ratio, and the recording is returned as it is.
- */
-export function mix(samples: Float32Array, other: Float32Array, snr: number): Float32Array {
-  if (other.length < samples.length) throw new Error(`${other.length} samples of noise for ${samples.length}`)
-  const added = other.subarray(0, samples.length)
-  const factor = Math.sqrt(power(samples) / power(added) / 10 ** (snr / 10))
-  return Number.isFinite(factor) ? samples.map((x, i) => x + factor * added[i]) : samples.slice()
-}
-
-/** Mean square. */
-export function power(samples: Float32Array): number {
-  let sum = 0
-  for (const x of samples) sum += x * x
-  return sum / samples.length
-}
-
 export interface Masks {
   /** How many masks over rows, and the most rows of one. */
   rows: { count: number; most: number }
@@ -96,68 +69,26 @@ export interface Masks {
 }
 
 /**
- * SpecAugment (Park et al. 2019, arXiv 1904.08779): features [T, columns] with bands of rows and of columns set to `fill`. The width of each
- * is drawn from 0 .. most, its place from where it fits; a mask over rows takes at most a fifth of them (p = 0.2 in the paper), so that
- * short recordings keep their words.
+ * SpecAugment (Park et al. 2019, arXiv 1904.08779), in place: features [T, columns] with bands of rows and of columns set to their mean,
+ * which says nothing. The width of each is drawn from 0 .. most, its place from where it fits; a mask over rows takes at
+ * most a fifth of them (p = 0.2 in the paper), so that short recordings keep their words.
  */
-export function mask(
-  features: Float32Array,
-  columns: number,
-  masks: Masks,
-  random: Random,
-  fill: number,
-): Float32Array {
-  const out = features.slice()
-  const rows = out.length / columns
+export function maskFeatures(features: Float32Array, columns: number, masks: Masks, random: Random): Float32Array {
+  const rows = features.length / columns
+  const fill = features.reduce((a, b) => a + b, 0) / Math.max(1, features.length)
   for (let i = 0; i < masks.rows.count; i++) {
     const [from, to] = interval(rows, Math.min(masks.rows.most, Math.floor(rows / 5)), random)
-    out.fill(fill, from * columns, to * columns)
+    features.fill(fill, from * columns, to * columns)
   }
   for (let i = 0; i < masks.columns.count; i++) {
     const [from, to] = interval(columns, Math.min(masks.columns.most, columns), random)
-    for (let t = 0; t < rows; t++) out.fill(fill, t * columns + from, t * columns + to)
+    for (let t = 0; t < rows; t++) features.fill(fill, t * columns + from, t * columns + to)
   }
-  return out
+  return features
 }
 
 function interval(size: number, most: number, random: Random): [from: number, to: number] {
   const width = random.int(most + 1)
   const from = random.int(size - width + 1)
   return [from, from + width]
-}
-
-/** A recording and its text. */
-export interface Spoken {
-  samples: Float32Array
-  text: string
-}
-
-/** Samples of silence, drawn between the two. */
-export interface Gaps {
-  /** Before the first and after the last. */
-  around: [least: number, most: number]
-  between: [least: number, most: number]
-}
-
-/**
- * Recordings one after the other with silences around and between, and their texts with a space between. Each is faded in and out
- * over 32 samples, so that the cut is no click that gives the place away. The silence is digital: add noise afterwards.
- */
-export function join(parts: readonly Spoken[], gaps: Gaps, random: Random): Spoken {
-  const silences = Array.from({ length: parts.length + 1 }, (_, i) => {
-    const [least, most] = i === 0 || i === parts.length ? gaps.around : gaps.between
-    return least + random.int(most - least + 1)
-  })
-  const total = silences.reduce((a, b) => a + b) + parts.reduce((n, { samples }) => n + samples.length, 0)
-  const samples = new Float32Array(total)
-  let at = 0
-  for (const [i, part] of parts.entries()) {
-    at += silences[i]
-    const { length } = part.samples
-    const fade = (j: number) => Math.min(1, (j + 1) / 32, (length - j) / 32)
-    for (let j = 0; j < length; j++) samples[at + j] = part.samples[j] * fade(j)
-    at += length
-  }
-  const texts = parts.map(({ text }) => text).filter((text) => text !== '')
-  return { samples, text: texts.join(' ') }
 }

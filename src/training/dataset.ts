@@ -20,7 +20,10 @@ export interface Dataset extends Records {
   longest: number
 }
 
-/** Labels by record id, from lines `id<TAB>label`; more columns are ignored, and so is a first line that starts with `id`. */
+/**
+ * Labels (or texts) by record id (or path), from lines `id<TAB>label`; more columns are ignored, and so is a first line that
+ * starts with `id`, `file` or `path`.
+ */
 export class LabelTable {
   private constructor(
     readonly file: string,
@@ -36,6 +39,14 @@ export class LabelTable {
 
   get labels(): string[] {
     return [...new Set([...this.entries.values()].map(({ label }) => label))].sort()
+  }
+
+  get ids(): string[] {
+    return [...this.entries.keys()]
+  }
+
+  labelOf(id: string): string {
+    return this.entries.get(id)!.label
   }
 
   /** The number of a record's label among `classes`. Errors: 65 for a record without a label or with another one. */
@@ -93,9 +104,16 @@ function share(parts: Uint8Array[], labels: number[]): Records {
   for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
   const codes = new Uint8Array(new SharedArrayBuffer(offsets[parts.length]))
   for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
-  const classes = new Int32Array(new SharedArrayBuffer(4 * labels.length))
-  classes.set(labels)
-  return { codes, offsets, labels: classes }
+  return { kind: 'dna', codes, offsets, ...shareTargets(labels.map((label) => [label])) }
+}
+
+/** Targets of records in shared memory. */
+export function shareTargets(all: readonly ArrayLike<number>[]): { targets: Int32Array; targetOffsets: Int32Array } {
+  const targetOffsets = new Int32Array(new SharedArrayBuffer(4 * (all.length + 1)))
+  for (const [i, { length }] of all.entries()) targetOffsets[i + 1] = targetOffsets[i] + length
+  const targets = new Int32Array(new SharedArrayBuffer(4 * targetOffsets[all.length]))
+  for (const [i, target] of all.entries()) targets.set(target, targetOffsets[i])
+  return { targets, targetOffsets }
 }
 
 function text(file: string, bytes: Buffer): string {
@@ -115,7 +133,7 @@ function parse(file: string, content: string): Map<string, { label: string; line
     .entries()) {
     if (row.trim() === '') continue
     const [id, label] = row.split('\t').map((field) => field.trim())
-    if (i === 0 && /^#?id$/i.test(id)) continue
+    if (i === 0 && /^#?(id|file|path)$/i.test(id)) continue
     const line = i + 1
     if (!label) throw new UserError(`${file}: line ${line}: expected id<TAB>label`, exitCodes.data)
     const before = entries.get(id)

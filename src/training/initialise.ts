@@ -58,10 +58,11 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
 
   const branches = spec.blocks.reduce((n, { mlp }) => n + (mlp ? 2 : 1), 0)
   const deviation = spec.stem.length > 0 ? 1 : 0.02
-  set(
-    'embedding.weight',
-    fill(spec.vocab_size, spec.d_embed, () => deviation * random.normal()),
-  )
+  if (spec.vocab_size > 0)
+    set(
+      'embedding.weight',
+      fill(spec.vocab_size, spec.d_embed, () => deviation * random.normal()),
+    )
   let width = spec.d_embed
   for (const [i, { window, d_out }] of spec.stem.entries()) {
     linear(`stem.${i}.weight`, d_out, window * width)
@@ -88,9 +89,10 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
 
 /** A fresh head: uniform within fan_in^-0.5, bias 0. */
 export function initialiseHead(spec: ModelSpec, seed: number): Weights {
-  if (spec.head?.kind !== 'classes') throw new Error('only classifiers are trained')
+  const { head } = spec
+  if (head?.kind !== 'classes' && head?.kind !== 'ctc') throw new Error(`a head '${head?.kind}' is not trained`)
   const random = new Random(seed, 1)
-  const rows = spec.head.labels.length
+  const rows = head.kind === 'ctc' ? head.vocabulary.length : head.labels.length
   const cols = headWidth(spec)
   const bound = 1 / Math.sqrt(cols)
   return new Map([

@@ -6,13 +6,13 @@ import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { type Best, type Checkpoint, loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js'
-import { argmaxRows, type Metrics, measure } from './metrics.js'
+import { countOf, type Data } from './examples.js'
 import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
-import type { Records } from './records.js'
 import { type HostTensor, sizeOf, type TrainingState } from './replica.js'
 import type { TrainSettings } from './settings.js'
 import { Team } from './team.js'
+import { scoreOf, type Validation, validation } from './validation.js'
 
 export interface TrainRun {
   /** Folder of the model, the run log and, until the run is finished, the checkpoint. */
@@ -23,8 +23,8 @@ export interface TrainRun {
   /** Names of the weights that learn. */
   trainable: string[]
   settings: TrainSettings
-  train: Records
-  valid: Records | null
+  train: Data
+  valid: Data | null
   device: Device
   threads: number
   /** What else the model's config tells of its making: names and sums of the data files. */
@@ -53,8 +53,6 @@ export interface TrainProgress {
   valid: Validation | null
   isBest: boolean
 }
-
-export type Validation = Metrics & { loss: number }
 
 export interface TrainResult {
   finished: boolean
@@ -94,7 +92,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     stale: 0,
     epoch: { loss: 0, right: 0, records: 0 },
   }
-  const count = records.labels.length
+  const count = countOf(records)
   const stepsPerEpoch = Math.ceil(count / batch)
   const steps = epochs * stepsPerEpoch
   const size = sizeOf(trainable.map((name) => at.state.weights.get(name)!))
@@ -150,7 +148,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
         })
 
       if (step % stepsPerEpoch === 0) {
-        if (valid) latest = await validate(team, valid, spec)
+        if (valid) latest = validation(spec.head, valid, await team.evaluate(countOf(valid)))
         await write({
           step,
           epoch: epoch + 1,
@@ -159,7 +157,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
           ...(latest ? { valid: latest } : {}),
         })
         if (latest) {
-          const score = settings.metric === 'loss' ? -latest.loss : latest[settings.metric]
+          const score = scoreOf(latest, settings.metric)
           at.stale++
           if (!at.best || score > at.best.score) {
             at.best = { step, score, weights: evaluated(await team.state()) }
@@ -208,13 +206,6 @@ function freshState({ weights, settings, trainable }: TrainRun): TrainingState {
 
 function shuffled(count: number, seed: number, epoch: number): Int32Array {
   return new Random(seed, orderStream, epoch).shuffle(Int32Array.from({ length: count }, (_, i) => i))
-}
-
-async function validate(team: Team, valid: Records, spec: ModelSpec): Promise<Validation> {
-  const classes = spec.head?.kind === 'classes' ? spec.head.labels.length : 0
-  const probabilities = await team.evaluate(valid.labels.length)
-  const loss = valid.labels.reduce((sum, c, s) => sum - Math.log(probabilities[s * classes + c]), 0)
-  return { ...measure(valid.labels, argmaxRows(probabilities, classes), classes), loss: loss / valid.labels.length }
 }
 
 /** The weights that are validated: with `ema`, the running means. */

@@ -2,26 +2,26 @@ import type { FloatArray } from '../backends/backend.js'
 
 /**
  * Softmax cross-entropy with label smoothing: the target is 1 - smoothing on the label plus smoothing / C everywhere.
- * logits [S, C], labels [S]. Returns the sum of the losses over the records and the gradient [S, C] of that sum.
+ * logits [S, C], labels [S]. Returns the losses [S] of the records and the gradient [S, C] of their sum.
  */
 export function crossEntropy(
   logits: FloatArray,
   labels: ArrayLike<number>,
   smoothing = 0,
-): { loss: number; dLogits: Float64Array } {
+): { losses: Float64Array; dLogits: Float64Array } {
   const classes = logits.length / labels.length
   const dLogits = new Float64Array(logits.length)
-  let loss = 0
+  const losses = new Float64Array(labels.length)
   for (let s = 0; s < labels.length; s++) {
     const row = logits.subarray(s * classes, (s + 1) * classes)
     const logSum = logSumExp(row)
     for (let c = 0; c < classes; c++) {
       const target = smoothing / classes + (c === labels[s] ? 1 - smoothing : 0)
-      if (target > 0) loss -= target * (row[c] - logSum)
+      if (target > 0) losses[s] -= target * (row[c] - logSum)
       dLogits[s * classes + c] = Math.exp(row[c] - logSum) - target
     }
   }
-  return { loss, dLogits }
+  return { losses, dLogits }
 }
 
 function logSumExp(row: FloatArray): number {

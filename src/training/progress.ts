@@ -1,7 +1,11 @@
 import { clock, quantity } from '../shell/progress.js'
 import type { TrainProgress } from './loop.js'
+import type { Validation } from './validation.js'
 
-/** `epoch 3/20  step 120/800  loss 0.512  accuracy 0.81  valid mcc 0.602 accuracy 0.801 loss 0.471  15.2 ktokens/s  ETA 12:30` */
+/**
+ * `epoch 3/20  step 120/800  loss 0.512  accuracy 0.81  valid mcc 0.602 accuracy 0.801 loss 0.471  15.2 ktokens/s  ETA 12:30`;
+ * of transcription, accuracy is the share of texts without an error, and the validation tells wer and cer.
+ */
 export function trainingText(p: TrainProgress): string {
   const parts = [
     `epoch ${p.epoch}/${p.epochs}`,
@@ -10,10 +14,12 @@ export function trainingText(p: TrainProgress): string {
     `accuracy ${p.accuracy.toFixed(4)}`,
   ]
   const { valid } = p
-  if (valid)
-    parts.push(
-      `valid mcc ${valid.mcc.toFixed(4)} accuracy ${valid.accuracy.toFixed(4)} loss ${valid.loss.toFixed(4)}${p.isBest ? ' (best)' : ''}`,
-    )
+  if (valid) parts.push(`valid ${figures(valid)} loss ${valid.loss.toFixed(4)}${p.isBest ? ' (best)' : ''}`)
   parts.push(`${quantity(p.tokensPerSecond, 'tokens')}/s`, `ETA ${clock(p.eta)}`)
   return parts.join('  ')
 }
+
+const figures = (valid: Validation) =>
+  'mcc' in valid
+    ? `mcc ${valid.mcc.toFixed(4)} accuracy ${valid.accuracy.toFixed(4)}`
+    : `wer ${valid.wer.toFixed(4)} cer ${valid.cer.toFixed(4)}`

@@ -1,12 +1,10 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
 import type { ModelSpec } from '../spec.js'
-import { dnaTokenizer } from '../tokens/tokenizer.js'
-import { classLogits, classProbabilities } from './classifier.js'
-import { crossEntropy } from './losses.js'
-import { argmaxRows } from './metrics.js'
+import { type Data, type Examples, examplesOf } from './examples.js'
+import { answers, objective } from './objective.js'
 import { type Moments, Optimizer } from './optimizer.js'
+import { outputs, plainOutputs } from './outputs.js'
 import { Random } from './random.js'
-import { augmentedBatch, type Records } from './records.js'
 import type { TrainSettings } from './settings.js'
 import { Tape } from './tape.js'
 
@@ -34,8 +32,8 @@ export interface ReplicaSetup {
   state: TrainingState
   /** Names of the weights that learn, in the order of the gradient slots. */
   trainable: string[]
-  train: Records
-  valid: Records | null
+  train: Data
+  valid: Data | null
   /** [shards, trainable numbers] float32: the gradient of each shard of the step. */
   slots: SharedArrayBuffer
 }
@@ -45,15 +43,21 @@ export type Job =
   | { kind: 'gradient'; step: number; shard: number; records: Int32Array; total: number }
   /** AdamW on the sum of the first `shards` slots. */
   | { kind: 'update'; step: number; shards: number; lr: number }
-  /** Probabilities of validation records. */
+  /** What the model says of validation records. */
   | { kind: 'evaluate'; records: Int32Array }
   | { kind: 'state' }
 
 export type Answer =
   | { kind: 'gradient'; loss: number; right: number; tokens: number }
   | { kind: 'update'; norm: number }
-  | { kind: 'evaluate'; probabilities: Float64Array }
+  | ({ kind: 'evaluate' } & Evaluated)
   | { kind: 'state'; state: TrainingState }
+
+/** Of each record: the loss, and its class or the tokens of its text. */
+export interface Evaluated {
+  losses: Float64Array
+  answers: Int32Array[]
+}
 
 const streams = { augmentation: 3, dropout: 4 }
 
@@ -68,13 +72,17 @@ export class Replica {
   readonly #size: number
   readonly #optimizer: Optimizer
   readonly #ema: Map<string, FloatArray> | null
+  readonly #train: Examples
+  readonly #valid: Examples | null
   #step: number
 
   constructor(
     private readonly backend: Backend,
     private readonly setup: ReplicaSetup,
   ) {
-    const { state, trainable, settings } = setup
+    const { state, trainable, settings, spec, train, valid } = setup
+    this.#train = examplesOf(train, spec, settings)
+    this.#valid = valid && examplesOf(valid, spec, settings)
     this.#weights = new Map(
       [...state.weights].map(([name, { rows, cols, data }]) => [name, backend.upload(data, rows, cols)]),
     )
@@ -93,7 +101,7 @@ export class Replica {
       case 'update':
         return { kind: 'update', norm: await this.#update(job.step, job.shards, job.lr) }
       case 'evaluate':
-        return { kind: 'evaluate', probabilities: await this.#evaluate(job.records) }
+        return { kind: 'evaluate', ...(await this.#evaluate(job.records)) }
       case 'state':
         return { kind: 'state', state: await this.#state() }
       default:
@@ -102,33 +110,27 @@ export class Replica {
   }
 
   async #gradient(step: number, shard: number, records: Int32Array, total: number) {
-    const { spec, settings, train } = this.setup
+    const { spec, settings } = this.setup
     const { seed, dropout, head_dropout, label_smoothing } = settings
-    const batch = augmentedBatch(
-      train,
-      records,
-      dnaTokenizer(spec.tokenizer),
-      { ...settings, reverseComplement: spec.strand === 'symmetric' },
-      new Random(seed, streams.augmentation, step, shard),
-    )
+    const batch = this.#train.augmented(records, new Random(seed, streams.augmentation, step, shard))
     const random = new Random(seed, streams.dropout, step, shard)
     const gradients = new Map([...this.#trainable.values()].map((p) => [p, this.backend.zeros(p.rows, p.cols)]))
     const tape = new Tape(this.backend, gradients, { p: dropout, random })
-    const tensor = await classLogits(tape, spec, this.#weights, batch, { p: head_dropout, random })
-    const logits = await this.backend.download(tensor)
-    const { loss, dLogits } = crossEntropy(logits, batch.labels, label_smoothing)
+    const out = await outputs(tape, spec, this.#weights, batch, { p: head_dropout, random })
+    const answered = { logits: await this.backend.download(out.logits), offsets: out.offsets, targets: batch.targets }
+    const { losses, dLogits } = objective(spec.head, answered, label_smoothing)
     for (let i = 0; i < dLogits.length; i++) dLogits[i] /= total
-    await tape.backward(tensor, this.backend.upload(dLogits, tensor.rows, tensor.cols))
-    tape.release(tensor)
+    await tape.backward(out.logits, this.backend.upload(dLogits, out.logits.rows, out.logits.cols))
+    tape.release(out.logits)
     let at = shard * this.#size
     for (const gradient of gradients.values()) {
       this.#slots.set(await this.backend.download(gradient), at)
       at += gradient.rows * gradient.cols
       this.backend.release(gradient)
     }
-    const predicted = argmaxRows(logits, tensor.cols)
-    const right = predicted.reduce((n, c, s) => n + (c === batch.labels[s] ? 1 : 0), 0)
-    return { loss, right, tokens: batch.ids.length }
+    const said = answers(spec.head, answered)
+    const right = said.filter((answer, s) => `${answer}` === `${batch.targets[s]}`).length
+    return { loss: losses.reduce((a, b) => a + b, 0), right, tokens: batch.offsets[records.length] }
   }
 
   async #update(step: number, shards: number, lr: number): Promise<number> {
@@ -150,8 +152,8 @@ export class Replica {
     return norm
   }
 
-  async #evaluate(records: Int32Array): Promise<Float64Array> {
-    const { spec, valid } = this.setup
+  async #evaluate(records: Int32Array): Promise<Evaluated> {
+    const { spec } = this.setup
     const means = new Map(
       [...(this.#ema ?? [])].map(([name, data]) => {
         const { rows, cols } = this.#trainable.get(name)!
@@ -159,9 +161,9 @@ export class Replica {
       }),
     )
     const weights = new Map([...this.#weights, ...means])
-    const probabilities = await classProbabilities(this.backend, spec, weights, valid!, records)
+    const answered = await plainOutputs(this.backend, spec, weights, this.#valid!, records)
     this.backend.release(...means.values())
-    return probabilities
+    return { losses: objective(spec.head, answered, 0).losses, answers: answers(spec.head, answered) }
   }
 
   async #state(): Promise<TrainingState> {

@@ -1,7 +1,7 @@
-import { exitCodes, UserError } from '../shell/errors.js'
 import type { NormSpec, Pool, StemSpec } from '../spec.js'
+import { complete, flag, oneOf, type Rule, type Rules, real, usage, whole } from './rules.js'
 
-/** The shape of a fresh model. */
+/** The shape of a fresh model, whatever it reads. */
 export interface Architecture {
   /** Blocks. */
   layers: number
@@ -18,12 +18,9 @@ export interface Architecture {
   /** Hidden width of a gated MLP after each mixer; 0: none. */
   mlp: number
   norm: NormSpec['kind']
-  /** Width of the embedding; without a stem it is d_model. */
-  d_embed: number
-  /** Strided convolutions between embedding and blocks; the last one's d_out is d_model. */
+  /** Strided convolutions before the blocks; the last one's d_out is d_model. */
   stem: StemSpec[]
   pool: Pool
-  strand: 'symmetric' | 'stranded'
 }
 
 /** How it learns. */
@@ -47,6 +44,23 @@ export interface Regime {
   dropout: number
   /** Dropout on the read-out, before the head. */
   head_dropout: number
+  /** Decay of a running mean of the weights that is validated and kept instead of the last ones; 0: off. */
+  ema: number
+  /** Epochs without a better validation after which training stops; 0: never. */
+  patience: number
+  /** What "better" means on the validation records. */
+  metric: 'mcc' | 'accuracy' | 'macro_f1' | 'loss' | 'wer' | 'cer'
+  seed: number
+}
+
+/** What all training has. */
+export type TrainSettings = Architecture & Regime
+
+/** What only training on DNA has. */
+export interface DnaOptions {
+  /** Width of the embedding; without a stem it is d_model. */
+  d_embed: number
+  strand: 'symmetric' | 'stranded'
   /** Augmentation: share of bases replaced by another. */
   substitutions: number
   /** Augmentation: a random window of this many bases of each record; 0: the whole record. */
@@ -55,45 +69,11 @@ export interface Regime {
   shift: number
   /** Augmentation: share of records whose one end, up to a random place, is taken from another record of the class. */
   crossover: number
-  /** Decay of a running mean of the weights that is validated and kept instead of the last ones; 0: off. */
-  ema: number
-  /** Epochs without a better validation after which training stops; 0: never. */
-  patience: number
-  /** What "better" means on the validation records. */
-  metric: 'mcc' | 'accuracy' | 'macro_f1' | 'loss'
-  seed: number
 }
 
-export type TrainSettings = Architecture & Regime
+export type DnaSettings = TrainSettings & DnaOptions
 
-interface Rule<T> {
-  value: T
-  expected: string
-  ok(value: unknown): boolean
-}
-
-const whole = (value: number, least: number): Rule<number> => ({
-  value,
-  expected: `a whole number, ${least} or more`,
-  ok: (x) => Number.isSafeInteger(x) && (x as number) >= least,
-})
-const real = (value: number, least: number, below: number): Rule<number> => ({
-  value,
-  expected: `a number from ${least} to below ${below}`,
-  ok: (x) => typeof x === 'number' && x >= least && x < below,
-})
-const flag = (value: boolean): Rule<boolean> => ({
-  value,
-  expected: 'true or false',
-  ok: (x) => typeof x === 'boolean',
-})
-const oneOf = <T extends string>(value: T, ...others: T[]): Rule<T> => ({
-  value,
-  expected: `one of ${[value, ...others].join(', ')}`,
-  ok: (x) => [value, ...others].some((name) => name === x),
-})
-
-const architecture: { [K in keyof Architecture]: Rule<Architecture[K]> } = {
+const architecture: Rules<Architecture> = {
   layers: whole(4, 1),
   d_model: whole(128, 1),
   d_state: whole(16, 1),
@@ -103,13 +83,11 @@ const architecture: { [K in keyof Architecture]: Rule<Architecture[K]> } = {
   tied: flag(true),
   mlp: whole(0, 0),
   norm: oneOf('rms', 'layer'),
-  d_embed: whole(16, 1),
-  stem: { value: [], expected: 'a list of {"window", "stride", "d_out"} with window >= stride', ok: isStem },
+  stem: stem([]),
   pool: oneOf<Pool>('mean', 'max', 'last', 'center', 'positions'),
-  strand: oneOf<Architecture['strand']>('stranded', 'symmetric'),
 }
 
-const regime: { [K in keyof Regime]: Rule<Regime[K]> } = {
+const regime: Rules<Regime> = {
   epochs: whole(20, 1),
   batch: whole(64, 1),
   shard: whole(16, 1),
@@ -122,38 +100,45 @@ const regime: { [K in keyof Regime]: Rule<Regime[K]> } = {
   label_smoothing: real(0, 0, 1),
   dropout: real(0, 0, 1),
   head_dropout: real(0, 0, 1),
-  substitutions: real(0, 0, 1),
-  crop: whole(0, 0),
-  shift: whole(0, 0),
-  crossover: real(0, 0, 1),
   ema: real(0, 0, 1),
   patience: whole(0, 0),
   metric: oneOf<Regime['metric']>('mcc', 'accuracy', 'macro_f1', 'loss'),
   seed: whole(1, 0),
 }
 
-const rules = { ...architecture, ...regime }
+/** The rules that all settings share. */
+export const common: Rules<TrainSettings> = { ...architecture, ...regime }
 
-export const architectureKeys = Object.keys(architecture)
+const dna: Rules<DnaOptions> = {
+  d_embed: whole(16, 1),
+  strand: oneOf<DnaOptions['strand']>('stranded', 'symmetric'),
+  substitutions: real(0, 0, 1),
+  crop: whole(0, 0),
+  shift: whole(0, 0),
+  crossover: real(0, 0, 1),
+}
 
-/** All settings from those given (a JSON object); an unknown key or a wrong value is an error (2) that names it. */
-export function completeSettings(given: Record<string, unknown>): TrainSettings {
-  const table: Record<string, Rule<unknown>> = rules
-  for (const [key, value] of Object.entries(given)) {
-    if (!Object.hasOwn(table, key))
-      throw usage(`unknown training setting '${key}'; there are ${Object.keys(table).join(', ')}`)
-    if (!table[key].ok(value))
-      throw usage(`training setting ${key} is ${JSON.stringify(value)}, expected ${table[key].expected}`)
-  }
-  const defaults = Object.fromEntries(Object.entries(table).map(([key, rule]) => [key, rule.value]))
-  const settings = { ...defaults, ...given } as unknown as TrainSettings
-  const { stem, d_model, crop, shift, pool } = settings
-  if (stem.length > 0 && stem[stem.length - 1].d_out !== d_model)
-    throw usage(`the last stem convolution has d_out ${stem[stem.length - 1].d_out}, expected d_model (${d_model})`)
+/** What comes with the model of --from and cannot be set. */
+export const bodyKeys = [...Object.keys(architecture).filter((key) => key !== 'pool'), 'd_embed', 'log_mel']
+
+/** All settings of a classifier of DNA from those given. Errors: 2, one line that names the setting. */
+export function completeSettings(given: Record<string, unknown>): DnaSettings {
+  const settings = complete<DnaSettings>({ ...common, ...dna }, given)
+  checkStem(settings)
+  const { crop, shift, pool } = settings
   if (crop > 0 && (pool === 'center' || pool === 'positions'))
     throw usage(`crop moves records about, which the read-out '${pool}' cannot follow; use shift`)
   if (crop > 0 && shift > 0) throw usage('crop and shift exclude each other')
   return settings
+}
+
+export function checkStem({ stem, d_model }: TrainSettings): void {
+  if (stem.length > 0 && stem[stem.length - 1].d_out !== d_model)
+    throw usage(`the last stem convolution has d_out ${stem[stem.length - 1].d_out}, expected d_model (${d_model})`)
+}
+
+function stem(value: StemSpec[]): Rule<StemSpec[]> {
+  return { value, expected: 'a list of {"window", "stride", "d_out"} with window >= stride', ok: isStem }
 }
 
 function isStem(value: unknown): boolean {
@@ -165,5 +150,3 @@ function isStem(value: unknown): boolean {
     )
   )
 }
-
-const usage = (message: string) => new UserError(message, exitCodes.usage)

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import type { Device } from '../backends/open.js'
 import { WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
-import type { Answer, Job, ReplicaSetup, TrainingState } from './replica.js'
+import type { Answer, Evaluated, Job, ReplicaSetup, TrainingState } from './replica.js'
 
 /** Records per validation job: a fixed number, so that two threads share even a small set. */
 const evaluationBlock = 32
@@ -45,13 +45,16 @@ export class Team {
     return (first as Extract<Answer, { kind: 'update' }>).norm
   }
 
-  /** Class probabilities [records, C] of the validation records. */
-  async evaluate(records: number): Promise<Float64Array> {
+  /** What the model says of the validation records. */
+  async evaluate(records: number): Promise<Evaluated> {
     const all = Int32Array.from({ length: records }, (_, i) => i)
-    const answers = await Promise.all(
+    const blocks = await Promise.all(
       cut(all, evaluationBlock).map((part) => this.#ask('evaluate', { kind: 'evaluate', records: part })),
     )
-    return Float64Array.from(answers.flatMap(({ probabilities }) => [...probabilities]))
+    return {
+      losses: Float64Array.from(blocks.flatMap(({ losses }) => [...losses])),
+      answers: blocks.flatMap(({ answers }) => answers),
+    }
   }
 
   async state(): Promise<TrainingState> {

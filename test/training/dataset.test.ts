@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { dnaTokenizer } from '../../src/tokens/tokenizer.js'
 import { LabelTable, loadDataset } from '../../src/training/dataset.js'
-import { prepare } from '../../src/training/prepare.js'
+import { prepareDna } from '../../src/training/prepare-dna.js'
 import { Random } from '../../src/training/random.js'
-import { augmentedBatch, plainBatch } from '../../src/training/records.js'
+import { type DnaAugmentation, DnaExamples, type Records } from '../../src/training/records.js'
 import { completeSettings } from '../../src/training/settings.js'
 
 let folder: string
@@ -33,7 +32,7 @@ describe('a labelled set', () => {
       for (const bytes of [Buffer.from(text), gzipSync(text)]) {
         const set = await loadDataset(source(['r2', [0, 1]], ['r1', [3]]), await table(bytes), null, null)
         expect(set.classes).toEqual(['ant', 'cat'])
-        expect([...set.labels]).toEqual([0, 1])
+        expect([...set.targets]).toEqual([0, 1])
         expect([...set.codes]).toEqual([0, 1, 3])
         expect([...set.offsets]).toEqual([0, 2, 3])
         expect(set).toMatchObject({ ids: ['r2', 'r1'], longest: 2 })
@@ -68,13 +67,13 @@ describe('a labelled set', () => {
     await writeFile(data, '>a\nACGT\n>b\nTTTT\n')
     await writeFile(labels, 'a\tx\nb\ty\n')
     const files = { train: { data, labels }, valid: null }
-    const { spec, train, trainable, provenance } = await prepare(files, { layers: 2, pool: 'positions' }, null, '1')
-    expect([...train.codes]).toEqual([0, 1, 2, 3, 3, 3, 3, 3])
+    const { spec, train, trainable, provenance } = await prepareDna(files, { layers: 2, pool: 'positions' }, null, '1')
+    expect([...(train as Records).codes]).toEqual([0, 1, 2, 3, 3, 3, 3, 3])
     expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'positions', length: 4 })
     expect(trainable.some((name) => name.startsWith('blocks.0') || name.startsWith('embedding'))).toBe(false)
     expect(trainable.filter((name) => name.startsWith('blocks.1')).length).toBeGreaterThan(5)
     expect(provenance.data.train).toMatchObject({ data: 'r.fa', records: 2 })
-    await expect(prepare(files, {}, null, 'tail')).rejects.toMatchObject({ exitCode: 2 })
+    await expect(prepareDna(files, {}, null, 'tail')).rejects.toMatchObject({ exitCode: 2 })
   })
 })
 
@@ -94,60 +93,56 @@ describe('settings', () => {
   })
 })
 
-describe('augmentation', () => {
+describe('batches of DNA', () => {
   const codes = Uint8Array.from({ length: 4000 }, (_, i) => (i * 7 + (i >> 3)) % 4)
-  const records = { codes, offsets: Float64Array.of(0, 2000, 4000), labels: Int32Array.of(1, 0) }
-  const dna = dnaTokenizer('dna')
-  const off = { substitutions: 0, crop: 0, shift: 0, crossover: 0, reverseComplement: false }
-  const draw = (change: Partial<typeof off>, seed = 1) =>
-    augmentedBatch(records, [1, 0], dna, { ...off, ...change }, new Random(seed))
+  const records = setOf(codes, [0, 2000, 4000], [1, 0])
+  const off: DnaAugmentation = { substitutions: 0, crop: 0, shift: 0, crossover: 0 }
+  const examples = (
+    change: Partial<DnaAugmentation> = {},
+    strand: 'stranded' | 'symmetric' = 'stranded',
+    of = records,
+  ) => new DnaExamples(of, { tokenizer: 'dna', strand }, { ...off, ...change })
+  const draw = (change: Partial<DnaAugmentation>, seed = 1) => examples(change).augmented([1, 0], new Random(seed))
+  const plain = examples().plain([1, 0]).input
 
-  it('changes nothing when it is off', () => {
+  it('changes nothing when augmentation is off', () => {
     const batch = draw({})
-    expect(batch).toEqual(plainBatch(records, [1, 0], dna))
-    expect([...batch.labels]).toEqual([0, 1])
-    expect([...batch.ids]).toEqual([...codes.subarray(2000), ...codes.subarray(0, 2000)])
+    expect(batch).toEqual(examples().plain([1, 0]))
+    expect(batch.targets.map((target) => [...target])).toEqual([[0], [1]])
+    expect([...batch.input]).toEqual([...codes.subarray(2000), ...codes.subarray(0, 2000)])
   })
 
   it('substitutes the asked share of bases, each by another', () => {
-    const plain = plainBatch(records, [1, 0], dna).ids
-    const changed = draw({ substitutions: 0.1 }).ids.filter((id, i) => id !== plain[i]).length
+    const changed = draw({ substitutions: 0.1 }).input.filter((id, i) => id !== plain[i]).length
     expect(changed / plain.length).toBeGreaterThan(0.08)
     expect(changed / plain.length).toBeLessThan(0.12)
   })
 
   it('takes one end of a record from another of its class and length, and from no other', () => {
-    // Records of one letter each: class 0 of A and C, class 1 of G, and a longer one of class 0.
-    const letters = Uint8Array.from([
-      ...Array(20).fill(0),
-      ...Array(20).fill(1),
-      ...Array(20).fill(2),
-      ...Array(30).fill(3),
-    ])
-    const few = { codes: letters, offsets: Float64Array.of(0, 20, 40, 60, 90), labels: Int32Array.of(0, 0, 1, 0) }
+    // Records of one letter each: two of class 0, one of class 1, and a longer one of class 0.
+    const letters = Uint8Array.from([20, 20, 20, 30].flatMap((length, letter) => Array(length).fill(letter)))
+    const few = examples({ crossover: 0.999 }, 'stranded', setOf(letters, [0, 20, 40, 60, 90], [0, 0, 1, 0]))
     const forms = new Set<string>()
     for (let seed = 0; seed < 60; seed++) {
-      const { ids } = augmentedBatch(few, [0, 2, 3], dna, { ...off, crossover: 0.999 }, new Random(seed))
-      forms.add(ids.subarray(0, 20).join(''))
-      expect(ids.subarray(20)).toEqual(plainBatch(few, [2, 3], dna).ids)
+      const { input } = few.augmented([0, 2, 3], new Random(seed))
+      forms.add(input.subarray(0, 20).join(''))
+      expect(input.subarray(20)).toEqual(few.plain([2, 3]).input)
     }
-    const [a, c] = [0, 1].map((record) => plainBatch(few, [record], dna).ids[0])
-    const end = new RegExp(`^(${c}{0,10}${a}{10,20}|${a}{10,20}${c}{0,10})$`)
-    for (const form of forms) expect(form).toMatch(end)
+    for (const form of forms) expect(form).toMatch(/^(1{0,10}0{10,20}|0{10,20}1{0,10})$/)
     expect(forms.size).toBeGreaterThan(10)
   })
 
   it('crops to windows, slides with N, and reads the other strand half of the time', () => {
     expect([...draw({ crop: 100 }).offsets]).toEqual([0, 100, 200])
-    expect(draw({ crop: 100 }, 1).ids).not.toEqual(draw({ crop: 100 }, 2).ids)
+    expect(draw({ crop: 100 }, 1).input).not.toEqual(draw({ crop: 100 }, 2).input)
     const slid = draw({ shift: 5 })
     expect([...slid.offsets]).toEqual([0, 2000, 4000])
-    const plain = plainBatch(records, [1, 0], dna).ids
-    const reverse = plainBatch(records, [1, 0], dna, true).ids
+    const both = examples({}, 'symmetric')
+    expect(both.views).toBe(2)
+    const reverse = both.plain([1, 0], 1).input
     let turned = 0
     for (let seed = 0; seed < 100; seed++) {
-      const { ids } = draw({ reverseComplement: true }, seed)
-      const first = ids.subarray(0, 2000).join()
+      const first = both.augmented([1, 0], new Random(seed)).input.subarray(0, 2000).join()
       expect([plain.subarray(0, 2000).join(), reverse.subarray(0, 2000).join()]).toContain(first)
       if (first === reverse.subarray(0, 2000).join()) turned++
     }
@@ -156,19 +151,12 @@ describe('augmentation', () => {
   })
 })
 
-describe('the generator', () => {
-  it('draws uniform and normal numbers, and other ones for another stream', () => {
-    const random = new Random(1, 2)
-    const xs = Array.from({ length: 20000 }, () => random.normal())
-    const mean = xs.reduce((a, b) => a + b, 0) / xs.length
-    const variance = xs.reduce((a, x) => a + x * x, 0) / xs.length
-    expect(Math.abs(mean)).toBeLessThan(0.03)
-    expect(Math.abs(variance - 1)).toBeLessThan(0.05)
-    const first = (...stream: number[]) => new Random(...stream).uint32()
-    expect(
-      new Set([first(1, 2), first(2, 1), first(1, 2, 0), first(12), first(1, 3), first(1 + 2 ** 32, 2)]).size,
-    ).toBe(6)
-    expect(first(1, 2)).toBe(first(1, 2))
-    expect([...new Random(3).shuffle(Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7))].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
-  })
-})
+function setOf(codes: Uint8Array, offsets: number[], labels: number[]): Records {
+  return {
+    kind: 'dna',
+    codes,
+    offsets: Float64Array.from(offsets),
+    targets: Int32Array.from(labels),
+    targetOffsets: Int32Array.from(offsets.keys()),
+  }
+}

@@ -18,7 +18,8 @@ function motifRecords(count: number, length: number, seed: number): Records {
   const labels = Int32Array.from({ length: count }, (_, i) => i % 2)
   for (let i = 0; i < count; i++)
     if (labels[i] === 1) codes.set(motif, i * length + random.int(length - motif.length + 1))
-  return { codes, labels, offsets: Float64Array.from({ length: count + 1 }, (_, i) => i * length) }
+  const offsets = Float64Array.from({ length: count + 1 }, (_, i) => i * length)
+  return { kind: 'dna', codes, offsets, targets: labels, targetOffsets: Int32Array.from(offsets.keys()) }
 }
 
 const given = {
@@ -109,7 +110,7 @@ describe('training', () => {
     const run = makeRun('motif', { epochs: 8, dropout: 0, head_dropout: 0, metric: 'accuracy' }, 480, {
       threads: 2,
       onProgress: ({ valid }) => {
-        accuracy = Math.max(accuracy, valid?.accuracy ?? 0)
+        if (valid && 'accuracy' in valid) accuracy = Math.max(accuracy, valid.accuracy)
       },
     })
     const { best } = await train(run)

@@ -3,28 +3,44 @@ import type { Backend, Tensor } from '../../src/backends/backend.js'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
 import { Matrix } from '../../src/backends/reference/matrix.js'
 import { uploadWeights } from '../../src/layers/params.js'
-import type { Pool } from '../../src/spec.js'
-import { classifierSpec } from '../../src/training/architecture.js'
-import { classLogits } from '../../src/training/classifier.js'
+import type { ModelSpec, Pool } from '../../src/spec.js'
+import { audioSpec, classifierSpec } from '../../src/training/architecture.js'
+import type { Batch } from '../../src/training/examples.js'
 import { initialise } from '../../src/training/initialise.js'
-import { crossEntropy } from '../../src/training/losses.js'
+import { objective } from '../../src/training/objective.js'
+import { outputs } from '../../src/training/outputs.js'
 import { Random } from '../../src/training/random.js'
-import type { Batch } from '../../src/training/records.js'
 import { completeSettings } from '../../src/training/settings.js'
+import { completeAudioSettings, speechFeatures } from '../../src/training/settings-audio.js'
 import { Tape } from '../../src/training/tape.js'
 
 const backend = openReferenceBackend()
 
+function offsetsOf(lengths: number[]): Int32Array {
+  const offsets = new Int32Array(lengths.length + 1)
+  for (const [s, length] of lengths.entries()) offsets[s + 1] = offsets[s] + length
+  return offsets
+}
+
 function randomBatch(lengths: number[], classes: number): Batch {
   const random = new Random(5)
-  const offsets = new Int32Array(lengths.length + 1)
-  lengths.forEach((length, s) => {
-    offsets[s + 1] = offsets[s] + length
-  })
+  const offsets = offsetsOf(lengths)
   return {
-    ids: Int32Array.from({ length: offsets[lengths.length] }, () => random.int(5)),
+    input: Int32Array.from({ length: offsets[lengths.length] }, () => random.int(5)),
     offsets,
-    labels: Int32Array.from(lengths, () => random.int(classes)),
+    targets: lengths.map(() => Int32Array.of(random.int(classes))),
+  }
+}
+
+/** Rows of three features, and texts that fit half as many. */
+function randomRows(lengths: number[], V: number): Batch {
+  const random = new Random(6)
+  const offsets = offsetsOf(lengths)
+  const target = (length: number) => Int32Array.from({ length: length >> 2 }, () => 1 + random.int(V - 1))
+  return {
+    input: Float32Array.from({ length: 3 * offsets[lengths.length] }, () => random.normal()),
+    offsets,
+    targets: lengths.map(target),
   }
 }
 
@@ -51,48 +67,15 @@ describe('the tape', () => {
   for (const { pool, given, lengths = [7, 1, 5] } of cases)
     it(`gives the gradients of a whole model with read-out ${pool} that finite differences give`, async () => {
       const settings = completeSettings({ ...small, ...given, pool })
-      const spec = classifierSpec(settings, ['a', 'b', 'c'], lengths[0])
-      const host = initialise(spec, 7)
-      const shake = new Random(11)
-      for (const { data } of host.values()) for (let i = 0; i < data.length; i++) data[i] += 0.3 * shake.normal()
-      const batch = randomBatch(lengths, 3)
-      const weights = new Map([...host].map(([name, w]) => [name, backend.upload(w.data, w.rows, w.cols)]))
-      const names = new Map([...weights].map(([name, tensor]) => [tensor, name]))
-
-      const run = async (gradients: Map<Tensor, Tensor>, used: Map<string, Tensor>) => {
-        const tape = new Tape(backend, gradients, { p: 0.3, random: new Random(3) })
-        const logits = await classLogits(tape, spec, used, batch, { p: 0.3, random: new Random(4) })
-        const { loss, dLogits } = crossEntropy(await backend.download(logits), batch.labels, 0.1)
-        if (gradients.size > 0) await tape.backward(logits, backend.upload(dLogits, logits.rows, logits.cols))
-        return loss
-      }
-      const gradients = new Map([...weights.values()].map((w) => [w, backend.zeros(w.rows, w.cols)]))
-      await run(gradients, weights)
-
-      const h = 1e-5
-      const pick = new Random(13)
-      for (const [tensor, gradient] of gradients) {
-        const name = names.get(tensor)!
-        const exact = await backend.download(gradient)
-        const values = await backend.download(tensor)
-        for (let probe = 0; probe < 3; probe++) {
-          const i = pick.int(values.length)
-          const around = []
-          for (const step of [h, -h]) {
-            const moved = values.slice()
-            moved[i] += step
-            around.push(
-              await run(new Map(), new Map(weights).set(name, backend.upload(moved, tensor.rows, tensor.cols))),
-            )
-          }
-          const expected = (around[0] - around[1]) / (2 * h)
-          expect(Math.abs(exact[i] - expected), `${name}[${i}]: ${exact[i]}, expected ${expected}`).toBeLessThan(
-            1e-7 + 1e-5 * Math.abs(expected),
-          )
-        }
-        if (/dt_proj|A_log|conv|head/.test(name)) expect(exact.some((d) => d !== 0)).toBe(true)
-      }
+      await checkGradients(classifierSpec(settings, ['a', 'b', 'c'], lengths[0]), randomBatch(lengths, 3))
     })
+
+  it('gives the gradients of a model that hears, with a CTC head, that finite differences give', async () => {
+    const settings = completeAudioSettings({ ...small, bidirectional: true, stem }, 'transcribe')
+    const vocabulary = ['', ' ', 'a', 'b']
+    const spec = audioSpec(settings, { ...speechFeatures, n_mels: 3 }, { kind: 'ctc', vocabulary })
+    await checkGradients(spec, randomRows([19, 4, 12], vocabulary.length))
+  })
 
   it('leaves nothing behind but the gradients, frozen or not', async () => {
     const made = new Set<Matrix>()
@@ -111,18 +94,69 @@ describe('the tape', () => {
       },
     })
     const settings = completeSettings({ ...small, bidirectional: true, mlp: 3, stem, d_embed: 3 })
-    const spec = classifierSpec(settings, ['a', 'b'], 7)
-    const weights = uploadWeights(backend, initialise(spec, 1))
-    for (const trainable of [[...weights.values()], [weights.get('head.weight')!], []]) {
-      const gradients = new Map(trainable.map((w) => [w, backend.zeros(w.rows, w.cols)]))
-      const tape = new Tape(counted, gradients, { p: 0.5, random: new Random(1) })
-      const logits = await classLogits(tape, spec, weights, randomBatch([7, 3], 2), { p: 0.5, random: new Random(2) })
-      const dLogits = counted.upload(new Float64Array(4).fill(1), 2, 2)
-      await tape.backward(logits, dLogits)
-      tape.release(logits)
-      expect([...made].filter((x) => !x.released)).toEqual([])
-      expect(made.size).toBeGreaterThan(10)
-      made.clear()
+    const hearing = completeAudioSettings({ ...small, bidirectional: true, stem }, 'transcribe')
+    const heads: [ModelSpec, Batch][] = [
+      [classifierSpec(settings, ['a', 'b'], 7), randomBatch([7, 3], 2)],
+      [
+        audioSpec(hearing, { ...speechFeatures, n_mels: 3 }, { kind: 'ctc', vocabulary: ['', 'a'] }),
+        randomRows([9, 8], 2),
+      ],
+    ]
+    for (const [spec, batch] of heads) await leavesNothing(spec, batch)
+    async function leavesNothing(spec: ModelSpec, batch: Batch): Promise<void> {
+      const weights = uploadWeights(backend, initialise(spec, 1))
+      for (const trainable of [[...weights.values()], [weights.get('head.weight')!], []]) {
+        const gradients = new Map(trainable.map((w) => [w, backend.zeros(w.rows, w.cols)]))
+        const tape = new Tape(counted, gradients, { p: 0.5, random: new Random(1) })
+        const { logits } = await outputs(tape, spec, weights, batch, { p: 0.5, random: new Random(2) })
+        const dLogits = counted.upload(new Float64Array(logits.rows * logits.cols).fill(1), logits.rows, logits.cols)
+        await tape.backward(logits, dLogits)
+        tape.release(logits)
+        expect([...made].filter((x) => !x.released)).toEqual([])
+        expect(made.size).toBeGreaterThan(10)
+        made.clear()
+      }
     }
   })
 })
+
+async function checkGradients(spec: ModelSpec, batch: Batch): Promise<void> {
+  const host = initialise(spec, 7)
+  const shake = new Random(11)
+  for (const { data } of host.values()) for (let i = 0; i < data.length; i++) data[i] += 0.3 * shake.normal()
+  const weights = new Map([...host].map(([name, w]) => [name, backend.upload(w.data, w.rows, w.cols)]))
+  const names = new Map([...weights].map(([name, tensor]) => [tensor, name]))
+
+  const run = async (gradients: Map<Tensor, Tensor>, used: Map<string, Tensor>) => {
+    const tape = new Tape(backend, gradients, { p: 0.3, random: new Random(3) })
+    const { logits, offsets } = await outputs(tape, spec, used, batch, { p: 0.3, random: new Random(4) })
+    const answered = { logits: await backend.download(logits), offsets, targets: batch.targets }
+    const { losses, dLogits } = objective(spec.head, answered, 0.1)
+    if (gradients.size > 0) await tape.backward(logits, backend.upload(dLogits, logits.rows, logits.cols))
+    return losses.reduce((a, b) => a + b)
+  }
+  const gradients = new Map([...weights.values()].map((w) => [w, backend.zeros(w.rows, w.cols)]))
+  await run(gradients, weights)
+
+  const h = 1e-5
+  const pick = new Random(13)
+  for (const [tensor, gradient] of gradients) {
+    const name = names.get(tensor)!
+    const exact = await backend.download(gradient)
+    const values = await backend.download(tensor)
+    for (let probe = 0; probe < 3; probe++) {
+      const i = pick.int(values.length)
+      const around = []
+      for (const step of [h, -h]) {
+        const moved = values.slice()
+        moved[i] += step
+        around.push(await run(new Map(), new Map(weights).set(name, backend.upload(moved, tensor.rows, tensor.cols))))
+      }
+      const expected = (around[0] - around[1]) / (2 * h)
+      expect(Math.abs(exact[i] - expected), `${name}[${i}]: ${exact[i]}, expected ${expected}`).toBeLessThan(
+        1e-7 + 1e-5 * Math.abs(expected),
+      )
+    }
+    if (/dt_proj|A_log|conv|head/.test(name)) expect(exact.some((d) => d !== 0)).toBe(true)
+  }
+}

@@ -1,33 +1,42 @@
 import type { Backend, Tensor } from '../backends/backend.js'
 import { Network } from '../engine/network.js'
 import type { ModelSpec } from '../spec.js'
-import { softmax } from '../tasks/softmax.js'
-import { appendedTokens, dnaTokenizer } from '../tokens/tokenizer.js'
+import { appendedTokens } from '../tokens/tokenizer.js'
+import type { Batch, Examples } from './examples.js'
 import type { Random } from './random.js'
-import { type Batch, plainBatch, type Records } from './records.js'
 import { Tape } from './tape.js'
 
-/** ids to class logits [S, C] on a tape: network, read-out, head. */
-export async function classLogits(
+/** Logits of a batch, and the rows of each record: [S + 1]. */
+export interface Outputs {
+  logits: Tensor
+  offsets: Int32Array
+}
+
+/**
+ * A batch through network, read-out and head on a tape: class logits [S, C], one row per record, or logits [T', V] of all token rows (CTC).
+ */
+export async function outputs(
   tape: Tape,
   spec: ModelSpec,
   weights: Map<string, Tensor>,
   batch: Batch,
   headDropout: { p: number; random: Random } | null = null,
-): Promise<Tensor> {
-  if (spec.head?.kind !== 'classes') throw new Error('only classifiers are trained')
+): Promise<Outputs> {
+  const { head } = spec
+  if (head?.kind !== 'classes' && head?.kind !== 'ctc') throw new Error(`a head '${head?.kind}' is not trained`)
   const network = new Network(tape, spec, weights)
   const whole = { offsets: batch.offsets, continues: false, goesOn: false }
-  const { hidden, segments } = await network.forward(batch.ids, whole, null)
+  const { hidden, segments } = await network.forward(batch.input, whole, null)
   const own = withoutAppended(tape, hidden, segments.offsets, appendedTokens(spec))
-  const rows = readOut(tape, own.hidden, own.offsets, spec.head.pool)
+  const rows = head.kind === 'classes' ? readOut(tape, own.hidden, own.offsets, head.pool) : own.hidden
   const features = headDropout && headDropout.p > 0 ? tape.dropout(rows, headDropout.p, headDropout.random) : rows
   const logits = await network.head(features)
   tape.release(features)
   if (features !== rows) tape.release(rows)
-  if (own.hidden !== hidden) tape.release(own.hidden)
-  tape.release(hidden)
-  return logits
+  if (own.hidden !== rows) tape.release(own.hidden)
+  if (hidden !== own.hidden) tape.release(hidden)
+  const each = Int32Array.from({ length: batch.offsets.length }, (_, s) => s)
+  return { logits, offsets: head.kind === 'classes' ? each : own.offsets }
 }
 
 /** The rows that stand for bases: without those of the tokens that a tokenizer appends to each record. */
@@ -63,29 +72,22 @@ function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string):
   }
 }
 
-/** Class probabilities [S, C] of records, without gradients; of a symmetric model from the mean logits of both strands. */
-export async function classProbabilities(
+/** Logits of records as they are, without gradients: the mean over the views (both strands of a symmetric model). */
+export async function plainOutputs(
   backend: Backend,
   spec: ModelSpec,
   weights: Map<string, Tensor>,
-  records: Records,
+  examples: Examples,
   indexes: ArrayLike<number>,
-): Promise<Float64Array> {
-  const strands = spec.strand === 'symmetric' ? [false, true] : [false]
-  const mean: number[] = []
-  let classes = 0
-  for (const reverse of strands) {
-    const tape = new Tape(backend, new Map())
-    const logits = await classLogits(
-      tape,
-      spec,
-      weights,
-      plainBatch(records, indexes, dnaTokenizer(spec.tokenizer), reverse),
-    )
-    classes = logits.cols
-    for (const [i, x] of (await backend.download(logits)).entries()) mean[i] = (mean[i] ?? 0) + x / strands.length
+): Promise<{ logits: Float64Array; offsets: Int32Array; targets: Int32Array[] }> {
+  let mean = new Float64Array()
+  for (let view = 0; ; view++) {
+    const batch = examples.plain(indexes, view)
+    const { logits, offsets } = await outputs(new Tape(backend, new Map()), spec, weights, batch)
+    const values = await backend.download(logits)
     backend.release(logits)
+    if (view === 0) mean = new Float64Array(values.length)
+    for (const [i, x] of values.entries()) mean[i] += x / examples.views
+    if (view + 1 === examples.views) return { logits: mean, offsets, targets: batch.targets }
   }
-  const rows = Array.from(indexes, (_, s) => softmax(mean.slice(s * classes, (s + 1) * classes)))
-  return Float64Array.from(rows.flatMap((row) => [...row]))
 }

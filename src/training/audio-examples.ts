@@ -1,0 +1,151 @@
+import type { LogMelSpec, ModelSpec } from '../spec.js'
+import { frameSeconds, Levelled } from '../tokens/log-mel.js'
+import { MelEnergies } from '../tokens/mel-energies.js'
+import { maskFeatures, noise } from './augment-audio.js'
+import type { Batch, Examples } from './examples.js'
+import { joined } from './pack-batch.js'
+import { Random } from './random.js'
+import { type Energies, fromStored, type Recordings } from './recordings.js'
+import type { AudioOptions } from './settings-audio.js'
+
+export type AudioAugmentation = Omit<AudioOptions, 'log_mel' | 'units' | 'speeds'>
+
+/** One recording or several, as band energies [n_mels] of its frames. */
+interface Heard {
+  frames: Float64Array<ArrayBuffer>[]
+  target: number[]
+}
+
+/**
+ * Batches of recordings. What changes them works on the energies of the mel bands, before the level is taken: powers of sounds
+ * that have nothing to do with each other add up, gain is a factor, so each epoch hears other recordings without another FFT.
+ */
+export class AudioExamples implements Examples {
+  readonly views = 1
+  private readonly spec: LogMelSpec
+  /** Half a minute of each colour. */
+  private readonly noises: Float64Array[][]
+
+  constructor(
+    private readonly recordings: Recordings,
+    spec: ModelSpec,
+    private readonly augmentation: AudioAugmentation,
+  ) {
+    this.spec = spec.log_mel!
+    this.noises = augmentation.noise > 0 ? (['white', 'brown'] as const).map((colour) => this.made(colour)) : []
+  }
+
+  plain(indexes: ArrayLike<number>): Batch {
+    return this.batch(Array.from(indexes, (i) => this.heard(this.recordings.versions[0], i)))
+  }
+
+  augmented(indexes: ArrayLike<number>, random: Random): Batch {
+    const { time_masks, band_masks } = this.augmentation
+    const { n_mels } = this.spec
+    const masks = {
+      rows: { count: time_masks[0], most: Math.round(time_masks[1] / frameSeconds(this.spec)) },
+      columns: { count: band_masks[0], most: band_masks[1] },
+    }
+    const all = Array.from(indexes, (i) => this.changed(i, random))
+    return this.batch(all, (features) => maskFeatures(features, n_mels, masks, random))
+  }
+
+  private batch(all: Heard[], change = (features: Float32Array) => features): Batch {
+    const parts = all.map(({ frames }) => change(this.features(frames)))
+    return { ...joined(parts, this.spec.n_mels), targets: all.map(({ target }) => Int32Array.from(target)) }
+  }
+
+  private features(frames: Float64Array[]): Float32Array {
+    const levelled = new Levelled(this.spec)
+    const first = levelled.push(frames)
+    const last = levelled.end()
+    const features = new Float32Array(first.length + last.length)
+    features.set(first)
+    features.set(last, first.length)
+    return features
+  }
+
+  private heard({ stored, offsets }: Energies, i: number): Heard {
+    const { n_mels } = this.spec
+    const frames: Heard['frames'] = []
+    for (let t = offsets[i]; t < offsets[i + 1]; t++)
+      frames.push(Float64Array.from({ length: n_mels }, (_, m) => fromStored(stored[t * n_mels + m])))
+    const { targets, targetOffsets } = this.recordings
+    return { frames, target: [...targets.subarray(targetOffsets[i], targetOffsets[i + 1])] }
+  }
+
+  private changed(index: number, random: Random): Heard {
+    const { join, join_most, crop, silence, noise: noisy, gain, tilt } = this.augmentation
+    const count = join > 0 && random.uniform() < join ? 2 + random.int(join_most - 1) : 1
+    const all = this.recordings.targetOffsets.length - 1
+    const { versions } = this.recordings
+    const parts = Array.from({ length: count }, (_, k) =>
+      this.heard(versions[random.int(versions.length)], k === 0 ? index : random.int(all)),
+    )
+    const gaps = Array.from({ length: count + 1 }, () => (silence > 0 ? this.framesIn(random.uniform(0, silence)) : 0))
+    const whole = this.joined(parts, gaps)
+    let { frames } = whole
+    if (crop > 0 && frames.length > this.framesIn(crop)) {
+      const from = random.int(frames.length - this.framesIn(crop) + 1)
+      frames = frames.slice(from, from + this.framesIn(crop))
+    }
+    if (noisy > 0 && random.uniform() < noisy) this.addNoise(frames, random)
+    this.colour(frames, random.uniform(-gain, gain), random.uniform(-tilt, tilt))
+    return { frames, target: whole.target }
+  }
+
+  /** One after the other, with gaps before, between and after; only the last keeps its tail. */
+  private joined(parts: Heard[], gaps: number[]): Heard {
+    const { n_mels, tail = 0 } = this.spec
+    const quiet = (frames: number) => Array.from({ length: frames }, () => new Float64Array(n_mels))
+    const frames = quiet(gaps[0])
+    for (const [k, part] of parts.entries()) {
+      const end = k + 1 < parts.length ? Math.max(0, part.frames.length - this.framesIn(tail)) : part.frames.length
+      for (const frame of part.frames.slice(0, end)) frames.push(frame)
+      frames.push(...quiet(gaps[k + 1]))
+    }
+    return { frames, target: parts.flatMap(({ target }) => target) }
+  }
+
+  /** Adds noise of one colour over all frames. */
+  private addNoise(frames: Float64Array[], random: Random): void {
+    const { snr } = this.augmentation
+    const other = this.noises[random.int(this.noises.length)]
+    const start = random.int(other.length)
+    const ratio = 10 ** (-random.uniform(snr[0], snr[1]) / 10)
+    const factor = (ratio * meanPower(frames)) / meanPower(other)
+    for (const [t, frame] of frames.entries()) {
+      const added = other[(start + t) % other.length]
+      for (let m = 0; m < frame.length; m++) frame[m] += factor * added[m]
+    }
+  }
+
+  private colour(frames: Float64Array[], gain: number, tilt: number): void {
+    if (gain === 0 && tilt === 0) return
+    const { n_mels } = this.spec
+    const factors = Float64Array.from({ length: n_mels }, (_, m) => 10 ** ((gain + tilt * (m / n_mels - 0.5)) / 10))
+    for (const frame of frames) for (let m = 0; m < n_mels; m++) frame[m] *= factors[m]
+  }
+
+  private made(colour: 'white' | 'brown'): Float64Array[] {
+    const energies = new MelEnergies({ ...this.spec, tail: 0 })
+    const frames = energies.push(noise(30 * this.spec.sample_rate, new Random(1), colour))
+    return [...frames, ...energies.end()]
+  }
+
+  private framesIn(seconds: number): number {
+    return Math.round(seconds / frameSeconds(this.spec))
+  }
+}
+
+/** Of the frames that are not silent. */
+function meanPower(frames: Float64Array[]): number {
+  let sum = 0
+  let heard = 0
+  for (const frame of frames) {
+    const power = frame.reduce((a, b) => a + b, 0)
+    sum += power
+    if (power > 0) heard++
+  }
+  return heard === 0 ? 0 : sum / heard
+}

@@ -1,0 +1,166 @@
+import { Flags } from '@oclif/core'
+import { print } from '../output/print.js'
+import { LongwaveCommand } from '../shell/command.js'
+import { exitCodes, UserError } from '../shell/errors.js'
+import { integer, number, shared, threadsOf } from '../shell/flags.js'
+import { Progress, progressStyle } from '../shell/progress.js'
+import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
+
+/** The flags of all training commands. */
+export const trainFlags = {
+  out: Flags.string({ required: true, helpValue: 'DIR', description: 'folder of the model, its log and checkpoint' }),
+  config: Flags.string({ helpValue: 'FILE', description: 'JSON file of training settings; flags go before it' }),
+  from: Flags.string({ helpValue: 'NAME|FOLDER', description: 'start from the body of this model, with a new head' }),
+  freeze: Flags.string({
+    helpValue: 'none|body|N',
+    default: 'none',
+    description: 'what keeps still: all but the head, or embedding, stem and N blocks',
+  }),
+  layers: integer({ min: 1, description: 'blocks' }),
+  'd-model': integer({ min: 1, description: 'width' }),
+  bidirectional: Flags.boolean({ allowNo: true, description: 'blocks that read both ways' }),
+  epochs: integer({ min: 1, description: 'passes over the data' }),
+  batch: integer({ min: 1, description: 'records per step' }),
+  lr: number({ min: 0, max: 1, description: 'peak learning rate' }),
+  dropout: number({ min: 0, max: 0.99, description: 'dropout of each block' }),
+  patience: integer({ min: 0, description: 'epochs without a better validation before the end; 0: never' }),
+  name: Flags.string({ description: 'name of the model, in its config' }),
+  description: Flags.string({ description: 'one line about it, in its config' }),
+  licence: Flags.string({ description: 'its licence, in its config' }),
+  seed: integer({ min: 0, max: 0xffffffff, description: 'seed of everything random [default: 1]' }),
+  device: shared.device,
+  threads: shared.threads,
+  force: shared.force,
+  progress: shared.progress,
+  json: shared.json,
+}
+
+/** Flags of training as oclif hands them over. */
+export interface TrainFlags {
+  out: string
+  config?: string
+  from?: string
+  freeze: string
+  layers?: number
+  'd-model'?: number
+  bidirectional?: boolean
+  epochs?: number
+  batch?: number
+  lr?: number
+  dropout?: number
+  patience?: number
+  name?: string
+  description?: string
+  licence?: string
+  seed?: number
+  device: 'auto' | 'cpu' | 'reference'
+  threads?: number
+  force: boolean
+  quiet?: boolean
+  progress?: boolean
+  json: boolean
+}
+
+/** What the training commands share: settings from file and flags, the run with its progress, and the last line. */
+export abstract class TrainCommand extends LongwaveCommand {
+  /** Settings of --config, and over them those of the flags; `more`: of a command's own flags. */
+  protected async given(flags: TrainFlags, more: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    const { readSettings } = await import('./prepare.js')
+    const { layers, bidirectional, epochs, batch, lr, dropout, patience, seed } = flags
+    const own = {
+      layers,
+      d_model: flags['d-model'],
+      bidirectional,
+      epochs,
+      batch,
+      lr,
+      dropout,
+      patience,
+      seed,
+      ...more,
+    }
+    return {
+      ...(flags.config === undefined ? {} : await readSettings(flags.config)),
+      ...Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)),
+    }
+  }
+
+  protected async pretrained({ from }: TrainFlags): Promise<Pretrained | null> {
+    if (from === undefined) return null
+    const { modelFolder } = await import('../models.js')
+    const { openCheckpoint } = await import('../checkpoints/open.js')
+    return { name: from, ...(await openCheckpoint(await modelFolder(from))) }
+  }
+
+  /** Hears the recordings, and trains. */
+  protected async trainOnAudio(
+    flags: TrainFlags,
+    files: { train: LabelledFiles; valid: LabelledFiles | null },
+    task: 'transcribe' | 'classify',
+    more: Record<string, unknown> = {},
+  ): Promise<void> {
+    const { prepareAudio } = await import('./prepare-audio.js')
+    const progress = await Progress.start(progressStyle(flags, false))
+    this.progress = progress
+    const prepared = await prepareAudio(
+      files,
+      await this.given(flags, more),
+      await this.pretrained(flags),
+      flags.freeze,
+      {
+        task,
+        threads: threadsOf(flags.threads),
+        onHeard: (count, of) => progress.tick(() => `heard ${count} of ${of} recordings`),
+        note: (line) => this.note(line),
+      },
+    )
+    await this.train(flags, prepared)
+  }
+
+  protected async train(flags: TrainFlags, prepared: Prepared): Promise<void> {
+    const { train } = await import('./loop.js')
+    const { trainingText } = await import('./progress.js')
+    this.progress ??= await Progress.start(progressStyle(flags, false))
+    const stop = new AbortController()
+    const signals = stopOnSignals(stop)
+    const result = await train({
+      ...prepared,
+      card: { name: flags.name, description: flags.description, licence: flags.licence },
+      out: flags.out,
+      device: flags.device === 'auto' ? 'cpu' : flags.device,
+      threads: threadsOf(flags.threads),
+      force: flags.force,
+      signal: stop.signal,
+      onProgress: (progress) => {
+        if (progress.valid) this.note(trainingText(progress))
+        else this.progress?.tick(() => trainingText(progress))
+      },
+    })
+    this.progress.stop()
+    if (!result.finished)
+      throw new UserError(`stopped after step ${result.step}; the same command goes on from there`, signals.exitCode())
+    if (flags.json) return print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
+    const { best } = result
+    const chosen = best
+      ? `, best after step ${best.step} (${prepared.settings.metric} ${Math.abs(best.score).toFixed(4)})`
+      : ''
+    this.note(`${flags.out}: ${result.step} steps${chosen}`)
+  }
+}
+
+/** The first signal lets the step at hand and a checkpoint finish; the second ends the process. */
+function stopOnSignals(stop: AbortController): { exitCode(): number } {
+  let exitCode: number = exitCodes.interrupted
+  for (const [signal, code] of [
+    ['SIGINT', exitCodes.interrupted],
+    ['SIGTERM', exitCodes.terminated],
+  ] as const) {
+    process.removeAllListeners(signal)
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(code)
+      exitCode = code
+      stop.abort()
+    })
+  }
+  return { exitCode: () => exitCode }
+}

@@ -1,0 +1,36 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { serve } from '../engine/workers.js'
+import { readAudio } from '../input/audio.js'
+import type { LogMelSpec } from '../spec.js'
+import { concatenate } from '../tasks/concatenate.js'
+import { MelEnergies } from '../tokens/mel-energies.js'
+import { speed } from './augment-audio.js'
+import { toStored } from './recordings.js'
+
+export interface HearJob {
+  path: string
+  speeds: readonly number[]
+}
+
+/** A worker thread that reads recordings and takes their energies: [frames, n_mels] for each speed, as recordings.ts stores them. */
+const spec = workerData as LogMelSpec
+serve(
+  parentPort!,
+  async () => {},
+  async (_, { path, speeds }: HearJob) => {
+    const parts: Float32Array[] = []
+    for await (const part of await readAudio(path, { rate: spec.sample_rate })) parts.push(part)
+    const samples = concatenate(parts)
+    const result = speeds.map((factor) => energies(factor === 1 ? samples : speed(samples, factor)))
+    return { result, transfer: result.map(({ buffer }) => buffer) }
+  },
+)
+
+function energies(samples: Float32Array): Int16Array<ArrayBuffer> {
+  const mel = new MelEnergies(spec)
+  const frames = [...mel.push(samples), ...mel.end()]
+  const stored = new Int16Array(frames.length * spec.n_mels)
+  for (const [t, frame] of frames.entries())
+    for (const [m, x] of frame.entries()) stored[t * spec.n_mels + m] = toStored(x)
+  return stored
+}

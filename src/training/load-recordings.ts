@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { inOrder, WorkerPool } from '../engine/workers.js'
+import { packageRoot } from '../root.js'
+import type { LogMelSpec } from '../spec.js'
+import { shareTargets } from './dataset.js'
+import type { HearJob } from './hear-worker.js'
+import type { Energies, Recordings } from './recordings.js'
+
+/** A recording and what a model should say of it. */
+export interface LabelledRecording {
+  /** Below the folder. */
+  path: string
+  target: ArrayLike<number>
+}
+
+/**
+ * Hears all recordings, at each of the speeds, over worker threads. Errors: those of the audio reader, one line that names the file.
+ */
+export async function loadRecordings(
+  folder: string,
+  recordings: readonly LabelledRecording[],
+  spec: LogMelSpec,
+  speeds: readonly number[],
+  threads: number,
+  onHeard: (count: number) => void,
+): Promise<Recordings> {
+  const script = new URL(`file://${packageRoot}/dist/src/training/hear-worker.js`)
+  const pool = new WorkerPool<HearJob, Int16Array[]>(script, spec, threads)
+  const versions: Int16Array[][] = speeds.map(() => [])
+  try {
+    const jobs = recordings.map(({ path }) => ({ path: join(folder, path), speeds }))
+    let heard = 0
+    for await (const stored of inOrder(jobs, (job) => pool.run(job), 2 * threads)) {
+      for (const [k, one] of stored.entries()) versions[k].push(one)
+      onHeard(++heard)
+    }
+  } finally {
+    await pool.close()
+  }
+  return {
+    kind: 'audio',
+    versions: versions.map((parts) => share(parts, spec.n_mels)),
+    ...shareTargets(recordings.map(({ target }) => target)),
+  }
+}
+
+function share(parts: readonly Int16Array[], n_mels: number): Energies {
+  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
+  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length / n_mels
+  const stored = new Int16Array(new SharedArrayBuffer(2 * n_mels * offsets[parts.length]))
+  for (const [i, part] of parts.entries()) stored.set(part, n_mels * offsets[i])
+  return { stored, offsets }
+}

@@ -1,0 +1,47 @@
+import type { FloatArray } from '../backends/backend.js'
+import type { ModelSpec } from '../spec.js'
+import { GreedyDecoder } from '../tasks/ctc-decode.js'
+import { ctcLoss } from './ctc.js'
+import { crossEntropy } from './losses.js'
+import { argmaxRows } from './metrics.js'
+
+/** What is to be learned: `logits` as outputs.ts gives them, `offsets` the rows of each record, `targets` what it should be. */
+export interface Answered {
+  logits: FloatArray
+  offsets: Int32Array
+  targets: readonly Int32Array[]
+}
+
+/**
+ * Loss of each record, and the gradient of their sum. Classes: cross-entropy in nats. CTC: nats per token of the text, so that long
+ * texts do not outweigh short ones; a text that does not fit its rows counts nothing.
+ */
+export function objective(
+  head: ModelSpec['head'],
+  { logits, offsets, targets }: Answered,
+  smoothing: number,
+): { losses: Float64Array; dLogits: Float64Array } {
+  if (head?.kind === 'classes') {
+    const labels = Int32Array.from(targets, (target) => target[0])
+    return crossEntropy(logits, labels, smoothing)
+  }
+  const { losses, dLogits } = ctcLoss(logits, offsets, targets)
+  const V = logits.length / offsets[offsets.length - 1]
+  for (const [s, target] of targets.entries()) {
+    const tokens = Math.max(1, target.length)
+    losses[s] = losses[s] === Infinity ? 0 : losses[s] / tokens
+    for (let i = offsets[s] * V; i < offsets[s + 1] * V; i++) dLogits[i] /= tokens
+  }
+  return { losses, dLogits }
+}
+
+/** What the model says of each record: its class, or the tokens of the likeliest alignment. */
+export function answers(head: ModelSpec['head'], { logits, offsets }: Omit<Answered, 'targets'>): Int32Array[] {
+  const V = logits.length / offsets[offsets.length - 1]
+  if (head?.kind === 'classes') return Array.from(argmaxRows(logits, V), (label) => Int32Array.of(label))
+  return Array.from(offsets.subarray(1), (to, s) => {
+    const decoder = new GreedyDecoder(V)
+    const tokens = [...decoder.push(logits.subarray(offsets[s] * V, to * V)), ...decoder.end()]
+    return Int32Array.from(tokens, ({ token }) => token)
+  })
+}

@@ -1,0 +1,100 @@
+import { basename } from 'node:path'
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { HeadSpec, LogMelSpec, ModelSpec } from '../spec.js'
+import { audioSpec } from './architecture.js'
+import { ctcRows } from './ctc.js'
+import { LabelTable } from './dataset.js'
+import { countOf, targetOf } from './examples.js'
+import { loadRecordings } from './load-recordings.js'
+import { type LabelledFiles, type Prepared, type Pretrained, refuseArchitecture, sha256, start } from './prepare.js'
+import type { Recordings } from './recordings.js'
+import { type AudioSettings, completeAudioSettings } from './settings-audio.js'
+import { Vocabulary } from './vocabulary.js'
+
+/** What the preparation of audio needs besides the files and settings. */
+export interface AudioPreparation {
+  task: 'transcribe' | 'classify'
+  threads: number
+  onHeard: (count: number, of: number) => void
+  note: (line: string) => void
+}
+
+/**
+ * Hears the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables name
+ * paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is none.
+ */
+export async function prepareAudio(
+  files: { train: LabelledFiles; valid: LabelledFiles | null },
+  given: Record<string, unknown>,
+  from: Pretrained | null,
+  freeze: string,
+  preparation: AudioPreparation,
+): Promise<Prepared> {
+  const { task } = preparation
+  const settings = completeAudioSettings(given, task)
+  if (from) refuseArchitecture(given)
+  if (from && !from.spec.log_mel) throw new UserError(`--from ${from.name}: this model does not hear`, exitCodes.usage)
+  const log_mel = from?.spec.log_mel ?? (settings.log_mel as LogMelSpec)
+  const tables = {
+    train: await LabelTable.read(files.train.labels),
+    valid: files.valid && (await LabelTable.read(files.valid.labels)),
+  }
+  const { head, encode } = task === 'transcribe' ? textHead(tables.train, settings) : classHead(tables.train, settings)
+  const spec = from ? { ...from.spec, head } : audioSpec(settings, log_mel, head)
+
+  const hear = (folder: string, table: LabelTable, speeds: number[]) => {
+    const recordings = table.ids.map((path) => ({ path, target: encode(table, path) }))
+    const { threads, onHeard } = preparation
+    return loadRecordings(folder, recordings, log_mel, speeds, threads, (n) => onHeard(n, recordings.length))
+  }
+  const train = await hear(files.train.data, tables.train, settings.speeds)
+  const valid = files.valid && tables.valid && (await hear(files.valid.data, tables.valid, [1]))
+  if (task === 'transcribe') noteTooShort(train, tables.train, spec, preparation.note)
+
+  const describe = async ({ data, labels }: LabelledFiles, recordings: Recordings) => ({
+    data: basename(data),
+    labels: basename(labels),
+    labels_sha256: await sha256(labels),
+    records: countOf(recordings),
+  })
+  const data = {
+    train: await describe(files.train, train),
+    ...(files.valid && valid ? { valid: await describe(files.valid, valid) } : {}),
+  }
+  const provenance = { data, ...(from ? { from: from.name } : {}) }
+  return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
+}
+
+interface Target {
+  head: HeadSpec
+  encode: (table: LabelTable, path: string) => Int32Array
+}
+
+function textHead(table: LabelTable, { units }: AudioSettings): Target {
+  const texts = table.ids.map((id) => table.labelOf(id))
+  const vocabulary = Vocabulary.of(texts, units)
+  return {
+    head: { kind: 'ctc', vocabulary: vocabulary.entries },
+    encode: (from, path) => vocabulary.encode(from.labelOf(path), `${from.file}: ${path}`),
+  }
+}
+
+function classHead(table: LabelTable, { pool }: AudioSettings): Target {
+  const { labels, file } = table
+  if (labels.length < 2) throw new UserError(`${file}: one label (${labels[0]}), expected two or more`, exitCodes.data)
+  return {
+    head: { kind: 'classes', labels, pool },
+    encode: (from, path) => Int32Array.of(from.classOf({ id: path, file: from.file, line: 0 }, labels)),
+  }
+}
+
+/** A text with more tokens than its recording has rows cannot be learned; it is left in, and counts nothing. */
+function noteTooShort(train: Recordings, table: LabelTable, spec: ModelSpec, note: (line: string) => void): void {
+  const stride = spec.stem.reduce((product, { stride }) => product * stride, 1)
+  const { offsets } = train.versions[0]
+  const tooShort = table.ids.filter(
+    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / stride) < ctcRows(targetOf(train, i)),
+  )
+  if (tooShort.length > 0)
+    note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0]}`)
+}

@@ -1,0 +1,34 @@
+import { exitCodes, UserError } from '../shell/errors.js'
+import { normaliseTranscript } from './edit-distance.js'
+
+/** Texts as the tokens of a CTC head. Entry 0 is the blank; the others write a character, or a word and the space after it. */
+export class Vocabulary {
+  private readonly tokens: Map<string, number>
+
+  constructor(
+    readonly entries: string[],
+    private readonly units: 'characters' | 'words',
+  ) {
+    this.tokens = new Map(entries.map((entry, token) => [entry, token]))
+  }
+
+  /** Of all that occurs in the texts. */
+  static of(texts: readonly string[], units: 'characters' | 'words'): Vocabulary {
+    const found = new Set(texts.flatMap((text) => pieces(normaliseTranscript(text), units)))
+    return new Vocabulary(['', ...[...found].sort()], units)
+  }
+
+  /** `name` says whose text it is. Errors: 65 for what no entry writes. */
+  encode(text: string, name: string): Int32Array {
+    return Int32Array.from(pieces(normaliseTranscript(text), this.units), (piece) => {
+      const token = this.tokens.get(piece)
+      if (token !== undefined) return token
+      throw new UserError(`${name}: '${piece.trim()}' does not occur in the texts of the training set`, exitCodes.data)
+    })
+  }
+}
+
+function pieces(text: string, units: 'characters' | 'words'): string[] {
+  if (units === 'characters') return [...text]
+  return text === '' ? [] : text.split(' ').map((word) => `${word} `)
+}
