@@ -1,4 +1,5 @@
 import type { ModelSpec } from '../spec.js'
+import { logMelProblem } from '../tokens/mel-energies.js'
 
 /** A rule says what it expects of a value, or nothing when the value keeps it. */
 type Rule = (value: unknown, path: string) => string | undefined
@@ -128,6 +129,8 @@ function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, rever
   if (audio !== (rest.log_mel !== undefined)) return `spec.log_mel: expected with tokenizer log-mel, and only there`
   if (audio && rest.log_mel!.n_mels !== d_embed)
     return `spec.d_embed is ${d_embed}, expected ${rest.log_mel!.n_mels}, n_mels`
+  const problem = rest.log_mel && logMelProblem(rest.log_mel)
+  if (problem) return `spec.${problem}`
   if (audio !== (vocab_size === 0))
     return `spec.vocab_size is ${vocab_size}, expected ${audio ? '0 for log-mel' : 'above 0'}`
   if (rest.tokenizer === 'dna' && vocab_size !== 5) return `spec.vocab_size is ${vocab_size}, expected 5 for dna`

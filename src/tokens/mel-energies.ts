@@ -21,9 +21,10 @@ export class MelEnergies {
   private made = 0
   private previous: number | null = null
 
-  /** Errors: a spec that contradicts itself. */
+  /** Errors: a spec that contradicts itself (`logMelProblem`). */
   constructor(private readonly spec: LogMelSpec) {
-    check(spec)
+    const problem = logMelProblem(spec)
+    if (problem) throw new Error(problem)
     const { n_fft, window, hop } = spec
     this.spectrum = new PowerSpectrum(n_fft)
     this.bands = melBands(spec)
@@ -93,14 +94,19 @@ export class MelEnergies {
   }
 }
 
-function check({ sample_rate, n_fft, window, hop, n_mels, f_min, f_max, level }: LogMelSpec): void {
-  const wrong = (what: string) => new Error(`log-mel: ${what}`)
+/** What contradicts itself in a spec, in one line. */
+export function logMelProblem(spec: LogMelSpec): string | undefined {
+  const { sample_rate, n_fft, window, hop, n_mels, f_min, f_max, tail = 0, level } = spec
   for (const [name, value] of Object.entries({ sample_rate, n_fft, window, hop, n_mels }))
-    if (!Number.isInteger(value) || value < 1) throw wrong(`${name} is ${value}, expected a whole number above 0`)
-  if (window > n_fft) throw wrong(`a window of ${window} samples does not fit an FFT of ${n_fft}`)
-  if (window < hop) throw wrong(`a window of ${window} samples leaves gaps at a hop of ${hop}`)
+    if (!Number.isInteger(value) || value < 1) return `log_mel.${name} is ${value}, expected a whole number above 0`
+  if ((n_fft & (n_fft - 1)) !== 0) return `log_mel.n_fft is ${n_fft}, expected a power of two`
+  if (window > n_fft) return `log_mel: a window of ${window} samples does not fit an FFT of ${n_fft}`
+  if (window < hop) return `log_mel: a window of ${window} samples leaves gaps at a hop of ${hop}`
   if (!(f_min >= 0 && f_min < f_max && f_max <= sample_rate / 2))
-    throw wrong(`bands from ${f_min} to ${f_max} Hz, expected 0 <= f_min < f_max <= ${sample_rate / 2}`)
-  if (!(level.memory > 0 && level.lookahead >= 0 && level.range > 0))
-    throw wrong('expected level.memory > 0, level.lookahead >= 0 and level.range > 0')
+    return `log_mel: bands from ${f_min} to ${f_max} Hz, expected 0 <= f_min < f_max <= ${sample_rate / 2}`
+  if (!(level?.memory > 0 && level.lookahead >= 0 && level.range > 0 && tail >= 0))
+    return 'log_mel: expected level.memory > 0, level.lookahead >= 0, level.range > 0 and tail >= 0'
+  const dead = melBands(spec).findIndex(({ weights }) => weights.length === 0)
+  if (dead >= 0)
+    return `log_mel: band ${dead} of ${n_mels} meets no bin of an FFT of ${n_fft} samples; fewer bands or a longer FFT are needed`
 }

@@ -13,7 +13,7 @@ export interface MelBand {
 /**
  * Triangles of height 1 over the bins of a power spectrum [n_fft / 2 + 1], linear in hertz, their corners at equal
  * distances in mel: band m rises from corner m to corner m + 1 and falls to corner m + 2, from f_min to f_max. A band too
- * narrow to meet a bin would be dead for ever, so that is an error.
+ * narrow to meet a bin has no weights.
  */
 export function melBands({ sample_rate, n_fft, n_mels, f_min, f_max }: LogMelSpec): MelBand[] {
   const [low, high] = [hzToMel(f_min), hzToMel(f_max)]
@@ -25,11 +25,6 @@ export function melBands({ sample_rate, n_fft, n_mels, f_min, f_max }: LogMelSpe
       return Math.max(0, Math.min((hz - left) / (top - left), (right - hz) / (right - top)))
     }
     const bins = Array.from({ length: n_fft / 2 + 1 }, (_, bin) => bin).filter((bin) => height(bin) > 0)
-    if (bins.length === 0)
-      throw new Error(
-        `log-mel: band ${m} (${left.toFixed(1)} to ${right.toFixed(1)} Hz) meets no bin of an FFT of ${n_fft} samples; ` +
-          'fewer bands or a longer FFT are needed',
-      )
-    return { first: bins[0], weights: Float64Array.from(bins, height) }
+    return { first: bins[0] ?? 0, weights: Float64Array.from(bins, height) }
   })
 }

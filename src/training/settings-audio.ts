@@ -1,4 +1,5 @@
 import type { LogMelSpec } from '../spec.js'
+import { logMelProblem } from '../tokens/mel-energies.js'
 import { complete, oneOf, type Rule, type Rules, real, usage, whole } from './rules.js'
 import { checkStem, common, type TrainSettings } from './settings.js'
 
@@ -98,5 +99,8 @@ export function completeAudioSettings(given: Record<string, unknown>, task: 'tra
   if (task === 'classify' && settings.join > 0) throw usage('join makes texts longer: it is for transcription')
   if (settings.pool === 'positions') throw usage("the read-out 'positions' is for records of one length")
   const features = task === 'transcribe' ? speechFeatures : soundFeatures
-  return { ...settings, log_mel: { ...features, ...settings.log_mel } }
+  const log_mel = { ...features, ...settings.log_mel }
+  const problem = logMelProblem(log_mel)
+  if (problem) throw usage(`training setting ${problem}`)
+  return { ...settings, log_mel }
 }
