@@ -68,8 +68,11 @@ export class AudioExamples implements Examples {
   private heard({ stored, offsets }: Energies, i: number): Heard {
     const { n_mels } = this.spec
     const frames: Heard['frames'] = []
-    for (let t = offsets[i]; t < offsets[i + 1]; t++)
-      frames.push(Float64Array.from({ length: n_mels }, (_, m) => fromStored(stored[t * n_mels + m])))
+    for (let t = offsets[i]; t < offsets[i + 1]; t++) {
+      const frame = new Float64Array(n_mels)
+      for (let m = 0; m < n_mels; m++) frame[m] = fromStored(stored[t * n_mels + m])
+      frames.push(frame)
+    }
     const { targets, targetOffsets } = this.recordings
     return { frames, target: [...targets.subarray(targetOffsets[i], targetOffsets[i + 1])] }
   }
