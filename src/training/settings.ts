@@ -112,7 +112,7 @@ const architecture: { [K in keyof Architecture]: Rule<Architecture[K]> } = {
 const regime: { [K in keyof Regime]: Rule<Regime[K]> } = {
   epochs: whole(20, 1),
   batch: whole(64, 1),
-  shard: whole(16, 1),
+  shard: whole(8, 1),
   lr: real(0.002, 0, 10),
   warmup: real(0.05, 0, 1),
   weight_decay: real(0.05, 0, 10),
