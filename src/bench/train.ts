@@ -36,8 +36,8 @@ export async function benchTraining({
   onRound,
 }: TrainBenchOptions): Promise<TrainBenchRow[]> {
   const { shard } = completeSettings({})
-  // Two shards for every thread, or the last thread would wait.
-  const batch = Math.max(64, 2 * threads * shard)
+  // Four shards for every thread, or the last thread would wait.
+  const batch = Math.max(64, 4 * threads * shard)
   const settings = completeSettings({ ...shape, batch })
   const spec = randomSpec(shape, length)
   const weights = initialise(spec, 1)

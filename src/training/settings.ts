@@ -90,7 +90,7 @@ const architecture: Rules<Architecture> = {
 const regime: Rules<Regime> = {
   epochs: whole(20, 1),
   batch: whole(64, 1),
-  shard: whole(16, 1),
+  shard: whole(8, 1),
   lr: real(0.002, 0, 10),
   warmup: real(0.05, 0, 1),
   weight_decay: real(0.05, 0, 10),

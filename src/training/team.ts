@@ -15,7 +15,7 @@ export class Team {
   constructor(
     setup: ReplicaSetup,
     device: Device,
-    threads: number,
+    private readonly threads: number,
     private readonly shard: number,
   ) {
     const script = pathToFileURL(join(packageRoot, 'dist/src/training/worker.js'))
@@ -24,11 +24,21 @@ export class Team {
 
   /** Gradients of a batch, shard by shard into the slots: mean loss, right answers and tokens of the batch. */
   async gradients(step: number, records: Int32Array): Promise<{ loss: number; right: number; tokens: number }> {
-    const answers = await Promise.all(
-      cut(records, this.shard).map((part, shard) =>
-        this.#ask('gradient', { kind: 'gradient', step, shard, records: part, total: records.length }),
-      ),
-    )
+    // A thread takes a shard when it has done the one before: cores are not equally fast.
+    const shards = cut(records, this.shard)
+    const answers: Extract<Answer, { kind: 'gradient' }>[] = []
+    const left = shards.entries()
+    const takeShards = async () => {
+      for (const [shard, part] of left)
+        answers[shard] = await this.#ask('gradient', {
+          kind: 'gradient',
+          step,
+          shard,
+          records: part,
+          total: records.length,
+        })
+    }
+    await Promise.all(Array.from({ length: this.threads }, takeShards))
     const sum = { loss: 0, right: 0, tokens: 0 }
     for (const { loss, right, tokens } of answers) {
       sum.loss += loss / records.length

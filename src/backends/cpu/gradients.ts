@@ -40,9 +40,15 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
   /** into += op(a) op(b) */
   async function addProduct(a: Tensor, transA: boolean, b: Tensor, into: Tensor | null): Promise<void> {
     if (!into) return
-    const y = await products.multiply({ a: cpu(a), b: cpu(b), transA, transB: false, addend: null })
-    add('d', into, y)
-    freeTensor(machine, y)
+    const y = cpu(into)
+    const sum = { a: cpu(a), b: cpu(b), transA, transB: false, addend: y }
+    if (y.contiguous && y.rows > 1) {
+      await products.multiply({ ...sum, into: y })
+      return
+    }
+    const product = await products.multiply({ ...sum, addend: null })
+    add('d', into, product)
+    freeTensor(machine, product)
   }
 
   function scatter(dy: Tensor, rows: Int32Array, into: Tensor): void {

@@ -6,6 +6,12 @@ export type ProductEngine = 'onnxruntime' | 'own kernel'
 
 type Ort = typeof import('onnxruntime-node')
 
+/**
+ * Numbers of the result of one run of ONNX Runtime, 2 MiB: it goes over all rows of A once for every 128 columns, and
+ * larger parts leave the caches meanwhile.
+ */
+const runSize = 2 ** 19
+
 /** Up to this inner dimension (dt_proj) the own kernel is faster than the set-up of ONNX Runtime. */
 const narrow = 16
 
@@ -14,8 +20,10 @@ export interface ProductArgs {
   b: CpuTensor
   transA: boolean
   transB: boolean
-  /** [M, N] or one row for all, [1, N]; added. It may be `y` itself. */
+  /** [M, N] or one row for all, [1, N]; added. It may be `into`. */
   addend: CpuTensor | null
+  /** [M, N], contiguous, M > 1: where the result goes; otherwise into a new tensor. */
+  into?: CpuTensor
 }
 
 /**
@@ -47,7 +55,7 @@ export class Products {
     return this.ort ? 'onnxruntime' : 'own kernel'
   }
 
-  /** Y [M, N] = op(A) [M, K] op(B) [K, N] + addend, a new contiguous tensor. */
+  /** Y [M, N] = op(A) [M, K] op(B) [K, N] + addend, contiguous. */
   async multiply(args: ProductArgs): Promise<CpuTensor> {
     const { a, b, transA, transB } = args
     const M = transA ? a.cols : a.rows
@@ -65,9 +73,9 @@ export class Products {
     this.sessions.clear()
   }
 
-  private own({ a, b, transA, transB, addend }: ProductArgs, M: number, K: number, N: number): CpuTensor {
+  private own({ a, b, transA, transB, addend, into }: ProductArgs, M: number, K: number, N: number): CpuTensor {
     const { kernels } = this.machine
-    const y = newTensor(this.machine, M, N)
+    const y = into ?? newTensor(this.machine, M, N)
     const panelBytes = Math.ceil(N / 8) * K * 32
     withScratch(this.machine, panelBytes + 128, (panels) => {
       const [bk, bn] = transB ? [4, b.step] : [b.step, 4]
@@ -92,30 +100,42 @@ export class Products {
     const a = plain(args.a, args.a.rows + (transA ? 0 : spare), args.a.cols + (transA ? spare : 0))
     const b = plain(args.b, args.b.rows, args.b.cols)
     const c = args.addend && plain(args.addend, args.addend.rows, args.addend.cols)
-    const y = newTensor(this.machine, M, N, spare)
+    const y = args.into ?? newTensor(this.machine, M, N, spare)
     try {
       const session = await this.session(ort, transA, transB, c !== null)
-      const tensor = (x: CpuTensor, rows = x.rows): OrtTensor =>
-        new ort.Tensor('float32', new Float32Array(this.machine.memory.wasm.buffer, x.at, rows * x.cols), [
-          rows,
-          x.cols,
-        ])
-      await this.inPlace(async () => {
-        const feeds: Record<string, OrtTensor> = { A: tensor(a), B: tensor(b) }
-        if (c) feeds.C = tensor(c)
-        await session.run(feeds, { Y: tensor(y, M + spare) })
-      })
+      /** Rows from .. from + rows - 1, or the whole tensor. */
+      const tensor = (x: CpuTensor, from = 0, rows = x.rows): OrtTensor =>
+        new ort.Tensor(
+          'float32',
+          new Float32Array(this.machine.memory.wasm.buffer, x.at + from * x.step, rows * x.cols),
+          [rows, x.cols],
+        )
+      // Runs of nearly the same height, none of a single row.
+      const height = M + spare
+      const runs = transA ? 1 : Math.max(1, Math.min(Math.ceil((height * N) / runSize), height >> 1))
+      for (let i = 0; i < runs; i++) {
+        const from = Math.floor((i * height) / runs)
+        const rows = Math.floor(((i + 1) * height) / runs) - from
+        await this.inPlace(c !== y, async () => {
+          const feeds: Record<string, OrtTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
+          if (c) feeds.C = c.rows === 1 ? tensor(c) : tensor(c, from, rows)
+          await session.run(feeds, { Y: tensor(y, from, rows) })
+        })
+      }
       return y
     } catch (error) {
-      freeTensor(this.machine, y)
+      if (y !== args.into) freeTensor(this.machine, y)
       throw error
     } finally {
       for (const copy of copies) freeTensor(this.machine, copy)
     }
   }
 
-  /** Runs again when the memory has grown meanwhile (another call on the same backend), which detaches the views in use. */
-  private async inPlace(run: () => Promise<void>): Promise<void> {
+  /**
+   * Runs again when the memory has grown meanwhile (another call on the same backend), which detaches the views in use. What
+   * is added in place cannot run twice, so it must be alone.
+   */
+  private async inPlace(repeatable: boolean, run: () => Promise<void>): Promise<void> {
     for (;;) {
       const before = this.machine.memory.wasm.buffer
       try {
@@ -124,6 +144,7 @@ export class Products {
       } catch (error) {
         if (this.machine.memory.wasm.buffer === before) throw error
       }
+      if (!repeatable) throw new Error('the memory has grown while a product was added in place')
     }
   }
 
