@@ -135,8 +135,10 @@ export class Replica {
 
   async #update(step: number, shards: number, lr: number): Promise<number> {
     const sum = new Float64Array(this.#size)
-    for (let shard = 0; shard < shards; shard++)
-      addTo(sum, this.#slots.subarray(shard * this.#size, (shard + 1) * this.#size))
+    for (let shard = 0; shard < shards; shard++) {
+      const slot = this.#slots.subarray(shard * this.#size, (shard + 1) * this.#size)
+      for (let i = 0; i < sum.length; i++) sum[i] += slot[i]
+    }
     const norm = this.#optimizer.apply(sum, step, lr)
     this.#step = step
     if (this.#ema) {
@@ -170,11 +172,6 @@ export class Replica {
       weights.set(name, { rows: tensor.rows, cols: tensor.cols, data: await this.backend.download(tensor) })
     return { step: this.#step, weights, moments: await this.#optimizer.moments(), ema: this.#ema }
   }
-}
-
-/** A function of its own, because V8 optimises whole functions: 8 shards of 467,000 numbers take 7 ms instead of 15. */
-function addTo(sum: Float64Array, part: Float32Array): void {
-  for (let i = 0; i < sum.length; i++) sum[i] += part[i]
 }
 
 export function sizeOf(tensors: Iterable<{ rows: number; cols: number }>): number {

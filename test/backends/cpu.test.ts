@@ -275,6 +275,26 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
     }
   })
 
+  test('a product that runs in parts gives every row the bytes of a product of few rows', async () => {
+    const [T, I, O] = [1031, 24, 1536] // 4 parts with 257 or 258 rows
+    const [x, residual] = [randoms(T * I), randoms(T * O)]
+    const weight = cpu.upload(randoms(O * I), O, I)
+    const run = async (from: number, to: number) => {
+      const rows = cpu.upload(x.subarray(from * I, to * I), to - from, I)
+      const add = cpu.upload(residual.subarray(from * O, to * O), to - from, O)
+      const y = await cpu.linear(rows, weight, { residual: add })
+      const out = await cpu.download(y)
+      cpu.release(rows, add, y)
+      return out
+    }
+    const whole = await run(0, T)
+    for (let from = 0; from < T; from += 100) {
+      const to = Math.min(T, from + 100)
+      expect(sameBytes(await run(from, to), whole.subarray(from * O, to * O)), `rows from ${from}`).toBe(true)
+    }
+    cpu.release(weight)
+  })
+
   test('a row of a product has the same bytes in any number of rows', async () => {
     const shapes = [
       [128, 512],
