@@ -141,13 +141,15 @@ export const shapeFlags = {
   'd-model': integer({ min: 1, max: 65_536, default: 128, description: 'its width' }),
 }
 
+/** `-m` of the benchmarks. */
+export const modelToMeasure = Flags.string({
+  ...model,
+  description: 'model to measure [default: random ones, one that reads forward and one that reads both ways]',
+})
+
 /** Flags of `bench classify` and `bench embed`. */
 export const inferenceBenchFlags = {
-  model: Flags.string({
-    char: 'm',
-    helpValue: 'NAME|FOLDER',
-    description: 'model to measure [default: random ones, one that reads forward and one that reads both ways]',
-  }),
+  model: modelToMeasure,
   ...shapeFlags,
   tokens: integer({ min: 1, max: 1e9, default: 50_000, description: 'bases of each made-up input' }),
   threads: shared.threads,

@@ -43,8 +43,16 @@ export interface AudioNote {
   goesOn: boolean
 }
 
-/** Token rows per chunk: fewer than for DNA, because an hour of audio has as many rows as a bacterial gene cluster has bases. */
+/** Token rows per chunk where the caller does not say: 20 s of audio at 25 rows a second (docs/decisions.md). */
 const rowsPerChunk = 512
+
+export interface ListeningOptions extends AudioOptions {
+  cut: CutAudio
+  /** The sequences are windows that the caller asked for. */
+  windows: boolean
+  /** A recording that breaks off is taken to end there; otherwise nothing is said of it. */
+  keepBroken: boolean
+}
 
 /** Recordings through a model: one sequence of features after the other, several recordings at a time. */
 export class Listening {
@@ -55,7 +63,7 @@ export class Listening {
   constructor(
     private readonly model: AudioModel,
     private readonly recordings: readonly Recording[],
-    private readonly options: AudioOptions & { cut: CutAudio; windows: boolean; keepBroken: boolean },
+    private readonly options: ListeningOptions,
   ) {
     const { spec, weights } = model
     const { skip, wanted, note, windows } = options

@@ -31,7 +31,7 @@ export interface Prediction {
   width: number
 }
 
-/** Runs sequences over worker threads and gives what is wanted of them, in order. */
+/** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
@@ -42,7 +42,7 @@ export async function* predict<Note>(
   const script = new URL(`file://${packageRoot}/dist/src/tasks/worker.js`)
   const pool = new WorkerPool<Chunk, InferenceResult>(script, setup, threads)
   const run = async ({ input, segments, notes }: Packed<Note>) => {
-    const result = await pool.run({ input, segments }, segments.continues)
+    const result = await pool.run({ input, segments }, segments.continues, [input.buffer as ArrayBuffer])
     return { notes, ...result }
   }
   const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1)

@@ -62,10 +62,13 @@ export class Transcription implements Run<Transcribed> {
       multiple: perRow(spec),
       span: Math.round(pause / frame),
     }
+    const causal = isCausal(spec)
     const cut: CutAudio = (parts, chunk) =>
-      isCausal(spec) ? streamedStretches(parts, chunk, width) : quietWindows(parts, quiet)
+      causal ? streamedStretches(parts, chunk, width) : quietWindows(parts, quiet)
+    // A window in one chunk needs no sweep.
+    const chunk = options.chunk ?? (causal ? undefined : quiet.longest)
     const wanted = { kind: 'token logits' } as const
-    const listening = { ...options, wanted, cut, windows: false, keepBroken: true }
+    const listening = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
     this.listening = new Listening({ spec, weights: model.weights }, recordings, listening)
   }
 

@@ -72,8 +72,8 @@ export function loudnessModel(): { spec: ModelSpec; weights: Weights } {
     ['stem.0.weight', matrix(2, window * n, (row) => (row === 0 ? 10 / (window * n) : 0))],
     ['stem.0.bias', { rows: 1, cols: 2, data: Float32Array.of(50, 10) }],
     ['norm_f.weight', matrix(1, 2, () => big)],
-    // Voice where the mean feature is above 0.1, that is 18 dB below the level.
-    ['head.weight', { rows: 2, cols: 2, data: Float32Array.of(0, 5.1, 1, 0) }],
+    // Voice where the mean feature is above -0.54, that is 31 dB below the level. Rows before the start count as 0.
+    ['head.weight', { rows: 2, cols: 2, data: Float32Array.of(0, 4.46, 1, 0) }],
   ])
   return { spec, weights }
 }
