@@ -9,6 +9,7 @@ import { type Answer, type Prediction, predict, share } from './predict.js'
 import { featureParts, type Recording } from './recordings.js'
 import type { LeftOutCount, Run } from './run.js'
 import { type Part, type Stretch, type StretchPiece, stretchesOf } from './sequences.js'
+import { Spare } from './spare.js'
 import { type Given, inItemOrder } from './tracks.js'
 
 export interface AudioModel {
@@ -32,8 +33,12 @@ export interface AudioOptions {
   note: (line: string) => void
 }
 
-/** How features become sequences, `chunk` frames at most in a piece of a streamed one. */
-export type CutAudio = (parts: AsyncIterable<Part<Float32Array>>, chunk: number) => AsyncGenerator<StretchPiece<Float32Array>>
+/** How features become sequences, `chunk` frames at most in a piece of a streamed one, in spare buffers. */
+export type CutAudio = (
+  parts: AsyncIterable<Part<Float32Array>>,
+  chunk: number,
+  spare: Spare,
+) => AsyncGenerator<StretchPiece<Float32Array>>
 
 /** A sequence, in seconds of its recording, or a piece of it. */
 export interface AudioNote {
@@ -85,7 +90,9 @@ export class Listening {
     const tracks = Math.max(1, Math.min(threads, this.recordings.length))
     const work = (drawn: Iterable<Recording>, track: number) => {
       const share = Math.floor((threads + track) / tracks)
-      return take(predict(this.pieces(drawn), this.model, { device, threads: share, chunk: this.chunk, wanted }))
+      const spare = new Spare()
+      const options = { device, threads: share, chunk: this.chunk, wanted, spare }
+      return take(predict(this.pieces(drawn, spare), this.model, options))
     }
     for await (const given of inItemOrder(this.recordings, tracks, work)) {
       if (given.result === null) this.done++
@@ -107,13 +114,13 @@ export class Listening {
     ]
   }
 
-  private async *pieces(recordings: Iterable<Recording>): AsyncGenerator<Piece<AudioNote>> {
+  private async *pieces(recordings: Iterable<Recording>, spare: Spare): AsyncGenerator<Piece<AudioNote>> {
     const { cut, offset: from = 0, windows } = this.options
     const { log_mel } = this.model.spec
     // No window lies in the silence after a recording.
     const spec = windows ? { ...log_mel, tail: 0 } : log_mel
     const parts = featureParts(recordings, spec, this.options)
-    for await (const { stretch, rows, continues, goesOn } of this.check.of(cut(parts, this.chunk))) {
+    for await (const { stretch, rows, continues, goesOn } of this.check.of(cut(parts, this.chunk, spare))) {
       const recording = stretch.record as Recording
       const time = (frames: number) => from + Math.min(frames * frameSeconds(log_mel), recording.seconds)
       const inSeconds = { record: recording, start: time(stretch.start), end: time(stretch.end) }
@@ -138,8 +145,10 @@ export class AudioRun implements Run<Prediction> {
       seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.log_mel)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
     const streams = isCausal(spec) && !readsWhole(options.wanted)
-    const cut: CutAudio = (parts, chunk) =>
-      stretchesOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined })
+    const cut: CutAudio = (parts, chunk, spare) => {
+      const fresh = (_: Float32Array, length: number) => spare.floats(length)
+      return stretchesOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
+    }
     const windows = window !== undefined
     this.listening = new Listening(model, recordings, { ...options, cut, windows, keepBroken: false })
   }

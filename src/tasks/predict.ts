@@ -4,9 +4,10 @@ import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import type { InferenceResult, Wanted } from './inference.js'
+import type { Wanted } from './inference.js'
 import type { Stretch } from './sequences.js'
-import type { InferenceSetup } from './worker.js'
+import type { Spare } from './spare.js'
+import type { InferenceAnswer, InferenceSetup } from './worker.js'
 
 export interface PredictOptions {
   device: Device
@@ -14,6 +15,8 @@ export interface PredictOptions {
   /** Tokens per chunk, a multiple of the network's stride. */
   chunk: number
   wanted: Wanted
+  /** Takes the buffers of inputs that have been read. */
+  spare?: Spare
 }
 
 /** What was wanted of a sequence (of one piece of it where all rows are wanted): [rows, width]. */
@@ -35,14 +38,15 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, threads, chunk, wanted }: PredictOptions,
+  { device, threads, chunk, wanted, spare }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
   const script = new URL(`file://${packageRoot}/dist/src/tasks/worker.js`)
-  const pool = new WorkerPool<Chunk, InferenceResult>(script, setup, threads)
+  const pool = new WorkerPool<Chunk, InferenceAnswer>(script, setup, threads)
   const run = async ({ input, segments, notes }: Packed<Note>) => {
-    const result = await pool.run({ input, segments }, segments.continues, [input.buffer as ArrayBuffer])
+    const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [input.buffer as ArrayBuffer])
+    spare?.give(inputBuffer)
     return { notes, ...result }
   }
   const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1)

@@ -1,4 +1,5 @@
 import type { Part, StretchPiece } from './sequences.js'
+import type { Spare } from './spare.js'
 
 export interface QuietOptions {
   /** Features of a frame: the louder, the larger. */
@@ -19,6 +20,7 @@ export interface QuietOptions {
 export async function* quietWindows(
   parts: AsyncIterable<Part<Float32Array>>,
   options: QuietOptions,
+  spare: Spare,
 ): AsyncGenerator<StretchPiece<Float32Array>> {
   const { width, longest } = options
   const held = new Float32Array(longest * width)
@@ -31,11 +33,13 @@ export async function* quietWindows(
     }
     const window = (frames: number): StretchPiece<Float32Array> => {
       const stretch = { record, start, end: start + frames }
-      const piece = { stretch, rows: held.slice(0, frames * width), continues: false, goesOn: false }
-      held.copyWithin(0, frames * width, used)
-      used -= frames * width
+      // As large as any window, so that each fits all.
+      const rows = spare.floats(held.length).subarray(0, frames * width)
+      rows.set(held.subarray(0, rows.length))
+      held.copyWithin(0, rows.length, used)
+      used -= rows.length
       start += frames
-      return piece
+      return { stretch, rows, continues: false, goesOn: false }
     }
     for (let taken = 0; taken < rows.length; ) {
       if (used === held.length) yield window(quietest(held, options))

@@ -74,8 +74,11 @@ export async function* settledParts(
   }
 }
 
+/** Makes an array of the kind of `kind`. */
+export type Fresh<N extends Numbers> = (kind: N, length: number) => N
+
 /** How records become sequences. */
-export interface Cutting {
+export interface Cutting<N extends Numbers> {
   /** Numbers of a row. */
   width: number
   /** Rows; each window is a sequence of its own. */
@@ -86,15 +89,17 @@ export interface Cutting {
   minLength?: number
   /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
   piece?: number
+  /** Makes the arrays of such pieces. */
+  fresh?: Fresh<N>
 }
 
 /** Windows of records, or whole records, in pieces where they can be streamed. */
 export function stretchesOf<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
-  { width, window, stride, minLength = 0, piece }: Cutting,
+  { width, window, stride, minLength = 0, piece, fresh }: Cutting<N>,
 ): AsyncGenerator<StretchPiece<N>> {
   if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width)
-  return piece === undefined ? wholeStretches(parts, width) : streamedStretches(parts, piece, width)
+  return piece === undefined ? wholeStretches(parts, width) : streamedStretches(parts, piece, width, fresh)
 }
 
 /**
@@ -157,18 +162,19 @@ export async function* wholeStretches<N extends Numbers>(
   }
 }
 
-/** Whole records; one of more than `size` rows comes in pieces of `size` rows, so that it is never held. */
+/** Whole records; one of more than `size` rows comes in pieces of `size` rows, so that it is never held. `fresh` makes their arrays. */
 export async function* streamedStretches<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   size: number,
   width = 1,
+  fresh: Fresh<N> = like,
 ): AsyncGenerator<StretchPiece<N>> {
   let open: N | null = null
   let used = 0
   let start = 0
   for await (const { record, offset, rows, last } of parts) {
-    if (open === null || offset === 0) {
-      open = like(rows, size * width)
+    open ??= fresh(rows, size * width)
+    if (offset === 0) {
       used = 0
       start = 0
     }
@@ -178,7 +184,7 @@ export async function* streamedStretches<N extends Numbers>(
       if (used === open.length) {
         yield { stretch: { record, start: 0, end }, rows: open, continues: start > 0, goesOn: true }
         start += size
-        open = like(rows, size * width)
+        open = fresh(rows, size * width)
         used = 0
       }
       const some = rows.subarray(taken, taken + open.length - used)
@@ -189,7 +195,6 @@ export async function* streamedStretches<N extends Numbers>(
     if (last) {
       const stretch = { record, start: 0, end }
       yield { stretch, rows: open.slice(0, used) as N, continues: start > 0, goesOn: false }
-      open = null
     }
   }
 }

@@ -63,8 +63,10 @@ export class Transcription implements Run<Transcribed> {
       span: Math.round(pause / frame),
     }
     const causal = isCausal(spec)
-    const cut: CutAudio = (parts, chunk) =>
-      causal ? streamedStretches(parts, chunk, width) : quietWindows(parts, quiet)
+    const cut: CutAudio = (parts, chunk, spare) =>
+      causal
+        ? streamedStretches(parts, chunk, width, (_, length) => spare.floats(length))
+        : quietWindows(parts, quiet, spare)
     // A window in one chunk needs no sweep.
     const chunk = options.chunk ?? (causal ? undefined : quiet.longest)
     const wanted = { kind: 'token logits' } as const

@@ -1,4 +1,5 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { Garbage } from './garbage.js'
 import { gemmModel } from './onnx.js'
 import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
 
@@ -24,6 +25,7 @@ export interface ProductArgs {
  */
 export class Products {
   private readonly sessions = new Map<string, Promise<InferenceSession>>()
+  private readonly garbage = new Garbage()
 
   private constructor(
     private readonly machine: Machine,
@@ -104,6 +106,7 @@ export class Products {
         const feeds: Record<string, OrtTensor> = { A: tensor(a), B: tensor(b) }
         if (c) feeds.C = tensor(c)
         await session.run(feeds, { Y: tensor(y, M + spare) })
+        this.garbage.made(4 * (M + spare) * N)
       })
       return y
     } catch (error) {
