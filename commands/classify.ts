@@ -1,17 +1,18 @@
 import { Flags } from '@oclif/core'
 import type { Row } from '../src/output/rows.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
+import { audioFlags, dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Classify extends LongwaveCommand {
   static override description =
-    'Label sequences with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; writes one row per record, or per window.'
+    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that hears audio, WAV and what ffmpeg reads. Writes one row per record (audio: per file), or per window.'
   static override examples = [
     '<%= config.bin %> classify -m origin fixtures/fragments.fa',
     'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',
     '<%= config.bin %> classify -m origin --window 500 genome.fna.gz',
+    '<%= config.bin %> classify -m sounds --window 5 street.wav',
   ]
   static override args = { inputs }
   static override flags = {
@@ -23,24 +24,25 @@ export default class Classify extends LongwaveCommand {
     'min-score': number({ min: 0, max: 1, description: "below this score the label is 'unclassified'" }),
     report: Flags.string({ helpValue: 'FILE', description: 'also write totals per label to this file' }),
     ...dnaFlags,
+    ...audioFlags,
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Classify)
     const { classification, labelsOf, Report, unclassified, wantClasses } = await import('../src/tasks/classify.js')
-    const { drain, openDnaRun } = await import('../src/tasks/open.js')
+    const { drain, openRun } = await import('../src/tasks/open.js')
     const { closeAll, openOutput } = await import('../src/output/output.js')
     const { openRows } = await import('../src/output/formats.js')
     const { tsvRows } = await import('../src/output/tsv.js')
 
-    const opened = await openDnaRun(flags, args.inputs, wantClasses, (line) => this.note(line))
+    const opened = await openRun(flags, args.inputs, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
     const place = flags.window === undefined ? ['length'] : ['start', 'end']
     const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? labels : [])]
     const output = await openOutput(flags.output, flags)
     const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
     const rows = await openRows(flags.format, output, columns)
-    const report = new Report([...labels, unclassified])
+    const report = new Report([...labels, unclassified], opened.spec.log_mel ? 'seconds' : 'bases')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
     const take = async (prediction: Prediction) => {
@@ -57,7 +59,7 @@ export default class Classify extends LongwaveCommand {
     const finish = async () => {
       await rows.end()
       if (reportOutput) {
-        const table = await tsvRows(reportOutput, ['label', 'count', 'percent', 'bases'])
+        const table = await tsvRows(reportOutput, report.columns)
         for (const row of report.rows()) await table.write(row)
       }
       await closeAll(output, ...(reportOutput ? [reportOutput] : []))

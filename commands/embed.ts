@@ -1,13 +1,13 @@
 import { Flags } from '@oclif/core'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { exitCodes, UserError } from '../src/shell/errors.js'
-import { dnaFlags, format, inputs, integer, shared } from '../src/shell/flags.js'
+import { audioFlags, dnaFlags, format, inputs, integer, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Embed extends LongwaveCommand {
   static override description =
-    'Turn sequences into vectors: one per record or window, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
+    'Turn sequences, or audio with a model that hears it, into vectors: one per record (audio: per file) or window, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
   static override examples = [
     '<%= config.bin %> embed -m origin reads.fq.gz -o reads.npy',
     '<%= config.bin %> embed -m ./my-model --pool max --layer 1 --format jsonl genome.fa',
@@ -24,12 +24,13 @@ export default class Embed extends LongwaveCommand {
     }),
     layer: integer({ min: 0, description: 'hidden state to take, counted from 0 [default: after the final norm]' }),
     ...dnaFlags,
+    ...audioFlags,
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Embed)
     const { embedding, wantEmbedding } = await import('../src/tasks/embed.js')
-    const { drain, openDnaRun } = await import('../src/tasks/open.js')
+    const { drain, openRun } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
     const { embeddingRows } = await import('../src/output/embeddings.js')
     if (flags.pool === 'none' && flags.strand === 'both')
@@ -37,7 +38,7 @@ export default class Embed extends LongwaveCommand {
 
     const strand = flags.pool === 'none' ? (flags.strand ?? '+') : flags.strand
     const want = wantEmbedding(flags.pool, flags.layer)
-    const opened = await openDnaRun({ ...flags, strand }, args.inputs, want, (line) => this.note(line))
+    const opened = await openRun({ ...flags, strand }, args.inputs, want, (line) => this.note(line))
     const output = await openOutput(flags.output, flags)
     const rows = await embeddingRows(flags.format, output, { windows: flags.window !== undefined, force: flags.force })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))

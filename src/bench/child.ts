@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { packageRoot } from '../root.js'
 import { exitCodes, UserError } from '../shell/errors.js'
@@ -14,12 +14,14 @@ export interface Usage {
 }
 
 /**
- * Runs `longwave ...args` in a process of its own: peak memory means something only there. Errors: UserError with the
- * command's own line and exit code.
+ * Runs `longwave ...args` in a process of its own: peak memory means something only there. `input` goes to its standard
+ * input as it takes it. Errors: UserError with the command's own line and exit code.
  */
-export async function runMeasured(args: string[]): Promise<Usage> {
+export async function runMeasured(args: string[], input: Iterable<Uint8Array> = []): Promise<Usage> {
   const script = join(packageRoot, 'dist/src/bench/measured.js')
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] })
+  child.stdin!.on('error', () => {}) // a command that failed says so itself
+  Readable.from(input).pipe(child.stdin!)
   const kill = () => child.kill()
   process.on('exit', kill)
   const [[code], errors, usage] = await Promise.all([

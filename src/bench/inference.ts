@@ -90,7 +90,7 @@ export function benchInference(options: InferenceBenchOptions): Promise<Inferenc
   })
 }
 
-const middle = (usages: Usage[]): Usage => ({
+export const middle = (usages: Usage[]): Usage => ({
   seconds: median(usages.map(({ seconds }) => seconds)),
   peakBytes: median(usages.map(({ peakBytes }) => peakBytes)),
 })

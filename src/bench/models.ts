@@ -1,5 +1,5 @@
 import { saveCheckpoint } from '../checkpoints/own.js'
-import type { ModelSpec } from '../spec.js'
+import type { LogMelSpec, ModelSpec } from '../spec.js'
 import { classifierSpec } from '../training/architecture.js'
 import { initialise } from '../training/initialise.js'
 import { completeSettings } from '../training/settings.js'
@@ -24,4 +24,29 @@ export function randomSpec(shape: Shape, length: number): ModelSpec {
 export async function writeRandomModel(folder: string, shape: Shape, length: number): Promise<void> {
   const spec = randomSpec(shape, length)
   await saveCheckpoint(folder, spec, initialise(spec, 1), { name: shapeName(shape) })
+}
+
+/** 80 bands 100 times a second, as most speech models take them. */
+const logMel: LogMelSpec = {
+  sample_rate: 16_000,
+  n_fft: 512,
+  window: 400,
+  hop: 160,
+  n_mels: 80,
+  f_min: 60,
+  f_max: 7600,
+  level: { memory: 10, lookahead: 1, quietest: -70, range: 60, equalise: 20 },
+}
+
+/** Writes a model that transcribes, with 32 letters and four frames to a row. */
+export async function writeRandomTranscriber(folder: string, shape: Shape): Promise<void> {
+  const vocabulary = ['', ' ', ...'abcdefghijklmnopqrstuvwxyz0123']
+  const classes = { ...randomSpec(shape, 1), stem: [{ window: 8, stride: 4, d_out: shape.d_model }] }
+  const spec: ModelSpec = {
+    ...{ ...classes, tokenizer: 'log-mel', log_mel: logMel, vocab_size: 0, d_embed: logMel.n_mels },
+    head: { kind: 'ctc', vocabulary },
+  }
+  // The weights of a head have the same shape whatever its classes mean.
+  const weights = initialise({ ...spec, head: { kind: 'classes', labels: vocabulary, pool: 'mean' } }, 1)
+  await saveCheckpoint(folder, spec, weights, { name: shapeName(shape) })
 }

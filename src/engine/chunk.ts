@@ -25,8 +25,9 @@ export function piece(from: number, to: number, length: number): Segments {
   return { offsets: Int32Array.of(0, to - from), continues: from > 0, goesOn: to < length }
 }
 
-/** Inputs of one kind, one after the other. */
+/** Inputs of one kind, one after the other; of one there is no copy. */
 export function joinInputs(parts: readonly Input[]): Input {
+  if (parts.length === 1) return parts[0]
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   const all = parts[0] instanceof Float32Array ? new Float32Array(length) : new Int32Array(length)
   let at = 0

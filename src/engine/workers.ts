@@ -23,13 +23,14 @@ export class WorkerPool<Job, Result> {
     this.last = this.lanes[0]
   }
 
-  run(job: Job, follow = false): Promise<Result> {
+  /** `transfer`: buffers of the job that its sender has no more use for. */
+  run(job: Job, follow = false, transfer: ArrayBuffer[] = []): Promise<Result> {
     if (this.failure) return Promise.reject(this.failure)
     const lane = follow ? this.last : this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
     this.last = lane
     return new Promise((resolve, reject) => {
       lane.pending.push({ resolve, reject })
-      lane.worker.postMessage(job)
+      lane.worker.postMessage(job, transfer)
     })
   }
 

@@ -1,3 +1,4 @@
+import { audioFormat } from './audio-format.js'
 import { type Collector, FileProblem } from './collector.js'
 import { FastaParser, type Parser } from './fasta.js'
 import { FastqParser } from './fastq.js'
@@ -42,6 +43,10 @@ export function refuseForeign(file: string, block: Uint8Array) {
     const cure = command.replace('FILE', file)
     throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines, plain or gzip; convert it: ${cure}`)
   }
+  const audio = audioFormat(block)
+  if (audio === undefined) return
+  const name = audio === 'wav' ? 'WAV' : audio
+  throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines; audio needs a model that hears it (models list)`)
 }
 
 /** Bytes of a UTF-8 byte order mark at the start. */

@@ -10,6 +10,8 @@ export interface Output {
   readonly name: string
   /** The bytes are copied or written when this resolves; rejects with a UserError (74) if they cannot be written. */
   write(chunk: string | Uint8Array): Promise<void>
+  /** What was written goes out now: for readers who wait for it. */
+  flush(): Promise<void>
   /** Overwrites bytes that were written before; null where that is impossible (stdout, pipes, gzip). */
   readonly patch: ((bytes: Uint8Array, position: number) => Promise<void>) | null
   /** All bytes are on the disk, the name is not there yet. */
@@ -73,12 +75,13 @@ class BufferedOutput implements Output {
     return this.tail
   }
 
-  private flush(): Promise<void> {
+  flush(): Promise<void> {
     if (this.used === 0) return this.tail
     const full = this.buffer.subarray(0, this.used)
-    this.buffer = Buffer.allocUnsafe(bufferSize)
+    const part = this.used < bufferSize / 2 ? Buffer.from(full) : full
+    if (part === full) this.buffer = Buffer.allocUnsafe(bufferSize)
     this.used = 0
-    return this.queue(() => this.sink.write(full))
+    return this.queue(() => this.sink.write(part))
   }
 
   private queue(step: () => Promise<void>): Promise<void> {

@@ -13,6 +13,9 @@ export interface RowWriter {
 
 /**
  * A float for people and parsers: 6 significant digits, no trailing zeros, as C's %g (9 digits give every float32 back
- * exactly). Whole numbers, such as lengths and positions, are never rounded.
+ * exactly). Whole numbers, such as lengths and positions, are never rounded, and seconds of an hour keep their thousandths.
  */
-export const significant = (x: number, digits = 6) => (Number.isInteger(x) ? x : Number(x.toPrecision(digits)))
+export function significant(x: number, digits = 6): number {
+  if (Number.isInteger(x)) return x
+  return Number(Math.abs(x) < 1000 ? x.toPrecision(digits) : x.toFixed(digits - 3))
+}

@@ -8,6 +8,11 @@ export interface Cue {
   text: string
 }
 
+/** A line of words, as it is on the screen. */
+export interface Line extends Cue {
+  words: Cue[]
+}
+
 export interface CueLimits {
   /** Characters of a line, a longer word excepted. */
   characters: number
@@ -22,24 +27,27 @@ export const cueLimits: CueLimits = { characters: 42, seconds: 7, pause: 0.8 }
 
 /** Words in order, as `{ text, start, end }`, to lines, piece by piece. */
 export class Cues {
-  private line: Cue | null = null
+  private line: Line | null = null
 
   constructor(private readonly limits: CueLimits = cueLimits) {}
 
   /** The lines that these words complete. */
-  push(words: readonly Cue[]): Cue[] {
-    const done: Cue[] = []
+  push(words: readonly Cue[]): Line[] {
+    const done: Line[] = []
     for (const word of words) {
       if (this.line && !this.fits(this.line, word)) done.push(...this.end())
-      this.line = this.line
-        ? { start: this.line.start, end: word.end, text: `${this.line.text} ${word.text}` }
-        : { ...word }
+      if (this.line === null) this.line = { ...word, words: [word] }
+      else {
+        this.line.end = word.end
+        this.line.text += ` ${word.text}`
+        this.line.words.push(word)
+      }
     }
     return done
   }
 
   /** The last line, if one is open. */
-  end(): Cue[] {
+  end(): Line[] {
     const done = this.line ? [this.line] : []
     this.line = null
     return done

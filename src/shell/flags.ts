@@ -51,13 +51,18 @@ export const inputs = Args.string({
   ignoreStdin: true,
 })
 
+const model = {
+  char: 'm',
+  helpValue: 'NAME|FOLDER',
+  description: 'bundled model (see models list) or a model folder',
+} as const
+
+/** `-m` of a command that has a model to fall back on. */
+export const modelOr = (name: string) => Flags.string({ ...model, default: name })
+
 /** The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`. */
 export const shared = {
-  model: Flags.string({
-    char: 'm',
-    helpValue: 'NAME|FOLDER',
-    description: 'bundled model (see models list) or a model folder',
-  }),
+  model: Flags.string(model),
   output: Flags.string({
     char: 'o',
     helpValue: 'FILE',
@@ -100,10 +105,19 @@ export const shared = {
   json: Flags.boolean({ description: 'print the result as one JSON object' }),
 }
 
+/** Flags of the commands that read audio. */
+export const audioFlags = {
+  channel: integer({ min: 1, description: 'channel of audio to read [default: the mean of all]' }),
+  offset: number({ min: 0, max: 1e9, description: 'seconds of audio to pass over at the start' }),
+  duration: number({ min: 0.001, max: 1e9, description: 'seconds of audio to read [default: to the end]' }),
+}
+
+const length = { min: 0.001, max: Number.MAX_SAFE_INTEGER }
+
 /** Flags of the commands that run a model over DNA. */
 export const dnaFlags = {
-  window: integer({ min: 1, description: 'cut records into windows of this many bases, each read by itself' }),
-  stride: integer({ min: 1, description: 'start a window every so many bases [default: --window]' }),
+  window: number({ ...length, description: 'cut records into windows of this many bases (audio: seconds), each read by itself' }),
+  stride: number({ ...length, description: 'start a window every so many bases (audio: seconds) [default: --window]' }),
   strand: Flags.option({ options: ['+', '-', 'both'] as const })({
     description: 'strand to read; both: their mean [default: both for a symmetric model, else +]',
   }),
@@ -127,13 +141,15 @@ export const shapeFlags = {
   'd-model': integer({ min: 1, max: 65_536, default: 128, description: 'its width' }),
 }
 
+/** `-m` of the benchmarks. */
+export const modelToMeasure = Flags.string({
+  ...model,
+  description: 'model to measure [default: random ones, one that reads forward and one that reads both ways]',
+})
+
 /** Flags of `bench classify` and `bench embed`. */
 export const inferenceBenchFlags = {
-  model: Flags.string({
-    char: 'm',
-    helpValue: 'NAME|FOLDER',
-    description: 'model to measure [default: random ones, one that reads forward and one that reads both ways]',
-  }),
+  model: modelToMeasure,
   ...shapeFlags,
   tokens: integer({ min: 1, max: 1e9, default: 50_000, description: 'bases of each made-up input' }),
   threads: shared.threads,

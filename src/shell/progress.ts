@@ -114,6 +114,13 @@ export function progressText({ records, totalRecords, tokens, unit, fraction, se
   return parts.join('  ')
 }
 
+/** `2 files  1:02:03 of audio  85.1 x real time` */
+export function audioProgress(files: number, audio: number, seconds: number): string {
+  const parts = [`${files} file${files === 1 ? '' : 's'}`, `${clock(audio)} of audio`]
+  if (seconds > 0) parts.push(`${Number((audio / seconds).toPrecision(3))} x real time`)
+  return parts.join('  ')
+}
+
 /** Three significant digits with an SI prefix: 41.2 Mbp, 812 bp. */
 export function quantity(value: number, unit: string): string {
   const prefixes = ['', 'k', 'M', 'G', 'T']

@@ -40,28 +40,35 @@ export function classification({ stretch, strands }: Prediction): Classification
   return { stretch, best: probabilities.indexOf(Math.max(...probabilities)), probabilities }
 }
 
-/** Totals per label for --report: stretches and bases. */
+/** Totals per label for --report: stretches and how much they are, in `unit`s. */
 export class Report {
-  private readonly totals = new Map<string, { stretches: number; bases: number }>()
+  private readonly totals = new Map<string, { stretches: number; amount: number }>()
 
-  constructor(labels: readonly string[]) {
-    for (const label of labels) this.totals.set(label, { stretches: 0, bases: 0 })
+  constructor(
+    labels: readonly string[],
+    private readonly unit: 'bases' | 'seconds',
+  ) {
+    for (const label of labels) this.totals.set(label, { stretches: 0, amount: 0 })
+  }
+
+  get columns(): string[] {
+    return ['label', 'count', 'percent', this.unit]
   }
 
   add(label: string, { start, end }: Stretch): void {
     const total = this.totals.get(label)!
     total.stretches++
-    total.bases += end - start
+    total.amount += end - start
   }
 
   /** Rows in the order of the labels; percent of all stretches. */
-  rows(): { label: string; count: number; percent: number; bases: number }[] {
+  rows(): Record<string, string | number>[] {
     const all = [...this.totals.values()].reduce((sum, { stretches }) => sum + stretches, 0)
-    return [...this.totals].map(([label, { stretches, bases }]) => ({
+    return [...this.totals].map(([label, { stretches, amount }]) => ({
       label,
       count: stretches,
       percent: all === 0 ? 0 : (100 * stretches) / all,
-      bases,
+      [this.unit]: amount,
     }))
   }
 }

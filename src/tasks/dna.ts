@@ -1,19 +1,24 @@
-import { totalmem } from 'node:os'
 import type { Device } from '../backends/open.js'
+import type { Piece } from '../engine/pack.js'
 import type { RecordStream } from '../input/read.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { progressText } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
+import { reverseComplement } from '../tokens/dna.js'
+import { dnaTokenizer } from '../tokens/tokenizer.js'
+import { Check, isCausal, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
-import { type Prediction, predict, type Strand } from './predict.js'
+import { type Answer, type Prediction, predict } from './predict.js'
+import type { LeftOutCount, Run } from './run.js'
 import {
   type LeftOut,
   type LengthLimits,
+  type Stretch,
   type StretchPiece,
   settledParts,
-  streamedStretches,
-  wholeStretches,
-  windows,
+  stretchesOf,
 } from './sequences.js'
+
+export type Strand = '+' | '-' | 'both'
 
 export interface DnaOptions extends LengthLimits {
   device: Device
@@ -33,87 +38,90 @@ export interface DnaOptions extends LengthLimits {
 
 /** Token rows per chunk: large enough for the kernels, small enough for the caches (docs/benchmarks.md). */
 const rowsPerChunk = 2048
-/** A warning from here on, in multiples of the trained length. */
-const farLonger = 4
 
-/** Records of DNA through a model. `leftOut` and `wrongLength` count, while it runs, what gave no prediction. */
-export class DnaRun {
-  readonly leftOut: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
-  wrongLength = 0
-  /** Bases handed to the model so far. */
-  bases = 0
+/** Records of DNA through a model. */
+export class DnaRun implements Run<Prediction> {
+  private readonly left: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
+  private readonly chunk: number
+  private readonly strand: Strand
+  private readonly check: Check
 
   constructor(
     private readonly model: { spec: ModelSpec; weights: Weights },
+    private readonly records: RecordStream,
     private readonly options: DnaOptions,
-  ) {}
-
-  predictions(records: RecordStream): AsyncGenerator<Prediction> {
-    const { spec } = this.model
-    const { device, threads, wanted } = this.options
-    const perRow = spec.stem.reduce((product, { stride }) => product * stride, 1)
-    const chunk = Math.ceil((this.options.chunk ?? rowsPerChunk * perRow) / perRow) * perRow
+  ) {
+    const { spec } = model
+    const { window, skip, wanted, note } = options
+    this.chunk = Math.ceil((options.chunk ?? rowsPerChunk * perRow(spec)) / perRow(spec)) * perRow(spec)
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
-    const strand = this.options.strand ?? (bothByDefault ? 'both' : '+')
-    const pieces = this.checked(this.stretches(records, chunk, strand), chunk)
-    return predict(pieces, this.model, { device, threads, chunk, strand, wanted })
+    this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
+    const name = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
+    const { chunk } = this
+    this.check = new Check({ spec, wanted, chunk, width: 1, unit: 'bases', name, windows: !!window, skip, note })
   }
 
-  private stretches(records: RecordStream, chunk: number, strand: Strand): AsyncGenerator<StretchPiece> {
-    const { window, stride, minLength = 0, skip } = this.options
-    const parts = settledParts(records, this.options, skip, this.leftOut)
-    if (window !== undefined) return windows(parts, window, stride ?? window, minLength)
+  results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const causal = spec.blocks.every(({ mixer }) => mixer.kind === 'mamba')
-    return causal && strand === '+' && !this.readsWhole ? streamedStretches(parts, chunk) : wholeStretches(parts)
+    const { device, threads, wanted, skip, window, stride, minLength } = this.options
+    const parts = settledParts(this.records, this.options, skip, this.left)
+    const streams = isCausal(spec) && this.strand === '+' && !readsWhole(wanted)
+    const piece = streams ? this.chunk : undefined
+    const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, piece }))
+    const pieces = strandsOf(stretches, spec, this.strand)
+    return withStrands(predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted }))
   }
 
-  /** The read-out wants all rows of a sequence at once. */
-  private get readsWhole(): boolean {
-    const { wanted } = this.options
-    return 'pool' in wanted && (wanted.pool === 'center' || wanted.pool === 'positions')
+  progress(records: number, seconds: number): string {
+    return progressText({ records, tokens: this.check.rows, unit: 'bp', seconds })
   }
 
-  /** Turns away what the model cannot read, before it is computed. */
-  private async *checked(pieces: AsyncGenerator<StretchPiece>, chunk: number): AsyncGenerator<StretchPiece> {
-    const { spec } = this.model
-    const { window, skip, note } = this.options
-    const exactly =
-      spec.head?.kind === 'classes' && this.options.wanted.kind === 'logits' ? spec.head.length : undefined
-    let warned = false
-    for await (const piece of pieces) {
-      const { record, start, end } = piece.stretch
-      const length = end - start
-      const name = `${record.file}: record ${record.id}, line ${record.line}`
-      if (exactly !== undefined && length !== exactly) {
-        this.wrongLength++
-        if (skip || window !== undefined) continue
-        const text = `${length} bases, but the model reads exactly ${exactly} (--window ${exactly} cuts longer records)`
-        throw new UserError(`${name}: ${text}`, exitCodes.data)
-      }
-      if (piece.codes.length > chunk && this.readsWhole) {
-        const text = `${length} bases, but this read-out needs a record in one chunk (${chunk} bases): use --window or a larger --chunk`
-        throw new UserError(`${name}: ${text}`, exitCodes.data)
-      }
-      if (piece.codes.length > chunk) refuseTooLarge(name, length, spec)
-      if (!warned && spec.trained_length !== undefined && length > farLonger * spec.trained_length) {
-        warned = true
-        const advice = `--window ${spec.trained_length} reads it in pieces of that length`
-        note(`${name}: the model was trained on ${spec.trained_length} bases; ${advice}`)
-      }
-      this.bases += piece.codes.length
-      yield piece
+  leftOut(): LeftOutCount[] {
+    const { skippedRecords, skippedFiles } = this.records.counts
+    return [
+      [this.left.empty, 'empty'],
+      [this.left.tooShort, 'too short'],
+      [this.left.tooLong, 'too long'],
+      [this.check.wrongLength, 'of a length the model does not read'],
+      [skippedRecords, 'bad records'],
+      [skippedFiles, 'bad files'],
+    ]
+  }
+}
+
+interface StrandNote {
+  stretch: Stretch
+  lastStrand: boolean
+}
+
+/** Token ids of each strand, one sequence after the other. */
+async function* strandsOf(
+  pieces: AsyncIterable<StretchPiece<Uint8Array>>,
+  spec: ModelSpec,
+  strand: Strand,
+): AsyncGenerator<Piece<StrandNote>> {
+  const tokenizer = dnaTokenizer(spec.tokenizer)
+  for await (const { stretch, rows: codes, continues, goesOn } of pieces) {
+    if (strand !== '-') {
+      const note = { stretch, lastStrand: strand === '+' }
+      yield { input: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
+    }
+    if (strand !== '+') {
+      if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
+      const note = { stretch, lastStrand: true }
+      yield { input: tokenizer.ids(reverseComplement(codes), true), note, continues, goesOn }
     }
   }
 }
 
-/** A sweep holds the residual stream of the whole sequence in memory. */
-function refuseTooLarge(name: string, length: number, spec: ModelSpec): void {
-  const perRow = spec.stem.reduce((product, { stride }) => product * stride, 1)
-  const bytes = (length / perRow) * spec.d_model * 4
-  const limit = 0.5 * (process.constrainedMemory() > 0 ? Math.min(process.constrainedMemory(), totalmem()) : totalmem())
-  if (bytes <= limit) return
-  const needed = `${(bytes / 2 ** 30).toFixed(1)} GiB`
-  throw new UserError(`${name}: ${length} bases at once need ${needed} of memory; use --window`, exitCodes.data)
+/** The answers on the strands of a stretch, together. */
+async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
+  let strands: Float32Array[] = []
+  for await (const { note, data, width } of answers) {
+    strands.push(data)
+    if (!note.lastStrand) continue
+    yield { stretch: note.stretch, strands, width }
+    strands = []
+  }
 }

@@ -1,86 +1,166 @@
 import type { Device } from '../backends/open.js'
 import { openCheckpoint } from '../checkpoints/open.js'
-import { type RecordStream, readRecords } from '../input/read.js'
+import { readRecords } from '../input/read.js'
 import { modelFolder } from '../models.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { inputPaths } from '../shell/inputs.js'
-import { type Progress, progressText } from '../shell/progress.js'
+import type { Progress } from '../shell/progress.js'
 import { availableThreads } from '../shell/threads.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import { DnaRun } from './dna.js'
+import { AudioRun } from './audio.js'
+import { DnaRun, type Strand } from './dna.js'
 import type { Wanted } from './inference.js'
-import type { Prediction, Strand } from './predict.js'
+import type { Prediction } from './predict.js'
+import { recordingsOf } from './recordings.js'
+import type { Run } from './run.js'
+import { Transcription, transcriber } from './transcribe.js'
 
-/** Flags of the commands that read DNA, as oclif hands them over. */
-export interface DnaFlags {
+/** Flags of the commands that run a model, as oclif hands them over. */
+export interface RunFlags {
   model?: string
   device: 'auto' | Device
   threads?: number
   chunk?: number
+  'on-error': 'fail' | 'skip'
+  'infile-list'?: string
+}
+
+/** Flags of the commands that read DNA. */
+export interface DnaFlags extends RunFlags {
   window?: number
   stride?: number
   strand?: Strand
   'min-length'?: number
   'max-length'?: number
-  'on-error': 'fail' | 'skip'
-  'infile-list'?: string
+}
+
+/** Flags of the commands that read audio. */
+export interface AudioFlags extends RunFlags {
+  window?: number
+  stride?: number
+  channel?: number
+  offset?: number
+  duration?: number
+}
+
+interface Model {
+  spec: ModelSpec
+  weights: Weights
 }
 
 export interface OpenedRun {
   spec: ModelSpec
-  records: RecordStream
-  run: DnaRun
+  run: Run<Prediction>
 }
 
-/** Opens the model and the inputs that the flags name. `want` says what is wanted of the model, or throws that it has not got it. */
+/**
+ * Opens the model and the inputs that the flags name: DNA, or audio for a model that hears it. `want` says what is wanted of the
+ * model, or throws that it has not got it.
+ */
+export async function openRun(
+  flags: DnaFlags & AudioFlags,
+  inputs: string[] | undefined,
+  want: (spec: ModelSpec) => Wanted,
+  note: (line: string) => void,
+): Promise<OpenedRun> {
+  const { model, paths } = await open(flags, inputs)
+  const { spec, weights } = model
+  const { log_mel } = spec
+  const wanted = want(spec)
+  if (log_mel === undefined) {
+    refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
+    return { spec, run: dnaRun(model, paths, flags, wanted, note) }
+  }
+  refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model hears audio')
+  const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
+  return { spec, run: new AudioRun({ spec: { ...spec, log_mel }, weights }, recordingsOf(paths), options) }
+}
+
+/** The same for a command that reads nothing but DNA. */
 export async function openDnaRun(
   flags: DnaFlags,
   inputs: string[] | undefined,
   want: (spec: ModelSpec) => Wanted,
   note: (line: string) => void,
 ): Promise<OpenedRun> {
+  const { model, paths } = await open(flags, inputs)
+  return { spec: model.spec, run: dnaRun(model, paths, flags, want(model.spec), note) }
+}
+
+/** Opens a model that transcribes, and the recordings that the flags name. */
+export async function openTranscription(
+  flags: AudioFlags & { beam: number },
+  inputs: string[] | undefined,
+  note: (line: string) => void,
+): Promise<{ paths: string[]; run: Transcription }> {
+  const { model, paths } = await open(flags, inputs)
+  transcriber(model.spec)
+  const options = { ...audioOptions(flags, note), beam: flags.beam }
+  return { paths, run: new Transcription(model, recordingsOf(paths), options) }
+}
+
+async function open(flags: DnaFlags, inputs: string[] | undefined): Promise<{ model: Model; paths: string[] }> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const folder = await modelFolder(flags.model)
   const paths = await inputPaths(inputs, flags['infile-list'])
-  const model: { spec: ModelSpec; weights: Weights } = await openCheckpoint(folder)
-  const skip = flags['on-error'] === 'skip'
+  return { model: await openCheckpoint(folder), paths }
+}
+
+function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Wanted, note: (line: string) => void): DnaRun {
+  const { window, stride } = flags
+  for (const [flag, bases] of Object.entries({ window, stride })) {
+    if (bases === undefined || Number.isInteger(bases)) continue
+    throw new UserError(`--${flag} ${bases}: expected a whole number of bases`, exitCodes.usage)
+  }
   const records = readRecords(paths, { onError: flags['on-error'], report: ({ message }) => note(message) })
-  const run = new DnaRun(model, {
-    device: flags.device === 'auto' ? 'cpu' : flags.device,
-    threads: flags.threads ?? availableThreads(),
-    chunk: flags.chunk,
-    window: flags.window,
-    stride: flags.stride,
+  return new DnaRun(model, records, {
+    ...runOptions(flags, note),
+    window,
+    stride,
     strand: flags.strand,
     minLength: flags['min-length'],
     maxLength: flags['max-length'],
-    skip,
-    wanted: want(model.spec),
-    note,
+    wanted,
   })
-  return { spec: model.spec, records, run }
 }
 
-/** Gives all predictions to `take`, with progress and a last line; when it fails, `abort` removes what was begun. */
-export async function drain(
-  opened: OpenedRun,
+const audioOptions = (flags: AudioFlags, note: (line: string) => void) => ({
+  ...runOptions(flags, note),
+  channel: flags.channel,
+  offset: flags.offset,
+  duration: flags.duration,
+})
+
+const runOptions = ({ device, threads, chunk, ...flags }: RunFlags, note: (line: string) => void) => ({
+  device: device === 'auto' ? ('cpu' as const) : device,
+  threads: threads ?? availableThreads(),
+  chunk,
+  skip: flags['on-error'] === 'skip',
+  note,
+})
+
+function refuse<Flags extends object>(flags: Flags, names: (keyof Flags & string)[], why: string): void {
+  const given = names.find((name) => flags[name] !== undefined)
+  if (given !== undefined) throw new UserError(`--${given} ${why}`, exitCodes.usage)
+}
+
+/** Gives all results to `take`, with progress and a last line; when it fails, `abort` removes what was begun. */
+export async function drain<Result>(
+  { run }: { run: Run<Result> },
   progress: Progress,
-  take: (prediction: Prediction) => Promise<void>,
+  take: (result: Result) => Promise<void>,
   finish: () => Promise<void>,
   abort: () => Promise<void>,
 ): Promise<void> {
   const began = performance.now()
-  let records = 0
-  const text = () => {
-    const seconds = (performance.now() - began) / 1000
-    return progressText({ records, tokens: opened.run.bases, unit: 'bp', seconds })
-  }
+  let results = 0
+  const text = () => run.progress(results, (performance.now() - began) / 1000)
   try {
-    for await (const prediction of opened.run.predictions(opened.records)) {
-      await take(prediction)
-      records++
+    for await (const result of run.results()) {
+      await take(result)
+      results++
       progress.tick(text)
     }
     await finish()
@@ -88,21 +168,7 @@ export async function drain(
     await abort()
     throw error
   }
-  progress.done([text(), ...leftOut(opened)].join('; '))
-}
-
-/** What gave no prediction, and why; empty if nothing was left out. */
-function leftOut({ records, run }: OpenedRun): string[] {
-  const { skippedRecords, skippedFiles } = records.counts
-  const { tooShort, tooLong, empty } = run.leftOut
-  const counts: [number, string][] = [
-    [empty, 'empty'],
-    [tooShort, 'too short'],
-    [tooLong, 'too long'],
-    [run.wrongLength, 'of a length the model does not read'],
-    [skippedRecords, 'bad records'],
-    [skippedFiles, 'bad files'],
-  ]
-  const told = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-  return told.length > 0 ? [`left out: ${told.join(', ')}`] : []
+  const told = run.leftOut().filter(([count]) => count > 0)
+  const left = told.length > 0 ? [`left out: ${told.map(([count, what]) => `${count} ${what}`).join(', ')}`] : []
+  progress.done([text(), ...left].join('; '))
 }

@@ -4,24 +4,29 @@ import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import { reverseComplement } from '../tokens/dna.js'
-import { dnaTokenizer } from '../tokens/tokenizer.js'
-import type { InferenceResult, Wanted } from './inference.js'
-import type { Stretch, StretchPiece } from './sequences.js'
-import type { InferenceSetup } from './worker.js'
-
-export type Strand = '+' | '-' | 'both'
+import type { Wanted } from './inference.js'
+import type { Stretch } from './sequences.js'
+import type { Spare } from './spare.js'
+import type { InferenceAnswer, InferenceSetup } from './worker.js'
 
 export interface PredictOptions {
   device: Device
   threads: number
   /** Tokens per chunk, a multiple of the network's stride. */
   chunk: number
-  strand: Strand
   wanted: Wanted
+  /** Takes the buffers of inputs that have been read. */
+  spare?: Spare
 }
 
-/** What the model says of one stretch (of one piece of it where all rows are wanted), on each strand that was asked for. */
+/** What was wanted of a sequence (of one piece of it where all rows are wanted): [rows, width]. */
+export interface Answer<Note> {
+  note: Note
+  data: Float32Array
+  width: number
+}
+
+/** What the model says of one stretch, on each strand that was asked for; a recording has one. */
 export interface Prediction {
   stretch: Stretch
   /** One per strand, [rows, width]. */
@@ -29,37 +34,30 @@ export interface Prediction {
   width: number
 }
 
-interface Note {
-  stretch: Stretch
-  lastStrand: boolean
-}
-
-/** Runs stretches of records over worker threads and gives what is wanted of them, in order. */
-export async function* predict(
-  pieces: AsyncIterable<StretchPiece>,
+/** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */
+export async function* predict<Note>(
+  pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, threads, chunk, strand, wanted }: PredictOptions,
-): AsyncGenerator<Prediction> {
-  const setup: InferenceSetup = { device, spec: model.spec, weights: share(model.weights), chunk, wanted }
+  { device, threads, chunk, wanted, spare }: PredictOptions,
+): AsyncGenerator<Answer<Note>> {
+  const { spec } = model
+  const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
   const script = new URL(`file://${packageRoot}/dist/src/tasks/worker.js`)
-  const pool = new WorkerPool<Chunk, InferenceResult>(script, setup, threads)
+  const pool = new WorkerPool<Chunk, InferenceAnswer>(script, setup, threads)
   const run = async ({ input, segments, notes }: Packed<Note>) => {
-    const result = await pool.run({ input, segments }, segments.continues)
+    const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [input.buffer as ArrayBuffer])
+    spare?.give(inputBuffer)
     return { notes, ...result }
   }
-  const packed = pack(strandsOf(pieces, model.spec, strand), chunk)
+  const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1)
   try {
-    let strands: Float32Array[] = []
     // Two jobs a thread: one at work, one waiting.
     for await (const { notes, data, width, rows } of inOrder(packed, run, 2 * threads)) {
       let at = 0
-      for (const [s, { stretch, lastStrand }] of notes.entries()) {
-        if (rows[s] === 0) continue // the stretch goes on
-        strands.push(data.subarray(at, at + rows[s] * width))
+      for (const [s, note] of notes.entries()) {
+        if (rows[s] === 0) continue // the sequence goes on
+        yield { note, data: data.subarray(at, at + rows[s] * width), width }
         at += rows[s] * width
-        if (!lastStrand) continue
-        yield { stretch, strands, width }
-        strands = []
       }
     }
   } finally {
@@ -67,37 +65,14 @@ export async function* predict(
   }
 }
 
-/** Token ids of each strand, one sequence after the other. */
-async function* strandsOf(
-  pieces: AsyncIterable<StretchPiece>,
-  spec: ModelSpec,
-  strand: Strand,
-): AsyncGenerator<Piece<Note>> {
-  const tokenizer = dnaTokenizer(spec.tokenizer)
-  for await (const { stretch, codes, continues, goesOn } of pieces) {
-    if (strand !== '-') {
-      const note = { stretch, lastStrand: strand === '+' }
-      yield { input: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
-    }
-    if (strand !== '+') {
-      if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
-      yield {
-        input: tokenizer.ids(reverseComplement(codes), true),
-        note: { stretch, lastStrand: true },
-        continues,
-        goesOn,
-      }
-    }
-  }
-}
-
 /** Weights in shared memory: all threads start from one copy. */
-function share(weights: Weights): Weights {
+export function share(weights: Weights): Weights {
   return new Map(
-    [...weights].map(([name, { rows, cols, data }]) => {
-      const shared = new Float32Array(new SharedArrayBuffer(data.byteLength))
-      shared.set(data)
-      return [name, { rows, cols, data: shared }]
+    [...weights].map(([name, matrix]) => {
+      if (matrix.data.buffer instanceof SharedArrayBuffer) return [name, matrix]
+      const shared = new Float32Array(new SharedArrayBuffer(matrix.data.byteLength))
+      shared.set(matrix.data)
+      return [name, { ...matrix, data: shared }]
     }),
   )
 }

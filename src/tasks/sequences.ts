@@ -1,11 +1,14 @@
 import type { RecordBatch, SequenceRecord } from '../input/records.js'
 
-/** Part of a record: codes A C G T N = 0 to 4. The codes are the reader's: they change when the next part is asked for. */
-export interface Part {
+/** Token rows, `width` numbers each: codes A C G T N = 0 to 4 of DNA, one a row, or features of audio. */
+export type Numbers = Uint8Array | Float32Array
+
+/** Part of a record. The rows are the reader's: they change when the next part is asked for. */
+export interface Part<N extends Numbers> {
   record: SequenceRecord
-  /** Bases of the record before this part. */
+  /** Rows of the record before this part. */
   offset: number
-  codes: Uint8Array
+  rows: N
   /** The record ends with this part. */
   last: boolean
 }
@@ -13,15 +16,15 @@ export interface Part {
 /** A stretch of a record that is run as one sequence: the whole record or one window of it. */
 export interface Stretch {
   record: SequenceRecord
-  /** 0-based, half-open, in bases of the record. */
+  /** 0-based, half-open, in bases (rows) of the record, or in seconds of a recording. */
   start: number
   end: number
 }
 
-/** A stretch with its codes (its own copy), or a piece of one that is streamed because it may be long. */
-export interface StretchPiece {
+/** A stretch with its rows (its own copy), or a piece of one that is streamed because it may be long. */
+export interface StretchPiece<N extends Numbers> {
   stretch: Stretch
-  codes: Uint8Array
+  rows: N
   continues: boolean
   goesOn: boolean
 }
@@ -47,9 +50,9 @@ export async function* settledParts(
   { minLength = 0, maxLength = Number.POSITIVE_INFINITY }: LengthLimits,
   whole: boolean,
   leftOut: LeftOut,
-): AsyncGenerator<Part> {
+): AsyncGenerator<Part<Uint8Array>> {
   const holdToEnd = whole || maxLength !== Number.POSITIVE_INFINITY
-  let held: Part[] = []
+  let held: Part<Uint8Array>[] = []
   for await (const { codes, pieces } of batches) {
     for (const { record, offset, start, end, first, last, aborted } of pieces) {
       if (first) held = []
@@ -59,113 +62,157 @@ export async function* settledParts(
         held = []
         continue
       }
-      const part = { record, offset, codes: codes.subarray(start, end), last }
+      const part = { record, offset, rows: codes.subarray(start, end), last }
       if (last && length === 0) leftOut.empty++
       else if (last && length < minLength) leftOut.tooShort++
       else if (last || (!holdToEnd && length >= minLength)) {
         yield* held
         held = []
         yield part
-      } else held.push({ ...part, codes: part.codes.slice() })
+      } else held.push({ ...part, rows: part.rows.slice() })
     }
   }
+}
+
+/** Makes an array of the kind of `kind`. */
+export type Fresh<N extends Numbers> = (kind: N, length: number) => N
+
+/** How records become sequences. */
+export interface Cutting<N extends Numbers> {
+  /** Numbers of a row. */
+  width: number
+  /** Rows; each window is a sequence of its own. */
+  window?: number
+  /** Default: the windows lie side by side. */
+  stride?: number
+  /** A last window that is shorter is left out. */
+  minLength?: number
+  /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
+  piece?: number
+  /** Makes the arrays of such pieces. */
+  fresh?: Fresh<N>
+}
+
+/** Windows of records, or whole records, in pieces where they can be streamed. */
+export function stretchesOf<N extends Numbers>(
+  parts: AsyncIterable<Part<N>>,
+  { width, window, stride, minLength = 0, piece, fresh }: Cutting<N>,
+): AsyncGenerator<StretchPiece<N>> {
+  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width)
+  return piece === undefined ? wholeStretches(parts, width) : streamedStretches(parts, piece, width, fresh)
 }
 
 /**
- * Windows of `size` bases every `stride` bases. The last one is shorter where the record ends (then it is the only one
+ * Windows of `size` rows every `stride` rows. The last one is shorter where the record ends (then it is the only one
  * that reaches the end); it is left out below `minLength`.
  */
-export async function* windows(
-  parts: AsyncIterable<Part>,
+export async function* windows<N extends Numbers>(
+  parts: AsyncIterable<Part<N>>,
   size: number,
   stride: number,
   minLength: number,
-): AsyncGenerator<StretchPiece> {
+  width = 1,
+): AsyncGenerator<StretchPiece<N>> {
   let start = 0 // of the next window
   let covered = 0 // end of the last window
-  let kept = new Uint8Array(0) // codes from `start` on
-  const window = (record: SequenceRecord, codes: Uint8Array): StretchPiece => {
-    covered = start + codes.length
+  let kept: N | null = null // rows from `start` on
+  const window = (record: SequenceRecord, rows: N): StretchPiece<N> => {
+    covered = start + rows.length / width
     const stretch = { record, start, end: covered }
-    return { stretch, codes: codes.slice(), continues: false, goesOn: false }
+    return { stretch, rows: rows.slice() as N, continues: false, goesOn: false }
   }
-  for await (const { record, offset, codes, last } of parts) {
+  for await (const { record, offset, rows, last } of parts) {
     if (offset === 0) {
       start = 0
       covered = 0
-      kept = new Uint8Array(0)
+      kept = null
     }
-    // Bases before `start` lie between windows (stride > size).
-    const wanted = codes.subarray(Math.min(codes.length, Math.max(0, start - offset)))
-    let rest = kept.length > 0 ? join(kept, wanted) : wanted
-    while (rest.length >= size) {
-      yield window(record, rest.subarray(0, size))
+    // Rows before `start` lie between windows (stride > size).
+    const wanted = rows.subarray(Math.max(0, start - offset) * width) as N
+    let rest: N = kept && kept.length > 0 ? joined(kept, wanted) : wanted
+    while (rest.length >= size * width) {
+      yield window(record, rest.subarray(0, size * width) as N)
       start += stride
-      rest = rest.subarray(Math.min(rest.length, stride))
+      rest = rest.subarray(stride * width) as N
     }
-    const reachesOn = offset + codes.length > covered && rest.length > 0
-    if (last && reachesOn && rest.length >= minLength) yield window(record, rest)
-    kept = rest.slice()
+    const reachesOn = offset + rows.length / width > covered && rest.length > 0
+    if (last && reachesOn && rest.length >= minLength * width) yield window(record, rest)
+    kept = rest.slice() as N
   }
 }
 
-/** Whole records, each in one piece (one byte a base in memory). */
-export async function* wholeStretches(parts: AsyncIterable<Part>): AsyncGenerator<StretchPiece> {
-  let codes = new Uint8Array(0)
-  for await (const part of parts) {
-    const length = part.offset + part.codes.length
-    if (part.offset === 0 && part.last) codes = part.codes.slice()
-    else codes = grow(codes, part.offset, length)
-    codes.set(part.codes, part.offset)
-    if (!part.last) continue
-    const stretch = { record: part.record, start: 0, end: length }
-    yield { stretch, codes: codes.length === length ? codes : codes.slice(0, length), continues: false, goesOn: false }
-    codes = new Uint8Array(0)
+/** Whole records, each in one piece. */
+export async function* wholeStretches<N extends Numbers>(
+  parts: AsyncIterable<Part<N>>,
+  width = 1,
+): AsyncGenerator<StretchPiece<N>> {
+  let all: N | null = null
+  for await (const { record, offset, rows, last } of parts) {
+    const length = offset * width + rows.length
+    if (all === null || offset === 0) all = rows.slice() as N
+    else {
+      all = grown(all, offset * width, length)
+      all.set(rows, offset * width)
+    }
+    if (!last) continue
+    const stretch = { record, start: 0, end: length / width }
+    const exact = (all.length === length ? all : all.slice(0, length)) as N
+    yield { stretch, rows: exact, continues: false, goesOn: false }
+    all = null
   }
 }
 
-/** Whole records; one of more than `chunk` bases comes in pieces of `chunk` bases, so that it is never held. */
-export async function* streamedStretches(parts: AsyncIterable<Part>, chunk: number): AsyncGenerator<StretchPiece> {
-  let open = new Uint8Array(chunk)
+/** Whole records; one of more than `size` rows comes in pieces of `size` rows, so that it is never held. `fresh` makes their arrays. */
+export async function* streamedStretches<N extends Numbers>(
+  parts: AsyncIterable<Part<N>>,
+  size: number,
+  width = 1,
+  fresh: Fresh<N> = like,
+): AsyncGenerator<StretchPiece<N>> {
+  let open: N | null = null
   let used = 0
   let start = 0
-  for await (const { record, offset, codes, last } of parts) {
+  for await (const { record, offset, rows, last } of parts) {
+    open ??= fresh(rows, size * width)
     if (offset === 0) {
       used = 0
       start = 0
     }
-    const length = offset + codes.length
+    const end = offset + rows.length / width
     let taken = 0
-    while (taken < codes.length) {
-      if (used === chunk) {
-        yield { stretch: { record, start: 0, end: length }, codes: open, continues: start > 0, goesOn: true }
-        start += chunk
-        open = new Uint8Array(chunk)
+    while (taken < rows.length) {
+      if (used === open.length) {
+        yield { stretch: { record, start: 0, end }, rows: open, continues: start > 0, goesOn: true }
+        start += size
+        open = fresh(rows, size * width)
         used = 0
       }
-      const some = codes.subarray(taken, taken + chunk - used)
+      const some = rows.subarray(taken, taken + open.length - used)
       open.set(some, used)
       used += some.length
       taken += some.length
     }
     if (last) {
-      const stretch = { record, start: 0, end: length }
-      yield { stretch, codes: open.slice(0, used), continues: start > 0, goesOn: false }
+      const stretch = { record, start: 0, end }
+      yield { stretch, rows: open.slice(0, used) as N, continues: start > 0, goesOn: false }
     }
   }
 }
 
-function join(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(a.length + b.length)
+/** An empty array of the same kind. */
+const like = <N extends Numbers>({ constructor }: N, length: number): N => new (constructor as new (n: number) => N)(length)
+
+function joined<N extends Numbers>(a: N, b: N): N {
+  const both = like(a, a.length + b.length)
   both.set(a)
   both.set(b, a.length)
   return both
 }
 
-/** `codes[0..used)` with room for `length`, doubling so that a long record is not copied once per part. */
-function grow(codes: Uint8Array<ArrayBuffer>, used: number, length: number): Uint8Array<ArrayBuffer> {
-  if (codes.length >= length) return codes
-  const larger = new Uint8Array(Math.max(length, 2 * codes.length))
-  larger.set(codes.subarray(0, used))
+/** `numbers[0..used)` with room for `length`, doubling so that a long record is not copied once per part. */
+function grown<N extends Numbers>(numbers: N, used: number, length: number): N {
+  if (numbers.length >= length) return numbers
+  const larger = like(numbers, Math.max(length, 2 * numbers.length))
+  larger.set(numbers.subarray(0, used))
   return larger
 }

@@ -15,8 +15,9 @@ export class MelEnergies {
   private readonly padded: Float64Array
   /** [n_fft / 2 + 1] */
   private readonly power: Float64Array
-  /** Samples that later frames still need, from the first sample of the next window on; zeros before the start. */
+  /** [held..] The first `held` are those that later frames still need, from the first sample of the next window on; zeros before the start. */
   private samples: Float64Array
+  private held: number
   private read = 0
   private made = 0
   private previous: number | null = null
@@ -34,7 +35,8 @@ export class MelEnergies {
     // A sine of amplitude 1 has |X| = sum of the window / 2 at its bin: that is 0 dB.
     const full = this.hann.reduce((a, b) => a + b) / 2
     for (let i = 0; i < window; i++) this.hann[i] /= full
-    this.samples = new Float64Array(Math.floor((window - hop) / 2))
+    this.held = Math.floor((window - hop) / 2)
+    this.samples = new Float64Array(this.held)
   }
 
   /** The frames [n_mels] that these samples complete; often none. */
@@ -54,20 +56,24 @@ export class MelEnergies {
 
   private append(samples: Float32Array, silence = false): void {
     const { preemphasis = 0 } = this.spec
-    const kept = this.samples.length
-    const grown = new Float64Array(kept + samples.length)
-    grown.set(this.samples)
-    if (silence || preemphasis === 0) grown.set(samples, kept)
-    else {
-      // The sample before the first is taken to be like it, so that an offset does not begin with a click.
-      let previous = this.previous ?? samples[0]
-      for (let i = 0; i < samples.length; i++) {
-        grown[kept + i] = samples[i] - preemphasis * previous
-        previous = samples[i]
-      }
-      if (samples.length > 0) this.previous = previous
+    const from = this.held
+    this.held += samples.length
+    if (this.samples.length < this.held) {
+      const larger = new Float64Array(this.held)
+      larger.set(this.samples.subarray(0, from))
+      this.samples = larger
     }
-    this.samples = grown
+    if (silence || preemphasis === 0) {
+      this.samples.set(samples, from)
+      return
+    }
+    // The sample before the first is taken to be like it, so that an offset does not begin with a click.
+    let previous = this.previous ?? samples[0]
+    for (let i = 0; i < samples.length; i++) {
+      this.samples[from + i] = samples[i] - preemphasis * previous
+      previous = samples[i]
+    }
+    if (samples.length > 0) this.previous = previous
   }
 
   /** The frames whose samples are there, below `total`. */
@@ -75,9 +81,9 @@ export class MelEnergies {
     const { window, hop } = this.spec
     const out: Float64Array[] = []
     let first = 0
-    for (; first + window <= this.samples.length && this.made < total; first += hop, this.made++)
-      out.push(this.energies(first))
-    this.samples = this.samples.slice(first)
+    for (; first + window <= this.held && this.made < total; first += hop, this.made++) out.push(this.energies(first))
+    this.samples.copyWithin(0, first, this.held)
+    this.held -= first
     return out
   }
 

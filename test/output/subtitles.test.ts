@@ -7,6 +7,7 @@ function memory(): { output: Output; text: () => string } {
   const output = {
     name: 'memory',
     patch: null,
+    flush: async () => {},
     write: async (chunk: string | Uint8Array) => {
       text += chunk.toString()
     },
@@ -72,8 +73,8 @@ describe('lines', () => {
   it('end at pauses', () => {
     const words = [word('one', 0), word('two', 0.5), word('three', 1.6), word('four', 2)]
     expect(lines(words)).toEqual([
-      { start: 0, end: 0.8, text: 'one two' },
-      { start: 1.6, end: 2.3, text: 'three four' },
+      { start: 0, end: 0.8, text: 'one two', words: words.slice(0, 2) },
+      { start: 1.6, end: 2.3, text: 'three four', words: words.slice(2) },
     ])
     expect(lines([])).toEqual([])
   })

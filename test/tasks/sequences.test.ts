@@ -41,11 +41,11 @@ const settled = (
   seed = 1,
 ) => settledParts(batchesOf(lengths, seed), limits, whole, leftOut)
 
-async function collect(pieces: AsyncIterable<StretchPiece>) {
+async function collect(pieces: AsyncIterable<StretchPiece<Uint8Array>>) {
   const out = []
-  for await (const { stretch, codes } of pieces) {
+  for await (const { stretch, rows } of pieces) {
     const { record, start, end } = stretch
-    expect([...codes]).toEqual(Array.from({ length: codes.length }, (_, i) => (start + i) % 4))
+    expect([...rows]).toEqual(Array.from({ length: rows.length }, (_, i) => (start + i) % 4))
     out.push([record.id, start, end])
   }
   return out
@@ -177,11 +177,11 @@ test('a record that turns out bad gives no window when its end is waited for', a
 test('streamed stretches: pieces of a chunk, the last one ends the record', async () => {
   for (let seed = 1; seed < 10; seed++) {
     const pieces: unknown[] = []
-    for await (const { codes, continues, goesOn, stretch } of streamedStretches(
+    for await (const { rows, continues, goesOn, stretch } of streamedStretches(
       settled([64, 65, 7], {}, false, { ...none }, seed),
       32,
     )) {
-      pieces.push([stretch.record.id, codes.length, codes[0], continues, goesOn])
+      pieces.push([stretch.record.id, rows.length, rows[0], continues, goesOn])
     }
     expect(pieces).toEqual([
       ['r0', 32, 0, false, true],

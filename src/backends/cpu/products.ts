@@ -1,4 +1,5 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { Garbage } from './garbage.js'
 import { gemmModel } from './onnx.js'
 import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
 
@@ -32,6 +33,7 @@ export interface ProductArgs {
  */
 export class Products {
   private readonly sessions = new Map<string, Promise<InferenceSession>>()
+  private readonly garbage = new Garbage()
 
   private constructor(
     private readonly machine: Machine,
@@ -120,6 +122,7 @@ export class Products {
           const feeds: Record<string, OrtTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
           if (c) feeds.C = c.rows === 1 ? tensor(c) : tensor(c, from, rows)
           await session.run(feeds, { Y: tensor(y, from, rows) })
+          this.garbage.made(4 * rows * N)
         })
       }
       return y

@@ -1,0 +1,59 @@
+import { LongwaveCommand } from '../src/shell/command.js'
+import { audioFlags, format, inputs, integer, modelOr, shared } from '../src/shell/flags.js'
+import { Progress, progressStyle } from '../src/shell/progress.js'
+import type { Transcribed } from '../src/tasks/transcribe.js'
+
+export default class Transcribe extends LongwaveCommand {
+  static override description =
+    'Write down what is said in audio: WAV, and through ffmpeg whatever it reads. Text goes out while the audio comes in; hours need no more memory than minutes.'
+  static override examples = [
+    '<%= config.bin %> transcribe talk.wav',
+    '<%= config.bin %> transcribe -f srt -o talk.srt talk.mp3',
+    '<%= config.bin %> transcribe -m digits -f tsv calls/*.wav',
+    'ffmpeg -v error -i talk.mp4 -f wav - | <%= config.bin %> transcribe -',
+  ]
+  static override args = { inputs }
+  static override flags = {
+    model: modelOr('english'),
+    output: shared.output,
+    force: shared.force,
+    format: format(['txt', 'srt', 'vtt', 'json', 'tsv']),
+    ...audioFlags,
+    beam: integer({
+      min: 0,
+      max: 1000,
+      default: 0,
+      description: 'how many texts a beam search keeps; 0 or 1: greedy, the fastest',
+    }),
+    device: shared.device,
+    threads: shared.threads,
+    chunk: shared.chunk,
+    'on-error': shared['on-error'],
+    'infile-list': shared['infile-list'],
+    progress: shared.progress,
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Transcribe)
+    const { drain, openTranscription } = await import('../src/tasks/open.js')
+    const { openOutput } = await import('../src/output/output.js')
+    const { Cues } = await import('../src/output/subtitles.js')
+    const { transcripts } = await import('../src/output/transcripts.js')
+
+    const opened = await openTranscription(flags, args.inputs, (line) => this.note(line))
+    const output = await openOutput(flags.output, flags)
+    const writer = await transcripts(flags.format, output, opened.paths.length)
+    this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
+    const cues = new Cues()
+    const take = async ({ recording, words, last }: Transcribed) => {
+      for (const line of [...cues.push(words), ...(last ? cues.end() : [])]) await writer.write(recording.id, line)
+      if (last) await writer.close(recording.id)
+      await output.flush()
+    }
+    const finish = async () => {
+      await writer.end()
+      await output.close()
+    }
+    await drain(opened, this.progress, take, finish, () => output.abort())
+  }
+}

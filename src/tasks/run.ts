@@ -1,0 +1,12 @@
+/** How many were left out, and what they are. */
+export type LeftOutCount = [count: number, what: string]
+
+/** A model over all inputs of a command. */
+export interface Run<Result> {
+  /** In the order of the inputs; to be drawn once. */
+  results(): AsyncIterable<Result>
+  /** A line on how far it is, after so many results and seconds. */
+  progress(results: number, seconds: number): string
+  /** What gave no result, and why. */
+  leftOut(): LeftOutCount[]
+}

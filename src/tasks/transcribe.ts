@@ -1,0 +1,119 @@
+import { exitCodes, UserError } from '../shell/errors.js'
+import type { ModelSpec } from '../spec.js'
+import { frameSeconds } from '../tokens/log-mel.js'
+import { type AudioModel, type AudioNote, type AudioOptions, type CutAudio, Listening } from './audio.js'
+import { isCausal, perRow } from './check.js'
+import { BeamDecoder, type CtcDecoder, GreedyDecoder } from './ctc-decode.js'
+import type { Answer } from './predict.js'
+import { quietWindows } from './quiet.js'
+import type { Recording } from './recordings.js'
+import type { LeftOutCount, Run } from './run.js'
+import { streamedStretches } from './sequences.js'
+import { type Word, Words } from './words.js'
+
+/** The next words of a recording. */
+export interface Transcribed {
+  recording: Recording
+  words: Word[]
+  /** There are no more. Each recording that could be read ends with one of these. */
+  last: boolean
+}
+
+export interface TranscribeOptions extends Omit<AudioOptions, 'wanted'> {
+  /** Width of the beam; 0 or 1: greedy decoding. */
+  beam: number
+}
+
+/** Seconds that a model that reads both ways is given at once, at most. */
+const longestWindow = 30
+/** Seconds of quiet that a cut between words is looked for. */
+const pause = 0.3
+
+/** Errors: 2 for a model that does not write down what it hears. */
+export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; vocabulary: string[] } {
+  const { log_mel, head } = spec
+  if (log_mel === undefined)
+    throw new UserError('this model does not hear audio; transcribe needs one that does', exitCodes.usage)
+  if (head?.kind !== 'ctc')
+    throw new UserError('this model does not transcribe (it has no ctc head); classify or embed may', exitCodes.usage)
+  return { spec: { ...spec, log_mel }, vocabulary: head.vocabulary }
+}
+
+/** Recordings to words. */
+export class Transcription implements Run<Transcribed> {
+  private readonly listening: Listening
+  private readonly vocabulary: string[]
+  /** Seconds of a row of logits. */
+  private readonly span: number
+
+  constructor(
+    model: Pick<AudioModel, 'weights'> & { spec: ModelSpec },
+    recordings: readonly Recording[],
+    private readonly options: TranscribeOptions,
+  ) {
+    const { spec, vocabulary } = transcriber(model.spec)
+    const width = spec.d_embed
+    const frame = frameSeconds(spec.log_mel)
+    this.vocabulary = vocabulary
+    this.span = perRow(spec) * frame
+    const quiet = {
+      width,
+      longest: Math.round(longestWindow / frame),
+      multiple: perRow(spec),
+      span: Math.round(pause / frame),
+    }
+    const causal = isCausal(spec)
+    const cut: CutAudio = (parts, chunk, spare) =>
+      causal
+        ? streamedStretches(parts, chunk, width, (_, length) => spare.floats(length))
+        : quietWindows(parts, quiet, spare)
+    // A window in one chunk needs no sweep.
+    const chunk = options.chunk ?? (causal ? undefined : quiet.longest)
+    const wanted = { kind: 'token logits' } as const
+    const listening = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
+    this.listening = new Listening({ spec, weights: model.weights }, recordings, listening)
+  }
+
+  async *results(): AsyncGenerator<Transcribed> {
+    const heard = this.listening.results((answers) => this.decoded(answers))
+    for await (const { item: recording, result } of heard) {
+      if (result) yield { recording, words: result, last: false }
+      else if (!recording.broken || recording.seconds > 0) yield { recording, words: [], last: true }
+    }
+  }
+
+  progress(_results: number, seconds: number): string {
+    return this.listening.progress(seconds)
+  }
+
+  leftOut(): LeftOutCount[] {
+    return this.listening.leftOut()
+  }
+
+  private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
+    let decoder: CtcDecoder = this.decoder()
+    let words = new Words(this.vocabulary, this.span)
+    for await (const { note, data } of answers) {
+      if (!note.continues) {
+        decoder = this.decoder()
+        words = new Words(this.vocabulary, this.span, note.stretch.start)
+      }
+      const found = words.push(decoder.push(data))
+      if (!note.goesOn) found.push(...words.push(decoder.end()), ...words.end())
+      yield { item: note.recording, result: found.map((word) => this.within(note.recording, word)) }
+    }
+  }
+
+  private decoder(): CtcDecoder {
+    const { beam } = this.options
+    const V = this.vocabulary.length
+    return beam > 1 ? new BeamDecoder(V, { width: beam }) : new GreedyDecoder(V)
+  }
+
+  /** A word that was recognised in the silence added after the recording is taken to be its end. */
+  private within({ seconds }: Recording, { text, start, end }: Word): Word {
+    const from = this.options.offset ?? 0
+    const over = from + seconds
+    return { text, start: Math.max(from, Math.min(start, over - this.span)), end: Math.min(end, over) }
+  }
+}
