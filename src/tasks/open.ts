@@ -1,7 +1,7 @@
 import type { Device } from '../backends/open.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import { readRecords } from '../input/read.js'
-import { modelFolder } from '../models.js'
+import { modelFolder, summarizeModel } from '../models.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { inputPaths } from '../shell/inputs.js'
 import type { Progress } from '../shell/progress.js'
@@ -76,17 +76,6 @@ export async function openRun(
   return { spec, run: new AudioRun({ spec: { ...spec, log_mel }, weights }, recordingsOf(paths), options) }
 }
 
-/** The same for a command that reads nothing but DNA. */
-export async function openDnaRun(
-  flags: DnaFlags,
-  inputs: string[] | undefined,
-  want: (spec: ModelSpec) => Wanted,
-  note: (line: string) => void,
-): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, inputs)
-  return { spec: model.spec, run: dnaRun(model, paths, flags, want(model.spec), note) }
-}
-
 /** Opens a model that transcribes, and the recordings that the flags name. */
 export async function openTranscription(
   flags: AudioFlags & { beam: number },
@@ -97,6 +86,12 @@ export async function openTranscription(
   transcriber(model.spec)
   const options = { ...audioOptions(flags, note), beam: flags.beam }
   return { paths, run: new Transcription(model, recordingsOf(paths), options) }
+}
+
+/** Whether a model writes down what it hears. */
+export async function transcribes(model: string | undefined): Promise<boolean> {
+  const { spec } = await summarizeModel(await modelFolder(model))
+  return spec?.head?.kind === 'ctc'
 }
 
 async function open(flags: DnaFlags, inputs: string[] | undefined): Promise<{ model: Model; paths: string[] }> {
