@@ -75,7 +75,10 @@ export class Check {
     const limit = 0.5 * (allowed > 0 ? Math.min(allowed, totalmem()) : totalmem())
     if (bytes <= limit) return
     const needed = `${(bytes / 2 ** 30).toFixed(1)} GiB`
-    throw new UserError(`${name(stretch)}: ${rows} ${unit} at once need ${needed} of memory; use --window`, exitCodes.data)
+    throw new UserError(
+      `${name(stretch)}: ${rows} ${unit} at once need ${needed} of memory; use --window`,
+      exitCodes.data,
+    )
   }
 }
 

@@ -45,7 +45,9 @@ export async function* predict<Note>(
   const script = new URL(`file://${packageRoot}/dist/src/tasks/worker.js`)
   const pool = new WorkerPool<Chunk, InferenceAnswer>(script, setup, threads)
   const run = async ({ input, segments, notes }: Packed<Note>) => {
-    const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [input.buffer as ArrayBuffer])
+    const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [
+      input.buffer as ArrayBuffer,
+    ])
     spare?.give(inputBuffer)
     return { notes, ...result }
   }

@@ -1,6 +1,6 @@
+import { type AudioOptions, readAudio } from '../input/audio.js'
 import { stdinName } from '../input/open.js'
 import type { SequenceRecord } from '../input/records.js'
-import { type AudioOptions, readAudio } from '../input/audio.js'
 import { UserError } from '../shell/errors.js'
 import type { LogMelSpec } from '../spec.js'
 import { LogMel } from '../tokens/log-mel.js'

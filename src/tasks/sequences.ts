@@ -200,7 +200,7 @@ export async function* streamedStretches<N extends Numbers>(
 }
 
 /** An empty array of the same kind. */
-const like = <N extends Numbers>({ constructor }: N, length: number): N => new (constructor as new (n: number) => N)(length)
+const like = <N extends Numbers>(kind: N, length: number): N => new (kind.constructor as new (n: number) => N)(length)
 
 function joined<N extends Numbers>(a: N, b: N): N {
   const both = like(a, a.length + b.length)
