@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { writeRandomModel } from '../../src/bench/models.js'
+import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { interleaved, median } from '../../src/bench/rounds.js'
 import { longwave } from '../shell/run.js'
 
@@ -68,6 +68,21 @@ test('bench embed measures what a process takes', async () => {
   for (const { peak_mib, start_seconds } of rows) {
     expect(peak_mib).toBeGreaterThan(20) // Node alone takes more
     expect(start_seconds).toBeGreaterThan(0)
+  }
+})
+
+test('bench transcribe has a minute and many, each read through a pipe', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'longwave model '))
+  await writeRandomTranscriber(folder, { layers: 1, d_model: 8, bidirectional: false })
+  const { rows } = JSON.parse(await bench('transcribe', '-m', folder, '-t', '1', '--minutes', '2', '--json'))
+  rmSync(folder, { recursive: true })
+  expect(rows.map(({ minutes, threads }: Record<string, number>) => [minutes, threads])).toEqual([
+    [1, 1],
+    [2, 1],
+  ])
+  for (const { peak_mib, real_time } of rows) {
+    expect(peak_mib).toBeGreaterThan(20)
+    expect(real_time).toBeGreaterThan(1)
   }
 })
 
