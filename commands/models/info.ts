@@ -2,7 +2,7 @@ import { Args } from '@oclif/core'
 import { print } from '../../src/output/print.js'
 import { LongwaveCommand } from '../../src/shell/command.js'
 import { shared } from '../../src/shell/flags.js'
-import type { ModelSpec } from '../../src/spec.js'
+import type { HeadSpec, ModelSpec } from '../../src/spec.js'
 
 export default class ModelsInfo extends LongwaveCommand {
   static override description = 'Show what a model is: shape, size, labels, licence and test figures.'
@@ -36,14 +36,38 @@ export default class ModelsInfo extends LongwaveCommand {
 function describeSpec(spec: ModelSpec): string[][] {
   const mixers = new Set(spec.blocks.map((block) => block.mixer.kind))
   return [
-    ['tokenizer', `${spec.tokenizer}, ${spec.vocab_size} tokens`],
+    ['input', inputOf(spec)],
     [
       'stem',
       spec.stem.length === 0 ? 'none' : spec.stem.map((s) => `window ${s.window} stride ${s.stride}`).join(', '),
     ],
     ['blocks', `${spec.blocks.length} x ${[...mixers].join('/')}, d_model ${spec.d_model}`],
-    ['head', spec.head === null ? 'none' : spec.head.kind === 'classes' ? `classes, pool ${spec.head.pool}` : 'tokens'],
-    ['strand', spec.strand],
-    ['trained length', spec.trained_length === undefined ? 'unknown' : String(spec.trained_length)],
+    ['head', headOf(spec.head)],
+    ...(spec.log_mel ? [] : [['strand', spec.strand]]),
+    ...(spec.trained_length === undefined ? [] : [['trained length', `${spec.trained_length} bases`]]),
   ]
+}
+
+function inputOf({ tokenizer, vocab_size, log_mel }: ModelSpec): string {
+  if (!log_mel) return `${tokenizer}, ${vocab_size} tokens`
+  const { n_mels, f_min, f_max, hop, sample_rate } = log_mel
+  return `audio, ${n_mels} mel bands from ${f_min} to ${f_max} Hz every ${(1000 * hop) / sample_rate} ms`
+}
+
+function headOf(head: HeadSpec | null): string {
+  switch (head?.kind) {
+    case undefined:
+      return 'none'
+    case 'tokens':
+      return 'tokens'
+    case 'classes':
+      return `classes, pool ${head.pool}`
+    case 'ctc':
+      return `text (CTC) of ${head.vocabulary
+        .slice(1)
+        .map((entry) => JSON.stringify(entry))
+        .join(' ')}`
+    default:
+      return head satisfies never
+  }
 }
