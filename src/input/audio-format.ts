@@ -1,4 +1,5 @@
-import { riffIds } from './wav.js'
+/** The first bytes of everything that the WAV walker reads: a chunk size of 4 bytes comes after them. */
+export const riffIds = ['RIFF', 'RIFX', 'RF64', 'BW64']
 
 /** Bytes from the start of a file that are enough to tell what it is. */
 export const audioMagicLength = 12

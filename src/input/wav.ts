@@ -11,9 +11,6 @@ export interface WavData {
   frames: number | undefined
 }
 
-/** The first bytes of everything that this walker reads: a chunk size of 4 bytes comes after them. */
-export const riffIds = ['RIFF', 'RIFX', 'RF64', 'BW64']
-
 /** More of a `fmt ` chunk than any format uses. */
 const maxFormatBytes = 4096
 

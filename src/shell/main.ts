@@ -1,5 +1,4 @@
 import * as nodeModule from 'node:module'
-import { print } from '../output/print.js'
 import { packageRoot } from '../root.js'
 import { describeError } from './describe.js'
 import { guardProcess } from './guard.js'
@@ -24,7 +23,10 @@ export async function main(argv: string[]): Promise<void> {
   try {
     const page = helpPage(argv)
     if (page !== null) {
-      return await print(page)
+      // Awaited, so that a full disk is an error and a slow reader gets all of it.
+      return await new Promise((done, failed) =>
+        process.stdout.write(page, (error) => (error ? failed(error) : done())),
+      )
     }
     // Not from '@oclif/core' itself: its index loads 60 modules more, 50 ms.
     const [{ run }, { settings }] = await Promise.all([import('@oclif/core/run'), import('@oclif/core/settings')])

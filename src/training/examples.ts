@@ -1,11 +1,5 @@
-import type { Input } from '../engine/chunk.js'
-import type { ModelSpec } from '../spec.js'
-import { AudioExamples } from './audio-examples.js'
+import { type Input, joinInputs } from '../engine/chunk.js'
 import type { Random } from './random.js'
-import type { Recordings } from './recordings.js'
-import { DnaExamples, type Records } from './records.js'
-import type { DnaSettings, TrainSettings } from './settings.js'
-import type { AudioSettings } from './settings-audio.js'
 
 /** Whole segments, ready for a network, and what it should say of each. */
 export interface Batch {
@@ -26,17 +20,9 @@ export interface Examples {
   augmented(indexes: ArrayLike<number>, random: Random): Batch
 }
 
-/** A labelled set in shared memory, so that every worker reads the same bytes. */
-export type Data = Records | Recordings
-
-export function examplesOf(data: Data, spec: ModelSpec, settings: TrainSettings): Examples {
-  return data.kind === 'dna'
-    ? new DnaExamples(data, spec, settings as DnaSettings)
-    : new AudioExamples(data, spec, settings as AudioSettings)
+/** Inputs of whole records, packed, with the token rows at which each begins. `width`: numbers per token row. */
+export function joined(parts: readonly Input[], width: number): { input: Input; offsets: Int32Array } {
+  const offsets = new Int32Array(parts.length + 1)
+  for (const [s, part] of parts.entries()) offsets[s + 1] = offsets[s] + part.length / width
+  return { input: joinInputs(parts), offsets }
 }
-
-export const countOf = ({ targetOffsets }: Data) => targetOffsets.length - 1
-
-/** What a model should say of record i. */
-export const targetOf = ({ targets, targetOffsets }: Data, i: number) =>
-  targets.subarray(targetOffsets[i], targetOffsets[i + 1])

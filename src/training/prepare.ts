@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import type { Data } from './examples.js'
+import type { Data } from './data.js'
 import { initialise, initialiseHead } from './initialise.js'
 import { bodyKeys, type TrainSettings } from './settings.js'
 

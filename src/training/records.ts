@@ -1,8 +1,7 @@
 import type { ModelSpec } from '../spec.js'
 import { reverseComplement } from '../tokens/dna.js'
 import { type DnaTokenizer, dnaTokenizer } from '../tokens/tokenizer.js'
-import type { Batch, Examples } from './examples.js'
-import { joined } from './pack-batch.js'
+import { type Batch, type Examples, joined } from './examples.js'
 import type { Random } from './random.js'
 import type { DnaOptions } from './settings.js'
 

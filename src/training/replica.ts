@@ -1,6 +1,7 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
 import type { ModelSpec } from '../spec.js'
-import { type Data, type Examples, examplesOf } from './examples.js'
+import { type Data, examplesOf } from './data.js'
+import type { Examples } from './examples.js'
 import { answers, objective } from './objective.js'
 import { type Moments, Optimizer } from './optimizer.js'
 import { outputs, plainOutputs } from './outputs.js'

@@ -1,6 +1,6 @@
 import type { ModelSpec } from '../spec.js'
+import { countOf, type Data, targetOf } from './data.js'
 import { characterEdits, type EditCounts, errorRate, wordEdits } from './edit-distance.js'
-import { countOf, type Data, targetOf } from './examples.js'
 import { type Metrics, measure } from './metrics.js'
 import type { Evaluated } from './replica.js'
 import type { Regime } from './settings.js'
