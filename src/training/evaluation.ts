@@ -68,7 +68,7 @@ export class Transcripts {
 }
 
 /** For people: error rates and what they are made of. */
-export function transcriptsTable({ records, wer, cer, words, characters }: TextMetrics): string {
+export function transcriptsTable({ records, exact, wer, cer, words, characters }: TextMetrics): string {
   const row = (name: string, rate: number, { length, substitutions, deletions, insertions }: EditCounts) => [
     name,
     rate.toFixed(4),
@@ -82,5 +82,9 @@ export function transcriptsTable({ records, wer, cer, words, characters }: TextM
     row('words', wer, words),
     row('characters', cer, characters),
   ])
-  return `${columns([['records', records]])}\n${rates}`
+  const whole = columns([
+    ['records', records],
+    ['without an error', exact.toFixed(4)],
+  ])
+  return `${whole}\n${rates}`
 }

@@ -8,6 +8,8 @@ import type { Regime } from './settings.js'
 /** How far transcripts are from what was said. */
 export interface TextMetrics {
   records: number
+  /** Share of records without an error. */
+  exact: number
   /** Word and character error rate. */
   wer: number
   cer: number
@@ -35,7 +37,8 @@ export function measureTexts(references: readonly string[], hypotheses: readonly
   const trimmed = (texts: readonly string[]) => texts.map((text) => text.trim())
   const words = wordEdits(references, hypotheses)
   const characters = characterEdits(trimmed(references), trimmed(hypotheses))
-  return { records: references.length, wer: errorRate(words), cer: errorRate(characters), words, characters }
+  const exact = references.filter((text, i) => text.trim() === hypotheses[i].trim()).length / references.length
+  return { records: references.length, exact, wer: errorRate(words), cer: errorRate(characters), words, characters }
 }
 
 /** The figure that is chosen by, higher is better. Errors: a metric of the other kind of model. */

@@ -309,3 +309,36 @@ test('embed gives a vector per recording, or window', async () => {
       .map((line) => JSON.parse(line).end),
   ).toEqual([2, 3.2])
 })
+
+describe('evaluate', () => {
+  const evaluate = async (model: string, table: string, ...args: string[]) => {
+    writeFileSync(path('truth.tsv'), table)
+    const set = ['--data', folder, '--labels', path('truth.tsv')]
+    const { code, stdout, stderr } = await longwave(['evaluate', '-m', path(model), '-q', ...set, ...args])
+    expect([stderr, code]).toEqual(['', 0])
+    return stdout.toString()
+  }
+
+  test('counts the words and characters in which transcripts differ from what was said', async () => {
+    const said = (await text('causal', [sentence])).trim()
+    const words = said.split(' ')
+    const right = JSON.parse(await evaluate('causal', `file\ttext\nsentence.wav\t${said}\n`, '--json'))
+    expect(right).toMatchObject({ records: 1, exact: 1, wer: 0, cer: 0, words: { length: words.length } })
+    const more = `sentence.wav\t${['extra', ...words.slice(1)].join(' ')} more\nwhole.wav\t${said}\n`
+    const { words: edits, wer, records } = JSON.parse(await evaluate('causal', more, '--json'))
+    expect(records).toBe(2)
+    expect(edits.deletions).toBeGreaterThanOrEqual(1)
+    expect(edits.substitutions).toBeGreaterThanOrEqual(1)
+    expect(wer).toBeCloseTo((edits.substitutions + edits.deletions + edits.insertions) / edits.length, 12)
+    expect(await evaluate('causal', more)).toMatch(
+      /^records +2\nwithout an error +0\.5000\n\n +error rate +said +substituted .*\nwords +0\.\d+ /,
+    )
+  })
+
+  test('measures classes of sounds', async () => {
+    const { stdout } = await longwave(['classify', '-m', path('sounds'), '-q', sentence])
+    const label = table(stdout.toString())[1][2]
+    const metrics = JSON.parse(await evaluate('sounds', `sentence.wav\t${label}\n`, '--json'))
+    expect(metrics).toMatchObject({ records: 1, accuracy: 1, labels: ['rain', 'dog', 'bell'] })
+  })
+})
