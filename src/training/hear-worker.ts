@@ -12,6 +12,12 @@ export interface HearJob {
   speeds: readonly number[]
 }
 
+/** Energies at each speed, and what the reader had to say. */
+export interface Heard {
+  versions: Int16Array<ArrayBuffer>[]
+  warnings: string[]
+}
+
 /** A worker thread that reads recordings and takes their energies: [frames, n_mels] for each speed, as recordings.ts stores them. */
 const spec = workerData as LogMelSpec
 serve(
@@ -19,10 +25,12 @@ serve(
   async () => {},
   async (_, { path, speeds }: HearJob) => {
     const parts: Float32Array[] = []
-    for await (const part of await readAudio(path, { rate: spec.sample_rate })) parts.push(part)
+    const warnings: string[] = []
+    const report = ({ message }: { message: string }) => void warnings.push(message)
+    for await (const part of await readAudio(path, { rate: spec.sample_rate, report })) parts.push(part)
     const samples = concatenate(parts)
-    const result = speeds.map((factor) => energies(factor === 1 ? samples : speed(samples, factor)))
-    return { result, transfer: result.map(({ buffer }) => buffer) }
+    const versions = speeds.map((factor) => energies(factor === 1 ? samples : speed(samples, factor)))
+    return { result: { versions, warnings } satisfies Heard, transfer: versions.map(({ buffer }) => buffer) }
   },
 )
 

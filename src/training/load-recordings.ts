@@ -3,7 +3,7 @@ import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
 import type { LogMelSpec } from '../spec.js'
 import { shareTargets } from './dataset.js'
-import type { HearJob } from './hear-worker.js'
+import type { Heard, HearJob } from './hear-worker.js'
 import type { Energies, Recordings } from './recordings.js'
 
 /** A recording and what a model should say of it. */
@@ -23,15 +23,17 @@ export async function loadRecordings(
   speeds: readonly number[],
   threads: number,
   onHeard: (count: number) => void,
+  note: (line: string) => void,
 ): Promise<Recordings> {
   const script = new URL(`file://${packageRoot}/dist/src/training/hear-worker.js`)
-  const pool = new WorkerPool<HearJob, Int16Array[]>(script, spec, threads)
+  const pool = new WorkerPool<HearJob, Heard>(script, spec, threads)
   const versions: Int16Array[][] = speeds.map(() => [])
   try {
     const jobs = recordings.map(({ path }) => ({ path: join(folder, path), speeds }))
     let heard = 0
-    for await (const stored of inOrder(jobs, (job) => pool.run(job), 2 * threads)) {
-      for (const [k, one] of stored.entries()) versions[k].push(one)
+    for await (const { versions: all, warnings } of inOrder(jobs, (job) => pool.run(job), 2 * threads)) {
+      for (const [k, one] of all.entries()) versions[k].push(one)
+      warnings.forEach(note)
       onHeard(++heard)
     }
   } finally {

@@ -44,8 +44,8 @@ export async function prepareAudio(
 
   const hear = (folder: string, table: LabelTable, speeds: number[]) => {
     const recordings = table.ids.map((path) => ({ path, target: encode(table, path) }))
-    const { threads, onHeard } = preparation
-    return loadRecordings(folder, recordings, log_mel, speeds, threads, (n) => onHeard(n, recordings.length))
+    const { threads, onHeard, note } = preparation
+    return loadRecordings(folder, recordings, log_mel, speeds, threads, (n) => onHeard(n, recordings.length), note)
   }
   const train = await hear(files.train.data, tables.train, settings.speeds)
   const valid = files.valid && tables.valid && (await hear(files.valid.data, tables.valid, [1]))

@@ -86,7 +86,15 @@ describe('recordings', () => {
   it('are heard as the features that a model will be given, within the rounding of their storage', async () => {
     const { data } = corpus('heard', 3, 1)
     const spec = { ...speechFeatures, ...small.log_mel }
-    const recordings = await loadRecordings(data, [{ path: '1.wav', target: [7, 8] }], spec, [1], 1, () => {})
+    const recordings = await loadRecordings(
+      data,
+      [{ path: '1.wav', target: [7, 8] }],
+      spec,
+      [1],
+      1,
+      () => {},
+      () => {},
+    )
     const [{ stored, offsets }] = recordings.versions
     expect([...offsets]).toEqual([0, stored.length / 16])
     const { input, targets } = examples(recordings, spec).plain([0])
