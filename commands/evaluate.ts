@@ -29,7 +29,7 @@ export default class Evaluate extends LongwaveCommand {
       description: 'their labels: id<TAB>label lines; of recordings path<TAB>label or text',
     }),
     strand: dnaFlags.strand,
-    beam: integer({ min: 0, max: 1000, default: 0, description: 'as for transcribe' }),
+    beam: integer({ min: 0, max: 1000, description: 'as for transcribe' }),
     device: shared.device,
     threads: shared.threads,
     chunk: shared.chunk,

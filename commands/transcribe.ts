@@ -22,8 +22,8 @@ export default class Transcribe extends LongwaveCommand {
     beam: integer({
       min: 0,
       max: 1000,
-      default: 0,
-      description: 'how many texts a beam search keeps; 0 or 1: greedy, the fastest',
+      description:
+        'how many texts a beam search keeps; 0 or 1: greedy, the fastest [default: 16 for a model that knows a language, else 0]',
     }),
     device: shared.device,
     threads: shared.threads,

@@ -98,7 +98,18 @@ export type HeadSpec =
   /** Class logits [records, labels]. `length` (bases) is required by the read-out `positions`. */
   | { kind: 'classes'; labels: string[]; pool: Pool; length?: number }
   /** Logits [T, V] of connectionist temporal classification (tasks/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
-  | { kind: 'ctc'; vocabulary: string[] }
+  | { kind: 'ctc'; vocabulary: string[]; language?: LanguageSpec }
+
+/** What the texts of a language look like, for the beam search over what a CTC head says (tasks/language.ts). */
+export interface LanguageSpec {
+  /** Tokens of the longest n-gram. */
+  order: number
+  /** How much the language counts against what is heard: a factor of its log probabilities. */
+  weight: number
+  /** Nats added for each token, since a language always prefers short texts. */
+  bonus: number
+  texts: string[]
+}
 
 export interface ModelSpec {
   /** What one token row is made from: a base, an id the caller brings, or (`log-mel`) a frame of audio. */

@@ -71,7 +71,11 @@ const head = kinds({
     pool: oneOf('mean', 'max', 'last', 'center', 'positions'),
     length: optional(count),
   }),
-  ctc: record({ kind: text, vocabulary: list(text) }),
+  ctc: record({
+    kind: text,
+    vocabulary: list(text),
+    language: optional(record({ order: count, weight: number, bonus: number, texts: list(text) })),
+  }),
 })
 
 const logMel = record({

@@ -1,4 +1,5 @@
 import type { FloatArray } from '../backends/backend.js'
+import { type Language, start } from './language.js'
 import { logSoftmaxRows } from './softmax.js'
 
 /** The class that means "nothing here"; the tokens of a text are the others. */
@@ -67,6 +68,9 @@ interface Prefix {
   length: number
   before: Prefix | null
   next: Map<number, Prefix>
+  /** What the language says of it, in nats, and the context of its next token. */
+  language: number
+  context: string
 }
 
 /** Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each kind. */
@@ -92,23 +96,27 @@ export interface BeamOptions {
   /** Classes with a probability below this are not tried in a row, which saves most of the time; 0 tries all. */
   least?: number
   /**
-   * Rows after which a token of the likeliest text is settled and texts without it are dropped. Without a language model, later rows say
-   * nothing about it any more; but the combinations of a few old doubts would fill the beam for good.
+   * Rows after which a token of the likeliest text is settled and texts without it are dropped. Later rows say next to nothing about it
+   * any more; but the combinations of a few old doubts would fill the beam for good.
    */
   settle?: number
+  /** What the texts of the language look like: weight times log P, plus the bonus, is added for each token. */
+  language?: { model: Language; weight: number; bonus: number }
 }
 
 /**
- * Prefix beam search (Hannun et al. 2014, arXiv 1408.2873; no language model): sums the alignments of each text,
- * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment.
+ * Prefix beam search (Hannun et al. 2014, arXiv 1408.2873): sums the alignments of each text,
+ * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment. With a language,
+ * texts are ranked by what is heard and by what the language says of them (Maas et al. 2015, lexicon-free).
  *
- * With `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the likeliest text, at least as likely
+ *
+ * Without a language: with `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the likeliest text, at least as likely
  * as the greedy one, and it is the greedy one whenever the likeliest alignment has more than half of all probability. Nothing more
  * holds: a width of 1 is not greedy decoding (it compares sums, not single alignments), and a greater width can miss what a smaller one finds.
  */
 export class BeamDecoder implements CtcDecoder {
   /** What all texts have in common. */
-  private root: Prefix = { token: blank, length: 0, before: null, next: new Map() }
+  private root: Prefix = { token: blank, length: 0, before: null, next: new Map(), language: 0, context: start }
   /** Likeliest first. */
   private beams: Beam[] = [{ prefix: this.root, gap: { sum: 0, best: 0, spelled: null }, on: never() }]
   private row = 0
@@ -147,16 +155,34 @@ export class BeamDecoder implements CtcDecoder {
       for (const ending of [gap, on]) merge(stay.gap, ending, logP[blank], ending.spelled)
       if (prefix.token !== blank) merge(stay.on, on, logP[prefix.token], this.longer(on.spelled, logP))
       for (const token of tried) {
-        const beam = beamOf(grown, prefix.next.get(token) ?? added(prefix, token))
+        const beam = beamOf(grown, prefix.next.get(token) ?? this.added(prefix, token))
         // Straight from the token itself, an equal one would be a longer token, not a second one.
         for (const ending of token === prefix.token ? [gap] : [gap, on])
           merge(beam.on, ending, logP[token], this.spelled(token, logP, ending.spelled, beam.prefix.length))
       }
     }
-    const all = [...grown.values()].map((beam) => ({ beam, score: logAdd(beam.gap.sum, beam.on.sum) }))
+    const all = [...grown.values()].map((beam) => ({
+      beam,
+      score: logAdd(beam.gap.sum, beam.on.sum) + beam.prefix.language,
+    }))
     all.sort((a, b) => b.score - a.score)
     const ranked = all.map(({ beam }) => beam)
     this.keep(ranked.slice(0, width), ranked.slice(width))
+  }
+
+  private added(before: Prefix, token: number): Prefix {
+    const { language } = this.options
+    const said = language ? language.weight * language.model.logP(before.context, token) + language.bonus : 0
+    const prefix: Prefix = {
+      token,
+      length: before.length + 1,
+      before,
+      next: new Map(),
+      language: before.language + said,
+      context: language ? language.model.after(before.context, token) : start,
+    }
+    before.next.set(token, prefix)
+    return prefix
   }
 
   private spelled(token: number, logP: Float64Array, before: Spelled | null, length: number): Spelled {
@@ -218,12 +244,6 @@ export class BeamDecoder implements CtcDecoder {
 }
 
 const likeliest = ({ gap, on }: Beam) => (gap.best > on.best ? gap : on).spelled
-
-function added(before: Prefix, token: number): Prefix {
-  const prefix = { token, length: before.length + 1, before, next: new Map() }
-  before.next.set(token, prefix)
-  return prefix
-}
 
 /** Lets go of the first `length` tokens. */
 function cut(spelled: Spelled | null, length: number): void {

@@ -78,7 +78,7 @@ export async function openRun(
 
 /** Opens a model that transcribes, and the recordings that the flags name. */
 export async function openTranscription(
-  flags: AudioFlags & { beam: number },
+  flags: AudioFlags & { beam?: number },
   inputs: string[] | undefined,
   note: (line: string) => void,
 ): Promise<{ paths: string[]; run: Transcription }> {

@@ -1,14 +1,16 @@
 import { exitCodes, UserError } from '../shell/errors.js'
-import type { ModelSpec } from '../spec.js'
+import type { HeadSpec, ModelSpec } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { type AudioModel, type AudioNote, type AudioOptions, type CutAudio, Listening } from './audio.js'
 import { isCausal, perRow } from './check.js'
-import { BeamDecoder, type CtcDecoder, GreedyDecoder } from './ctc-decode.js'
+import { BeamDecoder, type BeamOptions, type CtcDecoder, GreedyDecoder } from './ctc-decode.js'
+import { Language } from './language.js'
 import type { Answer } from './predict.js'
 import { quietWindows } from './quiet.js'
 import type { Recording } from './recordings.js'
 import type { LeftOutCount, Run } from './run.js'
 import { streamedStretches } from './sequences.js'
+import { Vocabulary } from './vocabulary.js'
 import { type Word, Words } from './words.js'
 
 /** The next words of a recording. */
@@ -20,8 +22,8 @@ export interface Transcribed {
 }
 
 export interface TranscribeOptions extends Omit<AudioOptions, 'wanted'> {
-  /** Width of the beam; 0 or 1: greedy decoding. */
-  beam: number
+  /** Width of the beam; 0 or 1: greedy decoding. Default: 16 where the model knows a language, which greedy decoding cannot hear. */
+  beam?: number
 }
 
 /** Seconds that a model that reads both ways is given at once, at most. */
@@ -29,20 +31,23 @@ const longestWindow = 30
 /** Seconds of quiet that a cut between words is looked for. */
 const pause = 0.3
 
+type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
+
 /** Errors: 2 for a model that does not write down what it hears. */
-export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; vocabulary: string[] } {
+export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: CtcHead } {
   const { log_mel, head } = spec
   if (log_mel === undefined)
     throw new UserError('this model does not hear audio; transcribe needs one that does', exitCodes.usage)
   if (head?.kind !== 'ctc')
     throw new UserError('this model does not transcribe (it has no ctc head); classify or embed may', exitCodes.usage)
-  return { spec: { ...spec, log_mel }, vocabulary: head.vocabulary }
+  return { spec: { ...spec, log_mel }, head }
 }
 
 /** Recordings to words. */
 export class Transcription implements Run<Transcribed> {
   private readonly listening: Listening
   private readonly vocabulary: string[]
+  private readonly language: BeamOptions['language']
   /** Seconds of a row of logits. */
   private readonly span: number
 
@@ -51,10 +56,11 @@ export class Transcription implements Run<Transcribed> {
     recordings: readonly Recording[],
     private readonly options: TranscribeOptions,
   ) {
-    const { spec, vocabulary } = transcriber(model.spec)
+    const { spec, head } = transcriber(model.spec)
     const width = spec.d_embed
     const frame = frameSeconds(spec.log_mel)
-    this.vocabulary = vocabulary
+    this.vocabulary = head.vocabulary
+    this.language = languageOf(head)
     this.span = perRow(spec) * frame
     const quiet = {
       width,
@@ -105,9 +111,10 @@ export class Transcription implements Run<Transcribed> {
   }
 
   private decoder(): CtcDecoder {
-    const { beam } = this.options
+    const { language } = this
+    const { beam = language ? 16 : 0 } = this.options
     const V = this.vocabulary.length
-    return beam > 1 ? new BeamDecoder(V, { width: beam }) : new GreedyDecoder(V)
+    return beam > 1 ? new BeamDecoder(V, { width: beam, language }) : new GreedyDecoder(V)
   }
 
   /** A word that was recognised in the silence added after the recording is taken to be its end. */
@@ -116,4 +123,12 @@ export class Transcription implements Run<Transcribed> {
     const over = from + seconds
     return { text, start: Math.max(from, Math.min(start, over - this.span)), end: Math.min(end, over) }
   }
+}
+
+function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
+  if (!language) return undefined
+  const { texts, order, weight, bonus } = language
+  const tokens = new Vocabulary(vocabulary)
+  const encoded = texts.map((text) => tokens.encode(text, 'spec.head.language'))
+  return { model: new Language(encoded, order, vocabulary.length), weight, bonus }
 }

@@ -7,19 +7,6 @@ export interface EditCounts {
   insertions: number
 }
 
-/**
- * A transcript as it is compared: lower case, words of letters, digits and the apostrophes inside them, one space between words;
- * all else separates words. `Don’t -- STOP!` is `don't stop`.
- */
-export function normaliseTranscript(text: string): string {
-  const words = text
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/[’ʼ]/g, "'")
-    .match(/[\p{L}\p{M}\p{N}]+(?:'[\p{L}\p{M}\p{N}]+)*/gu)
-  return words?.join(' ') ?? ''
-}
-
 /** Word edits over pairs of texts, as they are: normalise them first. */
 export const wordEdits = (references: readonly string[], hypotheses: readonly string[]) =>
   totalEdits(references, hypotheses, (text) => text.split(/\s+/).filter((word) => word !== ''))

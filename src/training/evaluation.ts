@@ -1,8 +1,9 @@
 import { columns } from '../output/columns.js'
 import { exitCodes, UserError } from '../shell/errors.js'
+import { normaliseTranscript } from '../tasks/vocabulary.js'
 import type { Word } from '../tasks/words.js'
 import type { LabelTable } from './dataset.js'
-import { type EditCounts, normaliseTranscript } from './edit-distance.js'
+import type { EditCounts } from './edit-distance.js'
 import { type Metrics, measure } from './metrics.js'
 import { measureTexts, type TextMetrics } from './validation.js'
 

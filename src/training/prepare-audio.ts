@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../shell/errors.js'
-import type { HeadSpec, LogMelSpec, ModelSpec } from '../spec.js'
+import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../spec.js'
+import { normaliseTranscript, Vocabulary } from '../tasks/vocabulary.js'
 import { audioSpec } from './architecture.js'
 import { ctcRows } from './ctc.js'
 import { countOf, targetOf } from './data.js'
@@ -9,7 +10,6 @@ import { loadRecordings } from './load-recordings.js'
 import { type LabelledFiles, type Prepared, type Pretrained, refuseArchitecture, sha256, start } from './prepare.js'
 import type { Recordings } from './recordings.js'
 import { type AudioSettings, completeAudioSettings } from './settings-audio.js'
-import { Vocabulary } from './vocabulary.js'
 
 /** What the preparation of audio needs besides the files and settings. */
 export interface AudioPreparation {
@@ -70,13 +70,20 @@ interface Target {
   encode: (table: LabelTable, path: string) => Int32Array
 }
 
-function textHead(table: LabelTable, { units }: AudioSettings): Target {
+function textHead(table: LabelTable, { units, ...settings }: AudioSettings): Target {
   const texts = table.ids.map((id) => table.labelOf(id))
   const vocabulary = Vocabulary.of(texts, units)
   return {
-    head: { kind: 'ctc', vocabulary: vocabulary.entries },
+    head: { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) },
     encode: (from, path) => vocabulary.encode(from.labelOf(path), `${from.file}: ${path}`),
   }
+}
+
+function language(
+  texts: readonly string[],
+  { language: order, language_weight: weight, language_bonus: bonus }: Omit<AudioSettings, 'units'>,
+): { language?: LanguageSpec } {
+  return order === 0 ? {} : { language: { order, weight, bonus, texts: [...new Set(texts.map(normaliseTranscript))] } }
 }
 
 function classHead(table: LabelTable, { pool }: AudioSettings): Target {

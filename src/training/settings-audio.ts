@@ -9,6 +9,11 @@ export interface AudioOptions {
   log_mel: Partial<LogMelSpec>
   /** Transcription: what one class of the head writes. */
   units: 'characters' | 'words'
+  /** Transcription: tokens of the longest n-gram of the texts that the beam search of the finished model knows; 0: none. */
+  language: number
+  /** How much that counts, and nats added for each token (LanguageSpec). */
+  language_weight: number
+  language_bonus: number
   /** Augmentation: how many times as fast recordings are played, one of these at random each time. */
   speeds: number[]
   /** Augmentation: up to so many decibels louder or softer. */
@@ -72,6 +77,9 @@ const pair = (value: [number, number], least: number): Rule<[number, number]> =>
 const audio: Rules<AudioOptions> = {
   log_mel: { value: {}, expected: 'an object', ok: (x) => typeof x === 'object' && x !== null && !Array.isArray(x) },
   units: oneOf<AudioOptions['units']>('characters', 'words'),
+  language: whole(0, 0),
+  language_weight: real(0.5, 0, 10),
+  language_bonus: real(1, 0, 10),
   speeds: {
     value: [1],
     expected: 'a list of numbers from 0.5 to 2',

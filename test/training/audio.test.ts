@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import type { ModelSpec } from '../../src/spec.js'
+import { Vocabulary } from '../../src/tasks/vocabulary.js'
 import { LogMel } from '../../src/tokens/log-mel.js'
 import { AudioExamples } from '../../src/training/audio-examples.js'
 import { loadRecordings } from '../../src/training/load-recordings.js'
@@ -13,7 +14,6 @@ import { prepareAudio } from '../../src/training/prepare-audio.js'
 import { Random } from '../../src/training/random.js'
 import { fromStored, type Recordings, toStored } from '../../src/training/recordings.js'
 import { completeAudioSettings, soundFeatures, speechFeatures } from '../../src/training/settings-audio.js'
-import { Vocabulary } from '../../src/training/vocabulary.js'
 
 let folder: string
 beforeAll(async () => {

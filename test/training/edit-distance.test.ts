@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  characterEdits,
-  editCounts,
-  errorRate,
-  normaliseTranscript,
-  wordEdits,
-} from '../../src/training/edit-distance.js'
+import { normaliseTranscript } from '../../src/tasks/vocabulary.js'
+import { characterEdits, editCounts, errorRate, wordEdits } from '../../src/training/edit-distance.js'
 import { Random } from '../../src/training/random.js'
 
 const counts = (length: number, substitutions: number, deletions: number, insertions: number) => ({

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { BeamDecoder } from '../../src/tasks/ctc-decode.js'
+import { Language, start } from '../../src/tasks/language.js'
+import { Vocabulary } from '../../src/tasks/vocabulary.js'
+import { Random } from '../../src/training/random.js'
+
+const vocabulary = new Vocabulary(['', ' ', 'a', 'b', 'c'])
+const V = vocabulary.entries.length
+const tokens = (text: string) => vocabulary.encode(text, 'test')
+const learnt = (order: number, ...texts: string[]) => new Language(texts.map(tokens), order, V)
+
+const contextOf = (model: Language, text: string) =>
+  tokens(text).reduce((context, token) => model.after(context, token), start)
+
+describe('a language', () => {
+  it('gives probabilities that sum to 1 after any context, known or not', () => {
+    const model = learnt(3, 'abc abc', 'cab', 'a')
+    for (const text of ['', 'a', 'ab', 'bb', 'ccc', 'abc ab']) {
+      const context = contextOf(model, text)
+      const sum = [1, 2, 3, 4].reduce((total, token) => total + Math.exp(model.logP(context, token)), 0)
+      expect(sum).toBeCloseTo(1, 12)
+    }
+  })
+
+  it('counts as Witten and Bell do', () => {
+    // After `a`: b twice, c once, so (2 + 2 P(b)) / (3 + 2). Without context: a 3, b 2, c 1 of 6, three kinds, and 1 / 4 below it.
+    const model = learnt(2, 'ab', 'ab', 'ac')
+    const b = (2 + 3 / 4) / (6 + 3)
+    expect(model.logP(contextOf(model, 'a'), 3)).toBeCloseTo(Math.log((2 + 2 * b) / (3 + 2)), 12)
+    // What begins a text: always a.
+    const a = (3 + 3 / 4) / (6 + 3)
+    expect(model.logP(start, 2)).toBeCloseTo(Math.log((3 + a) / (3 + 1)), 12)
+  })
+
+  it('remembers as many tokens as its order says', () => {
+    const model = learnt(3, 'abcabc')
+    expect(contextOf(model, 'abcab')).toBe(contextOf(model, 'cab'))
+    expect(contextOf(model, 'abcab')).not.toBe(contextOf(model, 'bb'))
+    expect(contextOf(learnt(1, 'ab'), 'ab')).toBe('')
+  })
+})
+
+describe('a beam with a language', () => {
+  it('finds the text that is best by what is heard and by the language together', () => {
+    const random = new Random(3)
+    const model = learnt(3, 'abc', 'ab cab', 'cc a')
+    const language = { model, weight: 0.7, bonus: 0.4 }
+    for (let round = 0; round < 20; round++) {
+      const T = 1 + random.int(5)
+      const logits = Float64Array.from({ length: T * V }, () => 1.5 * random.normal())
+      const decoder = new BeamDecoder(V, { width: 1e6, least: 0, language })
+      const found = [...decoder.push(logits), ...decoder.end()].map(({ token }) => token)
+      expect(found.join()).toBe(bestOf(logits, T, language))
+    }
+  })
+})
+
+/** By all V^T alignments. */
+function bestOf(
+  logits: Float64Array,
+  T: number,
+  { model, weight, bonus }: { model: Language; weight: number; bonus: number },
+) {
+  const sums = Array.from({ length: T }, (_, t) =>
+    Math.log(logits.subarray(t * V, (t + 1) * V).reduce((sum, x) => sum + Math.exp(x), 0)),
+  )
+  const heard = new Map<string, number>()
+  for (let path = 0; path < V ** T; path++) {
+    const text: number[] = []
+    let logP = 0
+    for (let t = 0, rest = path, before = 0; t < T; t++, rest = Math.floor(rest / V)) {
+      const token = rest % V
+      logP += logits[t * V + token] - sums[t]
+      if (token !== 0 && token !== before) text.push(token)
+      before = token
+    }
+    heard.set(text.join(), (heard.get(text.join()) ?? 0) + Math.exp(logP))
+  }
+  const score = ([text, p]: [string, number]) => {
+    let [context, said] = [start, 0]
+    for (const token of text === '' ? [] : text.split(',').map(Number)) {
+      said += weight * model.logP(context, token) + bonus
+      context = model.after(context, token)
+    }
+    return Math.log(p) + said
+  }
+  return [...heard].sort((a, b) => score(b) - score(a))[0][0]
+}
