@@ -2,10 +2,14 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/root.js'
+import { errorRate } from '../src/training/edit-distance.js'
+import { measureTexts } from '../src/training/validation.js'
 import { longwave } from './shell/run.js'
 
 const folder = join(packageRoot, 'models')
 const names = readdirSync(folder)
+const configOf = (name: string) => JSON.parse(readFileSync(join(folder, name, 'config.json'), 'utf8'))
+const fixture = (file: string) => join(packageRoot, 'fixtures', file)
 /** How many records of a fixture a model must get right; their headers say what they are. */
 const fixtures: Record<string, { file: string; labels: Record<string, string>; right: number }> = {
   origin: {
@@ -25,18 +29,19 @@ const fixtures: Record<string, { file: string; labels: Record<string, string>; r
 }
 
 describe.each(names)('bundled model %s', (name) => {
-  const config = JSON.parse(readFileSync(join(folder, name, 'config.json'), 'utf8'))
+  const config = configOf(name)
   const card = readFileSync(join(folder, name, 'README.md'), 'utf8')
 
   test('is small, and its card tells the figures of its config', () => {
-    expect(statSync(join(folder, name, 'model.safetensors')).size).toBeLessThan(3e6)
+    expect(statSync(join(folder, name, 'model.safetensors')).size).toBeLessThan(config.spec.log_mel ? 12e6 : 3e6)
     expect(config.name).toBe(name)
     for (const value of Object.values(config.test as Record<string, number>)) expect(card).toContain(String(value))
   })
+})
 
+describe.each(Object.entries(fixtures))('bundled model %s', (name, { file, labels, right }) => {
   test('calls its fixture mostly right', async () => {
-    const { file, labels, right } = fixtures[name]
-    const { code, stdout } = await longwave(['classify', '-m', name, join(packageRoot, 'fixtures', file)])
+    const { code, stdout } = await longwave(['classify', '-m', name, fixture(file)])
     expect(code).toBe(0)
     const rows = stdout.toString().trimEnd().split('\n').slice(1)
     const correct = rows.filter((row) => {
@@ -44,5 +49,34 @@ describe.each(names)('bundled model %s', (name) => {
       return label === labels[Object.keys(labels).find((prefix) => id.startsWith(prefix))!]
     })
     expect(correct.length).toBeGreaterThanOrEqual(right)
+  })
+})
+
+describe('bundled models that hear', () => {
+  const transcribe = async (...args: string[]) => {
+    const { code, stdout } = await longwave(['transcribe', '-q', ...args])
+    expect(code).toBe(0)
+    return stdout.toString()
+  }
+
+  test('digits writes down what its fixture says, and when', async () => {
+    expect(await transcribe('-m', 'digits', fixture('digits.wav'))).toBe('two six four eight\n')
+    const rows = (await transcribe('-m', 'digits', '-f', 'json', fixture('digits.wav'))).trim()
+    const words: { text: string; start: number; end: number }[] = JSON.parse(rows)[0].words
+    expect(words.map(({ text }) => text)).toEqual(['two', 'six', 'four', 'eight'])
+    const times = words.flatMap(({ start, end }) => [start, end])
+    expect(times).toEqual([...times].sort((a, b) => a - b))
+  })
+
+  test('english is the default, and half right at least about its fixture', async () => {
+    const said = 'billy lived in new york'
+    const { characters } = measureTexts([said], [(await transcribe(fixture('sentence.wav'))).trim()])
+    expect(errorRate(characters)).toBeLessThan(0.5)
+  })
+
+  test('sounds knows a dog from rain', async () => {
+    const { stdout } = await longwave(['classify', '-q', '-m', 'sounds', fixture('dog.wav'), fixture('rain.wav')])
+    const labels = stdout.toString().trimEnd().split('\n').slice(1)
+    expect(labels.map((row) => row.split('\t')[2])).toEqual(['dog_bark', 'rain'])
   })
 })
