@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { Flags } from '@oclif/core'
 import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
@@ -48,7 +48,9 @@ export default class Evaluate extends LongwaveCommand {
     const table = await LabelTable.read(flags.labels)
     const folder = statSync(flags.data, { throwIfNoEntry: false })?.isDirectory() ? flags.data : null
     const inputs = folder === null ? [flags.data] : table.ids.map((path) => join(folder, path))
-    const idOf = (id: string) => (folder === null ? id : relative(folder, id))
+    // As the table names them: it may say ./a.wav, and a path is given without the dot.
+    const named = new Map(folder === null ? [] : inputs.map((path, i) => [path, table.ids[i]]))
+    const idOf = (id: string) => named.get(id) ?? id
     const nothing = async () => {}
     const progress = await Progress.start(progressStyle(flags, true))
     this.progress = progress

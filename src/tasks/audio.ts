@@ -88,11 +88,26 @@ export class Listening {
   ): AsyncGenerator<Given<Recording, Result>> {
     const { device, threads, wanted } = this.options
     const tracks = Math.max(1, Math.min(threads, this.recordings.length))
-    const work = (drawn: Iterable<Recording>, track: number) => {
-      const share = Math.floor((threads + track) / tracks)
+    const { model, chunk } = this
+    const pieces = this.pieces.bind(this)
+    const work = async function* (drawn: Iterable<Recording>, track: number) {
       const spare = new Spare()
-      const options = { device, threads: share, chunk: this.chunk, wanted, spare }
-      return take(predict(this.pieces(drawn, spare), this.model, options))
+      let item: Recording
+      let failed: { item: Recording; failure: unknown } | undefined
+      const noted = function* () {
+        for (item of drawn) yield item
+      }
+      // What was read before a bad recording is answered, then the recording is told.
+      const untilBad = async function* () {
+        try {
+          yield* pieces(noted(), spare)
+        } catch (failure) {
+          failed = { item, failure }
+        }
+      }
+      const share = Math.floor((threads + track) / tracks)
+      yield* take(predict(untilBad(), model, { device, threads: share, chunk, wanted, spare }))
+      if (failed) yield failed
     }
     for await (const given of inItemOrder(this.recordings, tracks, work)) {
       if (given.result === null) this.done++

@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Device } from '../backends/open.js'
 import type { Chunk } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
@@ -42,7 +44,7 @@ export async function* predict<Note>(
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
-  const script = new URL(`file://${packageRoot}/dist/src/tasks/worker.js`)
+  const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<Chunk, InferenceAnswer>(script, setup, threads)
   const run = async ({ input, segments, notes }: Packed<Note>) => {
     const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [

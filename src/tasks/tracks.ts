@@ -4,15 +4,14 @@ export interface Given<Item, Result> {
   result: Result | null
 }
 
-interface Found<Item, Result> {
-  item: Item
-  result: Result
-}
+/** What a track found in an item, or what ended the track there. */
+type Found<Item, Result> = { item: Item; result: Result } | { item: Item; failure: unknown }
 
 /**
  * Works on items on several tracks at once and gives what they give in the order of the items, as it comes. A track draws its
  * next item when it is ready for it; it may draw ahead, and gives its results item by item in the order in which it drew. The
- * first failure of any track ends all.
+ * failure of an item, given as such, ends all when its turn comes, so that the first bad item is told whatever the tracks;
+ * what a track throws ends all at once.
  */
 export async function* inItemOrder<Item, Result>(
   items: readonly Item[],
@@ -44,6 +43,7 @@ export async function* inItemOrder<Item, Result>(
       while (true) {
         const found = await until(() => owner.waiting[0] ?? (owner.over ? null : undefined))
         if (found?.item !== item) break
+        if ('failure' in found) throw found.failure
         owner.waiting.shift()
         news.tell()
         yield found

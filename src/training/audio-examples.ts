@@ -1,4 +1,5 @@
 import type { LogMelSpec, ModelSpec } from '../spec.js'
+import { concatenate } from '../tasks/concatenate.js'
 import { frameSeconds, Levelled } from '../tokens/log-mel.js'
 import { MelEnergies } from '../tokens/mel-energies.js'
 import { maskFeatures, noise } from './augment-audio.js'
@@ -56,12 +57,7 @@ export class AudioExamples implements Examples {
 
   private features(frames: Float64Array[]): Float32Array {
     const levelled = new Levelled(this.spec)
-    const first = levelled.push(frames)
-    const last = levelled.end()
-    const features = new Float32Array(first.length + last.length)
-    features.set(first)
-    features.set(last, first.length)
-    return features
+    return concatenate([levelled.push(frames), levelled.end()])
   }
 
   private heard({ stored, offsets }: Energies, i: number): Heard {

@@ -45,8 +45,11 @@ export class LabelTable {
     return [...this.entries.keys()]
   }
 
+  /** Errors: 65 for an id that the table has not got. */
   labelOf(id: string): string {
-    return this.entries.get(id)!.label
+    const entry = this.entries.get(id)
+    if (entry) return entry.label
+    throw new UserError(`${this.file}: nothing is said of ${id}`, exitCodes.data)
   }
 
   /** The number of a record's label among `classes`. Errors: 65 for a record without a label or with another one. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
 import type { LogMelSpec } from '../spec.js'
@@ -25,7 +26,7 @@ export async function loadRecordings(
   onHeard: (count: number) => void,
   note: (line: string) => void,
 ): Promise<Recordings> {
-  const script = new URL(`file://${packageRoot}/dist/src/training/hear-worker.js`)
+  const script = pathToFileURL(join(packageRoot, 'dist/src/training/hear-worker.js'))
   const pool = new WorkerPool<HearJob, Heard>(script, spec, threads)
   const versions: Int16Array[][] = speeds.map(() => [])
   try {

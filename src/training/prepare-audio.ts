@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../spec.js'
+import { perRow } from '../tasks/check.js'
 import { normaliseTranscript, Vocabulary } from '../tasks/vocabulary.js'
 import { audioSpec } from './architecture.js'
 import { ctcRows } from './ctc.js'
@@ -97,10 +98,9 @@ function classHead(table: LabelTable, { pool }: AudioSettings): Target {
 
 /** A text with more tokens than its recording has rows cannot be learned; it is left in, and counts nothing. */
 function noteTooShort(train: Recordings, table: LabelTable, spec: ModelSpec, note: (line: string) => void): void {
-  const stride = spec.stem.reduce((product, { stride }) => product * stride, 1)
   const { offsets } = train.versions[0]
   const tooShort = table.ids.filter(
-    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / stride) < ctcRows(targetOf(train, i)),
+    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / perRow(spec)) < ctcRows(targetOf(train, i)),
   )
   if (tooShort.length > 0)
     note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0]}`)

@@ -107,6 +107,9 @@ export function completeAudioSettings(given: Record<string, unknown>, task: 'tra
   if (task === 'classify' && settings.join > 0) throw usage('join makes texts longer: it is for transcription')
   if (settings.pool === 'positions') throw usage("the read-out 'positions' is for records of one length")
   const features = task === 'transcribe' ? speechFeatures : soundFeatures
+  const unknown = Object.keys(settings.log_mel).find((key) => !(key in speechFeatures))
+  if (unknown)
+    throw usage(`unknown training setting log_mel.${unknown}; there are ${Object.keys(speechFeatures).join(', ')}`)
   const log_mel = { ...features, ...settings.log_mel }
   const problem = logMelProblem(log_mel)
   if (problem) throw usage(`training setting ${problem}`)

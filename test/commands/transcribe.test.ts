@@ -325,6 +325,8 @@ describe('evaluate', () => {
     const words = said.split(' ')
     const right = JSON.parse(await evaluate('causal', `file\ttext\nsentence.wav\t${said}\n`, '--json'))
     expect(right).toMatchObject({ records: 1, exact: 1, wer: 0, cer: 0, words: { length: words.length } })
+    const dotted = JSON.parse(await evaluate('causal', `./sentence.wav\t${said}\n`, '--json'))
+    expect(dotted).toMatchObject({ records: 1, wer: 0 })
     const more = `sentence.wav\t${['extra', ...words.slice(1)].join(' ')} more\nwhole.wav\t${said}\n`
     const { words: edits, wer, records } = JSON.parse(await evaluate('causal', more, '--json'))
     expect(records).toBe(2)

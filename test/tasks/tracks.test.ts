@@ -9,7 +9,7 @@ interface Item {
   results: number
 }
 
-async function collect(items: Item[], tracks: number, seed: number, fail?: number) {
+async function collect(items: Item[], tracks: number, seed: number) {
   const random = seeded(seed)
   const given: string[] = []
   let most = 0
@@ -19,7 +19,6 @@ async function collect(items: Item[], tracks: number, seed: number, fail?: numbe
       most = Math.max(most, ++open)
       for (let r = 0; r < item.results; r++) {
         if (random() < 0.03) await pause(random() * 3)
-        if (item.name === fail) throw new Error(`item ${fail}`)
         yield { item, result: r }
       }
       open--
@@ -43,7 +42,33 @@ test('results come in the order of the items, each with its end, whatever the tr
   expect((await collect([], 2, 1)).given).toEqual([])
 })
 
-test('a failure of any track ends all', async () => {
+test('a failure ends all when its turn comes, the first in the order of the items', async () => {
   const items = Array.from({ length: 20 }, (_, name) => ({ name, results: 3 }))
-  await expect(collect(items, 3, 1, 7)).rejects.toThrow('item 7')
+  for (const tracks of [1, 2, 3, 30]) {
+    const given: number[] = []
+    const run = async () => {
+      const work = async function* (drawn: Iterable<Item>) {
+        for (const item of drawn) {
+          // The later one of the two that fail does so long before the other.
+          await pause(item.name === 7 ? 60 : 1)
+          if (item.name === 7 || item.name === 8) {
+            yield { item, failure: new Error(`item ${item.name}`) }
+            return
+          }
+          yield { item, result: 0 }
+        }
+      }
+      for await (const { item, result } of inItemOrder(items, tracks, work)) if (result !== null) given.push(item.name)
+    }
+    await expect(run()).rejects.toThrow('item 7')
+    expect(given).toEqual([0, 1, 2, 3, 4, 5, 6])
+  }
+})
+
+test('what a track throws ends all, drawn or not', async () => {
+  const work = async function* (): AsyncGenerator<{ item: number; result: number }> {
+    await pause(1)
+    throw new Error('no engine')
+  }
+  await expect(inItemOrder([1, 2], 2, work).next()).rejects.toThrow('no engine')
 })

@@ -14,6 +14,7 @@ import { prepareAudio } from '../../src/training/prepare-audio.js'
 import { Random } from '../../src/training/random.js'
 import { fromStored, type Recordings, toStored } from '../../src/training/recordings.js'
 import { completeAudioSettings, soundFeatures, speechFeatures } from '../../src/training/settings-audio.js'
+import { chunk, fmt, int16, riff } from '../input/audio-helpers.js'
 
 let folder: string
 beforeAll(async () => {
@@ -36,24 +37,9 @@ function say(text: string, seed: number, rate = 8000): Float32Array {
   return Float32Array.from(samples, (x) => x + 0.001 * random.normal())
 }
 
-/** 16-bit PCM, mono. */
-function wav(samples: Float32Array, rate = 8000): Buffer {
-  const bytes = Buffer.alloc(44 + 2 * samples.length)
-  bytes.write('RIFF', 0)
-  bytes.writeUInt32LE(36 + 2 * samples.length, 4)
-  bytes.write('WAVEfmt ', 8)
-  bytes.writeUInt32LE(16, 16)
-  bytes.writeUInt16LE(1, 20)
-  bytes.writeUInt16LE(1, 22)
-  bytes.writeUInt32LE(rate, 24)
-  bytes.writeUInt32LE(2 * rate, 28)
-  bytes.writeUInt16LE(2, 32)
-  bytes.writeUInt16LE(16, 34)
-  bytes.write('data', 36)
-  bytes.writeUInt32LE(2 * samples.length, 40)
-  for (const [i, x] of samples.entries()) bytes.writeInt16LE(Math.round(32767 * x), 44 + 2 * i)
-  return bytes
-}
+/** 16-bit PCM, mono, 8 kHz. */
+const wav = (samples: Float32Array) =>
+  riff([chunk('fmt ', fmt({ rate: 8000 })), chunk('data', int16(Array.from(samples, (x) => Math.round(32767 * x))))])
 
 /** A folder of recordings of random texts of 1 to 4 vowels, and their table. */
 function corpus(name: string, count: number, seed: number): { data: string; labels: string } {
@@ -230,6 +216,8 @@ describe('training on audio', () => {
       prepareAudio({ train: { data, labels: table }, valid: null }, given, null, 'none', { task, ...quiet })
     await expect(attempt({ crop: 1 }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ join: 0.5 }, 'classify')).rejects.toMatchObject({ exitCode: 2 })
+    for (const log_mel of [{ nmels: 40 }, { level: { memory: 1, lookahead: 1, range: 60 } }])
+      await expect(attempt({ log_mel }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ log_mel: { f_max: 9000 } }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/unknown training setting 'strand'/)
     const missing = join(folder, 'missing.tsv')
