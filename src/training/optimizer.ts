@@ -27,18 +27,18 @@ export class Optimizer {
     )
   }
 
-  /** One step, counted from 1. `gradient` holds the parameters' gradients one after the other. Returns its norm before clipping. */
-  apply(gradient: Float64Array, step: number, lr: number): number {
+  /** One step, counted from 1. `gradients`: of every parameter, by its name. Returns their norm before clipping. */
+  async apply(gradients: ReadonlyMap<string, Tensor>, step: number, lr: number): Promise<number> {
     let squares = 0
-    for (let i = 0; i < gradient.length; i++) squares += gradient[i] * gradient[i]
+    for (const gradient of gradients.values()) {
+      const numbers = await this.backend.download(gradient)
+      for (let i = 0; i < numbers.length; i++) squares += numbers[i] * numbers[i]
+    }
     const norm = Math.sqrt(squares)
     const { beta1, beta2, clip, weight_decay } = this.settings
-    let from = 0
     for (const [name, parameter] of this.parameters) {
-      const size = parameter.rows * parameter.cols
-      const part = this.backend.upload(gradient.subarray(from, from + size), parameter.rows, parameter.cols)
       const { m, v } = this.#moments.get(name)!
-      this.backend.gradients!.adamw(parameter, part, m, v, {
+      this.backend.gradients!.adamw(parameter, gradients.get(name)!, m, v, {
         lr,
         beta1,
         beta2,
@@ -47,8 +47,6 @@ export class Optimizer {
         step,
         scale: norm > clip ? clip / norm : 1,
       })
-      this.backend.release(part)
-      from += size
     }
     return norm
   }

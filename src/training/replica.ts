@@ -135,12 +135,24 @@ export class Replica {
   }
 
   async #update(step: number, shards: number, lr: number): Promise<number> {
-    const sum = new Float64Array(this.#size)
-    for (let shard = 0; shard < shards; shard++) {
-      const slot = this.#slots.subarray(shard * this.#size, (shard + 1) * this.#size)
-      for (let i = 0; i < sum.length; i++) sum[i] += slot[i]
+    const gradients = new Map<string, Tensor>()
+    let at = 0
+    for (const [name, { rows, cols }] of this.#trainable) {
+      const ofShard = (shard: number) => {
+        const from = shard * this.#size + at
+        return this.backend.upload(this.#slots.subarray(from, from + rows * cols), rows, cols)
+      }
+      let sum = ofShard(0)
+      for (let shard = 1; shard < shards; shard++) {
+        const [before, part] = [sum, ofShard(shard)]
+        sum = this.backend.combine(before, part, 'add')
+        this.backend.release(before, part)
+      }
+      gradients.set(name, sum)
+      at += rows * cols
     }
-    const norm = this.#optimizer.apply(sum, step, lr)
+    const norm = await this.#optimizer.apply(gradients, step, lr)
+    this.backend.release(...gradients.values())
     this.#step = step
     if (this.#ema) {
       // Early on the mean is over the few steps there are.

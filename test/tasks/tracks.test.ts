@@ -66,9 +66,10 @@ test('a failure ends all when its turn comes, the first in the order of the item
 })
 
 test('what a track throws ends all, drawn or not', async () => {
-  const work = async function* (): AsyncGenerator<{ item: number; result: number }> {
+  const work = async function* (drawn: Iterable<number>) {
     await pause(1)
-    throw new Error('no engine')
+    if (String(drawn)) throw new Error('no engine')
+    yield { item: 1, result: 1 }
   }
   await expect(inItemOrder([1, 2], 2, work).next()).rejects.toThrow('no engine')
 })

@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
-import { Garbage } from './garbage.js'
+import { Garbage } from '../../garbage.js'
 import { gemmModel } from './onnx.js'
 import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
 
@@ -122,6 +122,7 @@ export class Products {
           const feeds: Record<string, OrtTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
           if (c) feeds.C = c.rows === 1 ? tensor(c) : tensor(c, from, rows)
           await session.run(feeds, { Y: tensor(y, from, rows) })
+          // The binding copies every result into an array of its own, besides the memory that it was given for it.
           this.garbage.made(4 * rows * N)
         })
       }
