@@ -186,7 +186,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     }
     const { best } = at
     const weights = best?.weights ?? evaluated(await team.state())
-    const training = { ...run.provenance, settings, device: run.device, steps: step, best: summary(best) }
+    const training = { settings, ...run.provenance, device: run.device, steps: step, best: summary(best) }
     await saveModel(out, spec, single(weights), { ...run.card, training })
     await removeCheckpoint(out)
     return { finished: true, step, best: summary(best) }

@@ -8,7 +8,15 @@ import { ctcRows } from './ctc.js'
 import { countOf, targetOf } from './data.js'
 import { LabelTable } from './dataset.js'
 import { loadRecordings } from './load-recordings.js'
-import { type LabelledFiles, type Prepared, type Pretrained, refuseArchitecture, sha256, start } from './prepare.js'
+import {
+  type LabelledFiles,
+  origin,
+  type Prepared,
+  type Pretrained,
+  refuseArchitecture,
+  sha256,
+  start,
+} from './prepare.js'
 import type { Recordings } from './recordings.js'
 import { type AudioSettings, completeAudioSettings } from './settings-audio.js'
 
@@ -62,7 +70,7 @@ export async function prepareAudio(
     train: await describe(files.train, train),
     ...(files.valid && valid ? { valid: await describe(files.valid, valid) } : {}),
   }
-  const provenance = { data, ...(from ? { from: from.name } : {}) }
+  const provenance = { data, ...origin(from, settings) }
   return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
 }
 

@@ -4,7 +4,15 @@ import { wholeRecords } from '../input/records.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { classifierSpec, withClassHead } from './architecture.js'
 import { type Dataset, LabelTable, loadDataset } from './dataset.js'
-import { type LabelledFiles, type Prepared, type Pretrained, refuseArchitecture, sha256, start } from './prepare.js'
+import {
+  type LabelledFiles,
+  origin,
+  type Prepared,
+  type Pretrained,
+  refuseArchitecture,
+  sha256,
+  start,
+} from './prepare.js'
 import { completeSettings, type DnaSettings } from './settings.js'
 
 /**
@@ -39,7 +47,7 @@ export async function prepareDna(
     train: await describe(files.train, train),
     ...(files.valid && valid ? { valid: await describe(files.valid, valid) } : {}),
   }
-  const provenance = { data, ...(from ? { from: from.name } : {}) }
+  const provenance = { data, ...origin(from, settings) }
   return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Data } from './data.js'
@@ -20,8 +21,8 @@ export interface Prepared {
   settings: TrainSettings
   train: Data
   valid: Data | null
-  /** What the model's config tells of the data: file names, sums, records. */
-  provenance: { data: Record<string, unknown>; from?: string }
+  /** What the model's config tells of the data (file names, sums, records) and of the model that it was made from. */
+  provenance: { data: Record<string, unknown>; from?: string; settings?: Record<string, unknown> }
 }
 
 export interface Pretrained {
@@ -71,6 +72,16 @@ function trainableNames(names: string[], freeze: string, blocks: number): string
     const block = /^blocks\.(\d+)\./.exec(name)
     return block ? Number(block[1]) >= count : !/^(embedding|stem)\./.test(name)
   })
+}
+
+/** The model that a run starts from, and the settings without those that came with it: as they can be given again. */
+export function origin(
+  from: Pretrained | null,
+  settings: TrainSettings,
+): Pick<Prepared['provenance'], 'from' | 'settings'> {
+  if (!from) return {}
+  const own = Object.entries(settings).filter(([key]) => !bodyKeys.includes(key))
+  return { from: basename(from.name), settings: Object.fromEntries(own) }
 }
 
 export function refuseArchitecture(given: Record<string, unknown>): void {

@@ -79,6 +79,29 @@ describe('longwave train classify', () => {
     expect(figures.mcc).toBeCloseTo(best.valid.mcc, 10)
   })
 
+  it('goes on from another model, and its config tells settings that can be given again', async () => {
+    expect((await longwave([...trainArgs('base'), '-q'])).code).toBe(0)
+    await writeFile(at('tune.json'), JSON.stringify({ batch: 20, epochs: 2 }))
+    const tune = (settings: string, out: string) =>
+      ['train', 'classify', '--data', at('x.fa'), '--labels', at('x.tsv'), '--config', at(settings), '-q']
+        .concat('--from', at('base'), '--freeze', 'body', '--out', at(out), '-d', 'cpu', '-t', '1') // biome-ignore format: a command line
+    expect(await longwave(tune('tune.json', 'tuned'))).toMatchObject({ code: 0, err: '' })
+    const { spec, training } = JSON.parse(await readFile(join(at('tuned'), 'config.json'), 'utf8'))
+    expect([spec.d_model, training.from, training.settings.epochs]).toEqual([8, 'base', 2])
+
+    await writeFile(at('told.json'), JSON.stringify(training.settings))
+    expect(await longwave(tune('told.json', 'again'))).toMatchObject({ code: 0, err: '' })
+    const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
+    expect((await weights('again')).equals(await weights('tuned'))).toBe(true)
+    expect((await weights('tuned')).equals(await weights('base'))).toBe(false)
+
+    const refused = await longwave(tune('small.json', 'refused'))
+    expect(refused).toMatchObject({
+      code: 2,
+      err: 'longwave: layers comes with the model of --from and cannot be set\n',
+    })
+  })
+
   it('says in one line what is wrong', async () => {
     const refused = await longwave([...trainArgs('bad'), '--freeze', 'tail'])
     expect(refused.code).toBe(2)
