@@ -80,29 +80,38 @@ export class AudioExamples implements Examples {
     const parts = Array.from({ length: count }, (_, k) =>
       this.heard(versions[random.int(versions.length)], k === 0 ? index : random.int(all)),
     )
-    const gaps = Array.from({ length: count + 1 }, () => (silence > 0 ? this.framesIn(random.uniform(0, silence)) : 0))
-    const whole = this.joined(parts, gaps)
+    const gap = () => this.quiet(silence > 0 ? this.framesIn(random.uniform(0, silence)) : 0)
+    const where = noisy > 0 && random.uniform() < noisy ? (['rooms', 'everywhere'] as const)[random.int(2)] : 'none'
+    if (where === 'rooms')
+      for (const part of parts) {
+        part.frames = [...gap(), ...part.frames, ...gap()]
+        this.addNoise(part.frames, random)
+      }
+    const whole = this.joined(parts, gap)
     let { frames } = whole
     if (crop > 0 && frames.length > this.framesIn(crop)) {
       const from = random.int(frames.length - this.framesIn(crop) + 1)
       frames = frames.slice(from, from + this.framesIn(crop))
     }
-    if (noisy > 0 && random.uniform() < noisy) this.addNoise(frames, random)
+    if (where === 'everywhere') this.addNoise(frames, random)
     this.colour(frames, random.uniform(-gain, gain), random.uniform(-tilt, tilt))
     return { frames, target: whole.target }
   }
 
   /** One after the other, with gaps before, between and after; only the last keeps its tail. */
-  private joined(parts: Heard[], gaps: number[]): Heard {
-    const { n_mels, tail = 0 } = this.spec
-    const quiet = (frames: number) => Array.from({ length: frames }, () => new Float64Array(n_mels))
-    const frames = quiet(gaps[0])
+  private joined(parts: Heard[], gap: () => Heard['frames']): Heard {
+    const tail = this.framesIn(this.spec.tail ?? 0)
+    const frames = gap()
     for (const [k, part] of parts.entries()) {
-      const end = k + 1 < parts.length ? Math.max(0, part.frames.length - this.framesIn(tail)) : part.frames.length
+      const end = k + 1 < parts.length ? Math.max(0, part.frames.length - tail) : part.frames.length
       for (const frame of part.frames.slice(0, end)) frames.push(frame)
-      frames.push(...quiet(gaps[k + 1]))
+      frames.push(...gap())
     }
     return { frames, target: parts.flatMap(({ target }) => target) }
+  }
+
+  private quiet(frames: number): Heard['frames'] {
+    return Array.from({ length: frames }, () => new Float64Array(this.spec.n_mels))
   }
 
   /** Adds noise of one colour over all frames. */

@@ -20,7 +20,10 @@ export interface AudioOptions {
   gain: number
   /** Augmentation: the spectrum tilts by up to so many decibels from the lowest band to the highest, as with other microphones. */
   tilt: number
-  /** Augmentation: share of recordings with noise (white or brown) added. */
+  /**
+   * Augmentation: share with noise (white or brown) added, over all and the silence, or over each recording and a stretch before
+   * and after it: a room that opens says nothing.
+   */
   noise: number
   /** Least and most decibels between recording and added noise. */
   snr: [number, number]

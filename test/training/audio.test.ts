@@ -146,6 +146,20 @@ describe('augmentation of recordings', () => {
     expect(difference(draw({ noise: 1, snr: [0, 0] }, 1, [0]).input, clean)).toBeGreaterThan(0.05)
   })
 
+  it('lays noise over all, or over a stretch about the recording with silence beyond', () => {
+    const kinds = new Set<string>()
+    const noisy = examples(recordings, spec, { silence: 0.3, noise: 1, snr: [30, 30] })
+    for (let seed = 0; seed < 40; seed++) {
+      const { input, offsets } = noisy.augmented([0], new Random(seed))
+      // A silent frame is at the bottom of the range; the recording is at 1.
+      const frame = (t: number) => (input[4 * t] < -1.9 ? ' ' : input[4 * t] > 0.4 ? 'r' : 'n')
+      kinds.add(Array.from({ length: offsets[1] }, (_, t) => frame(t)).join('').replace(/(.)\1+/g, '$1')) // biome-ignore format: one line
+    }
+    expect(kinds).toContain('nrn')
+    expect(kinds).toContain(' nrn ')
+    for (const kind of kinds) expect(kind).toMatch(/^ ?n?rn? ?$/)
+  })
+
   it('is louder or softer without another look, and tilts', () => {
     const clean = draw({}, 1, [0]).input
     expect(difference(draw({ gain: 20 }, 3, [0]).input, clean)).toBeLessThan(1e-3)
