@@ -42,7 +42,7 @@ export default class Evaluate extends LongwaveCommand {
     const { flags } = await this.parse(Evaluate)
     const { classification, labelsOf, wantClasses } = await import('../src/tasks/classify.js')
     const { drain, openRun, openTranscription, transcribes } = await import('../src/tasks/open.js')
-    const { LabelTable } = await import('../src/training/dataset.js')
+    const { LabelTable } = await import('../src/training/labels.js')
     const { Calls, metricsTable, Transcripts, transcriptsTable } = await import('../src/training/evaluation.js')
 
     const table = await LabelTable.read(flags.labels)

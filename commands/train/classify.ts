@@ -40,7 +40,7 @@ export default class TrainClassify extends TrainCommand {
     const files = { train: { data: flags.data, labels: flags.labels }, valid }
     if (statSync(flags.data, { throwIfNoEntry: false })?.isDirectory())
       return this.trainOnAudio(flags, files, 'classify', more)
-    const { prepareDna } = await import('../../src/training/prepare-dna.js')
+    const { prepareDna } = await import('../../src/training/dna/prepare.js')
     const given = await this.given(flags, more)
     await this.train(flags, await prepareDna(files, given, await this.pretrained(flags), flags.freeze))
   }

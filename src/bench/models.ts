@@ -1,8 +1,8 @@
 import { saveCheckpoint } from '../checkpoints/own.js'
 import type { LogMelSpec, ModelSpec } from '../spec.js'
 import { classifierSpec } from '../training/architecture.js'
+import { completeSettings } from '../training/dna/settings.js'
 import { initialise } from '../training/initialise.js'
-import { completeSettings } from '../training/settings.js'
 
 /** The shape of a model with random weights: speed does not depend on their values. */
 export interface Shape {

@@ -1,5 +1,6 @@
 import type { BlockSpec, HeadSpec, LogMelSpec, MambaSpec, ModelSpec, Pool } from '../spec.js'
-import type { Architecture, DnaSettings } from './settings.js'
+import type { DnaSettings } from './dna/settings.js'
+import type { Architecture } from './settings.js'
 
 /** The spec of a fresh classifier of DNA. `length` (bases): what the read-out `positions` is made for. */
 export function classifierSpec(settings: DnaSettings, labels: string[], length: number): ModelSpec {

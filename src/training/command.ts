@@ -99,7 +99,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     task: 'transcribe' | 'classify',
     more: Record<string, unknown> = {},
   ): Promise<void> {
-    const { prepareAudio } = await import('./prepare-audio.js')
+    const { prepareAudio } = await import('./audio/prepare.js')
     const progress = await Progress.start(progressStyle(flags, false))
     this.progress = progress
     const prepared = await prepareAudio(

@@ -1,5 +1,5 @@
 import type { NormSpec, Pool, StemSpec } from '../spec.js'
-import { complete, flag, oneOf, type Rule, type Rules, real, usage, whole } from './rules.js'
+import { flag, oneOf, type Rule, type Rules, real, usage, whole } from './rules.js'
 
 /** The shape of a fresh model, whatever it reads. */
 export interface Architecture {
@@ -56,23 +56,6 @@ export interface Regime {
 /** What all training has. */
 export type TrainSettings = Architecture & Regime
 
-/** What only training on DNA has. */
-export interface DnaOptions {
-  /** Width of the embedding; without a stem it is d_model. */
-  d_embed: number
-  strand: 'symmetric' | 'stranded'
-  /** Augmentation: share of bases replaced by another. */
-  substitutions: number
-  /** Augmentation: a random window of this many bases of each record; 0: the whole record. */
-  crop: number
-  /** Augmentation: the record slides by up to this many bases either way, N fills the gap. */
-  shift: number
-  /** Augmentation: share of records whose one end, up to a random place, is taken from another record of the class. */
-  crossover: number
-}
-
-export type DnaSettings = TrainSettings & DnaOptions
-
 const architecture: Rules<Architecture> = {
   layers: whole(4, 1),
   d_model: whole(128, 1),
@@ -109,28 +92,8 @@ const regime: Rules<Regime> = {
 /** The rules that all settings share. */
 export const common: Rules<TrainSettings> = { ...architecture, ...regime }
 
-const dna: Rules<DnaOptions> = {
-  d_embed: whole(16, 1),
-  strand: oneOf<DnaOptions['strand']>('stranded', 'symmetric'),
-  substitutions: real(0, 0, 1),
-  crop: whole(0, 0),
-  shift: whole(0, 0),
-  crossover: real(0, 0, 1),
-}
-
 /** What comes with the model of --from and cannot be set. */
 export const bodyKeys = [...Object.keys(architecture).filter((key) => key !== 'pool'), 'd_embed', 'log_mel']
-
-/** All settings of a classifier of DNA from those given. Errors: 2, one line that names the setting. */
-export function completeSettings(given: Record<string, unknown>): DnaSettings {
-  const settings = complete<DnaSettings>({ ...common, ...dna }, given)
-  checkStem(settings)
-  const { crop, shift, pool } = settings
-  if (crop > 0 && (pool === 'center' || pool === 'positions'))
-    throw usage(`crop moves records about, which the read-out '${pool}' cannot follow; use shift`)
-  if (crop > 0 && shift > 0) throw usage('crop and shift exclude each other')
-  return settings
-}
 
 export function checkStem({ stem, d_model }: TrainSettings): void {
   if (stem.length > 0 && stem[stem.length - 1].d_out !== d_model)

@@ -1,9 +1,10 @@
 import type { ModelSpec } from '../spec.js'
-import { countOf, type Data, targetOf } from './data.js'
+import type { Data } from './data.js'
 import { characterEdits, type EditCounts, errorRate, wordEdits } from './edit-distance.js'
 import { type Metrics, measure } from './metrics.js'
 import type { Evaluated } from './replica.js'
 import type { Regime } from './settings.js'
+import { countOf, targetOf } from './targets.js'
 
 /** How far transcripts are from what was said. */
 export interface TextMetrics {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { maskFeatures, noise, speed } from '../../src/training/augment-audio.js'
+import { maskFeatures, noise, speed } from '../../src/training/audio/augment.js'
 import { Random } from '../../src/training/random.js'
 
 const sine = (length: number, cycles: number) =>

@@ -1,13 +1,11 @@
 import { basename } from 'node:path'
-import { exitCodes, UserError } from '../shell/errors.js'
-import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../spec.js'
-import { perRow } from '../tasks/check.js'
-import { normaliseTranscript, Vocabulary } from '../tasks/vocabulary.js'
-import { audioSpec } from './architecture.js'
-import { ctcRows } from './ctc.js'
-import { countOf, targetOf } from './data.js'
-import { LabelTable } from './dataset.js'
-import { loadRecordings } from './load-recordings.js'
+import { exitCodes, UserError } from '../../shell/errors.js'
+import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
+import { perRow } from '../../tasks/check.js'
+import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
+import { audioSpec } from '../architecture.js'
+import { ctcRows } from '../ctc.js'
+import { LabelTable } from '../labels.js'
 import {
   type LabelledFiles,
   origin,
@@ -16,9 +14,11 @@ import {
   refuseArchitecture,
   sha256,
   start,
-} from './prepare.js'
+} from '../prepare.js'
+import { countOf, targetOf } from '../targets.js'
+import { loadRecordings } from './load-recordings.js'
 import type { Recordings } from './recordings.js'
-import { type AudioSettings, completeAudioSettings } from './settings-audio.js'
+import { type AudioSettings, completeAudioSettings } from './settings.js'
 
 /** What the preparation of audio needs besides the files and settings. */
 export interface AudioPreparation {

@@ -1,20 +1,17 @@
-import type { ModelSpec } from '../spec.js'
-import { reverseComplement } from '../tokens/dna.js'
-import { type DnaTokenizer, dnaTokenizer } from '../tokens/tokenizer.js'
-import { type Batch, type Examples, joined } from './examples.js'
-import type { Random } from './random.js'
+import type { ModelSpec } from '../../spec.js'
+import { reverseComplement } from '../../tokens/dna.js'
+import { type DnaTokenizer, dnaTokenizer } from '../../tokens/tokenizer.js'
+import { type Batch, type Examples, joined } from '../examples.js'
+import type { Random } from '../random.js'
+import type { Targets } from '../targets.js'
 import type { DnaOptions } from './settings.js'
 
-/** Records of DNA packed in shared memory. Codes: A, C, G, T, N = 0 .. 4. */
-export interface Records {
+/** Records of DNA packed in shared memory, each with its class. Codes: A, C, G, T, N = 0 .. 4. */
+export interface Records extends Targets {
   kind: 'dna'
   codes: Uint8Array
   /** [records + 1] */
   offsets: Float64Array
-  /** [records], the class of each. */
-  targets: Int32Array
-  /** [records + 1]: 0, 1, 2 .. */
-  targetOffsets: Int32Array
 }
 
 export type DnaAugmentation = Pick<DnaOptions, 'substitutions' | 'crop' | 'shift' | 'crossover'>

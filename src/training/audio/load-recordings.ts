@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { inOrder, WorkerPool } from '../engine/workers.js'
-import { packageRoot } from '../root.js'
-import type { LogMelSpec } from '../spec.js'
-import { shareTargets } from './dataset.js'
+import { inOrder, WorkerPool } from '../../engine/workers.js'
+import { packageRoot } from '../../root.js'
+import type { LogMelSpec } from '../../spec.js'
+import { shareTargets } from '../targets.js'
 import type { Heard, HearJob } from './hear-worker.js'
 import type { Energies, Recordings } from './recordings.js'
 
@@ -26,7 +26,7 @@ export async function loadRecordings(
   onHeard: (count: number) => void,
   note: (line: string) => void,
 ): Promise<Recordings> {
-  const script = pathToFileURL(join(packageRoot, 'dist/src/training/hear-worker.js'))
+  const script = pathToFileURL(join(packageRoot, 'dist/src/training/audio/hear-worker.js'))
   const pool = new WorkerPool<HearJob, Heard>(script, spec, threads)
   const versions: Int16Array[][] = speeds.map(() => [])
   try {

@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { serve } from '../engine/workers.js'
-import { readAudio } from '../input/audio.js'
-import type { LogMelSpec } from '../spec.js'
-import { concatenate } from '../tasks/concatenate.js'
-import { MelEnergies } from '../tokens/mel-energies.js'
-import { speed } from './augment-audio.js'
+import { serve } from '../../engine/workers.js'
+import { readAudio } from '../../input/audio.js'
+import type { LogMelSpec } from '../../spec.js'
+import { concatenate } from '../../tasks/concatenate.js'
+import { MelEnergies } from '../../tokens/mel-energies.js'
+import { speed } from './augment.js'
 import { toStored } from './recordings.js'
 
 export interface HearJob {

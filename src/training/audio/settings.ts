@@ -1,7 +1,7 @@
-import type { LogMelSpec } from '../spec.js'
-import { logMelProblem } from '../tokens/mel-energies.js'
-import { complete, oneOf, type Rule, type Rules, real, usage, whole } from './rules.js'
-import { checkStem, common, type TrainSettings } from './settings.js'
+import type { LogMelSpec } from '../../spec.js'
+import { logMelProblem } from '../../tokens/mel-energies.js'
+import { complete, oneOf, type Rule, type Rules, real, usage, whole } from '../rules.js'
+import { checkStem, common, type TrainSettings } from '../settings.js'
 
 /** What only training on audio has. */
 export interface AudioOptions {

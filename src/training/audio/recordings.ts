@@ -1,12 +1,10 @@
+import type { Targets } from '../targets.js'
+
 /** Recordings as energies of mel bands, packed in shared memory. */
-export interface Recordings {
+export interface Recordings extends Targets {
   kind: 'audio'
   /** Each recording at each speed; the first is as it was recorded. */
   versions: Energies[]
-  /** Classes, or tokens of the texts, of one recording after the other. */
-  targets: Int32Array
-  /** [recordings + 1] */
-  targetOffsets: Int32Array
 }
 
 export interface Energies {

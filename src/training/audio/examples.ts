@@ -1,12 +1,12 @@
-import type { LogMelSpec, ModelSpec } from '../spec.js'
-import { concatenate } from '../tasks/concatenate.js'
-import { frameSeconds, Levelled } from '../tokens/log-mel.js'
-import { MelEnergies } from '../tokens/mel-energies.js'
-import { maskFeatures, noise } from './augment-audio.js'
-import { type Batch, type Examples, joined } from './examples.js'
-import { Random } from './random.js'
+import type { LogMelSpec, ModelSpec } from '../../spec.js'
+import { concatenate } from '../../tasks/concatenate.js'
+import { frameSeconds, Levelled } from '../../tokens/log-mel.js'
+import { MelEnergies } from '../../tokens/mel-energies.js'
+import { type Batch, type Examples, joined } from '../examples.js'
+import { Random } from '../random.js'
+import { maskFeatures, noise } from './augment.js'
 import { type Energies, fromStored, type Recordings } from './recordings.js'
-import type { AudioOptions } from './settings-audio.js'
+import type { AudioOptions } from './settings.js'
 
 export type AudioAugmentation = Omit<AudioOptions, 'log_mel' | 'units' | 'speeds'>
 

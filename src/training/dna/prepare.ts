@@ -1,9 +1,9 @@
 import { basename } from 'node:path'
-import { readRecords } from '../input/read.js'
-import { wholeRecords } from '../input/records.js'
-import { exitCodes, UserError } from '../shell/errors.js'
-import { classifierSpec, withClassHead } from './architecture.js'
-import { type Dataset, LabelTable, loadDataset } from './dataset.js'
+import { readRecords } from '../../input/read.js'
+import { wholeRecords } from '../../input/records.js'
+import { exitCodes, UserError } from '../../shell/errors.js'
+import { classifierSpec, withClassHead } from '../architecture.js'
+import { LabelTable } from '../labels.js'
 import {
   type LabelledFiles,
   origin,
@@ -12,7 +12,8 @@ import {
   refuseArchitecture,
   sha256,
   start,
-} from './prepare.js'
+} from '../prepare.js'
+import { type Dataset, loadDataset } from './dataset.js'
 import { completeSettings, type DnaSettings } from './settings.js'
 
 /**

@@ -1,0 +1,66 @@
+import { exitCodes, UserError } from '../../shell/errors.js'
+import type { LabelTable } from '../labels.js'
+import { shareTargets } from '../targets.js'
+import type { Records } from './records.js'
+
+/** A record of a FASTA or FASTQ file with its codes A, C, G, T, N = 0 .. 4. */
+export interface LabelledSource {
+  id: string
+  file: string
+  /** Line of its header. */
+  line: number
+  codes: Uint8Array
+}
+
+export interface Dataset extends Records {
+  ids: string[]
+  /** Names of the labels by class number. */
+  classes: string[]
+  /** Bases of the longest record. */
+  longest: number
+}
+
+/**
+ * All records of a labelled set in shared memory. `classes`: the labels a model knows; null: those of the table, sorted.
+ * `length`: what every record must have (read-out `positions`; `first`: as many as the first); null: any. Errors: 65, one line with file and line, for a
+ * record that comes twice, is empty, has no label, an unknown one or another length.
+ */
+export async function loadDataset(
+  source: AsyncIterable<LabelledSource>,
+  table: LabelTable,
+  classes: string[] | null,
+  length: number | 'first' | null,
+): Promise<Dataset> {
+  const names = classes ?? table.labels
+  const seen = new Map<string, number>()
+  const parts: Uint8Array[] = []
+  const labels: number[] = []
+  for await (const record of source) {
+    const { id, file, line, codes } = record
+    const bad = (message: string) => new UserError(`${file}: record ${id}, line ${line}: ${message}`, exitCodes.data)
+    const before = seen.get(id)
+    if (before !== undefined) throw bad(`a record of this name was there before, on line ${before}`)
+    if (codes.length === 0) throw bad('no bases')
+    const expected = length === 'first' ? (parts[0]?.length ?? codes.length) : length
+    if (expected !== null && codes.length !== expected)
+      throw bad(`${codes.length} bases, expected ${expected} (the read-out 'positions' takes one length)`)
+    seen.set(id, line)
+    parts.push(codes)
+    labels.push(table.classOf(record, names))
+  }
+  if (parts.length === 0) throw new UserError(`no records for ${table.file}`, exitCodes.data)
+  return {
+    ids: [...seen.keys()],
+    classes: names,
+    longest: parts.reduce((most, part) => Math.max(most, part.length), 0),
+    ...share(parts, labels),
+  }
+}
+
+function share(parts: Uint8Array[], labels: number[]): Records {
+  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
+  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
+  const codes = new Uint8Array(new SharedArrayBuffer(offsets[parts.length]))
+  for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
+  return { kind: 'dna', codes, offsets, ...shareTargets(labels.map((label) => [label])) }
+}
