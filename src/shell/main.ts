@@ -1,4 +1,3 @@
-import * as nodeModule from 'node:module'
 import { packageRoot } from '../root.js'
 import { describeError } from './describe.js'
 import { guardProcess } from './guard.js'
@@ -10,8 +9,6 @@ import { helpPage } from './help.js'
  */
 export async function main(argv: string[]): Promise<void> {
   guardProcess()
-  // From Node 22.1 on the compiled code is kept between runs.
-  ;(nodeModule as { enableCompileCache?: () => void }).enableCompileCache?.()
   const fail = (error: unknown) => {
     const verbose = argv.includes('--verbose') || process.env.DEBUG === '*'
     const { line, exitCode } = describeError(error)

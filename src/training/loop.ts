@@ -1,15 +1,11 @@
-import { existsSync } from 'node:fs'
-import { appendFile, mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Device } from '../backends/open.js'
-import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import { type Best, type Checkpoint, loadCheckpoint, removeCheckpoint, saveCheckpoint } from './checkpoint.js'
 import type { Data } from './data.js'
 import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
 import { type HostTensor, sizeOf, type TrainingState } from './replica.js'
+import { type Best, RunFolder, type Standing } from './run-folder.js'
 import type { TrainSettings } from './settings.js'
 import { countOf } from './targets.js'
 import { Team } from './team.js'
@@ -73,21 +69,9 @@ const orderStream = 2
 export async function train(run: TrainRun): Promise<TrainResult> {
   const { out, spec, settings, trainable, train: records, valid } = run
   const { batch, shard, epochs, patience, seed } = settings
-  const identity = JSON.parse(
-    JSON.stringify({ settings, spec, trainable, device: run.device, ...run.provenance }),
-  ) as Record<string, unknown>
-  const log = join(out, 'train-log.jsonl')
-  if (run.force) await clear(out)
-  const resumed = await loadCheckpoint(out, identity)
-  if (!resumed && existsSync(join(out, 'config.json')))
-    throw new UserError(`${out} already holds a model; use --force to replace it`, exitCodes.cannotCreate)
-  await mkdir(out, { recursive: true }).catch((error: Error) => {
-    throw new UserError(`cannot create ${out}: ${error.message}`, exitCodes.cannotCreate)
-  })
-  if (resumed) await truncate(log, resumed.logged)
-  else await writeFile(log, '')
-
-  const at: Omit<Checkpoint, 'identity' | 'logged'> = resumed ?? {
+  const identity = { settings, spec, trainable, device: run.device, ...run.provenance }
+  const folder = await RunFolder.open(out, identity, run.force)
+  const at: Standing = folder.resumed ?? {
     state: freshState(run),
     best: null,
     stale: 0,
@@ -109,10 +93,9 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   let order: { epoch: number; records: Int32Array } = { epoch: -1, records: new Int32Array() }
   let saved = Date.now()
   const speed = new Speed()
-  const write = (line: Record<string, unknown>) => appendFile(log, `${JSON.stringify(line)}\n`)
   const save = async () => {
     at.state = await team.state()
-    await saveCheckpoint(out, { ...at, identity, logged: (await stat(log)).size })
+    await folder.save(at)
     saved = Date.now()
   }
 
@@ -140,7 +123,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       const loss = at.epoch.loss / at.epoch.records
       const accuracy = at.epoch.right / at.epoch.records
       if (step % logEvery === 0)
-        await write({
+        await folder.write({
           step,
           loss: result.loss,
           lr,
@@ -150,7 +133,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
 
       if (step % stepsPerEpoch === 0) {
         if (valid) latest = validation(spec.head, valid, await team.evaluate(countOf(valid)))
-        await write({
+        await folder.write({
           step,
           epoch: epoch + 1,
           train_loss: loss,
@@ -188,8 +171,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     const { best } = at
     const weights = best?.weights ?? evaluated(await team.state())
     const training = { settings, ...run.provenance, device: run.device, steps: step, best: summary(best) }
-    await saveModel(out, spec, single(weights), { ...run.card, training })
-    await removeCheckpoint(out)
+    await folder.finish(spec, single(weights), { ...run.card, training })
     return { finished: true, step, best: summary(best) }
   } finally {
     await team.close()
@@ -219,11 +201,6 @@ function single(weights: Map<string, HostTensor>): Weights {
 }
 
 const summary = (best: Best | null) => best && { step: best.step, score: best.score }
-
-async function clear(out: string): Promise<void> {
-  await removeCheckpoint(out)
-  for (const name of ['config.json', 'model.safetensors', 'train-log.jsonl']) await rm(join(out, name), { force: true })
-}
 
 /** Tokens and steps per second, the latest steps counting most. */
 class Speed {
