@@ -1,7 +1,7 @@
 import { saveCheckpoint } from '../checkpoints/own.js'
 import type { LogMelSpec, ModelSpec } from '../spec.js'
-import { classifierSpec } from '../training/architecture.js'
 import { completeSettings } from '../training/dna/settings.js'
+import { classifierSpec } from '../training/dna/spec.js'
 import { initialise } from '../training/initialise.js'
 
 /** The shape of a model with random weights: speed does not depend on their values. */

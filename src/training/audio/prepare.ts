@@ -3,7 +3,6 @@ import { exitCodes, UserError } from '../../shell/errors.js'
 import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
 import { perRow } from '../../tasks/check.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
-import { audioSpec } from '../architecture.js'
 import { ctcRows } from '../ctc.js'
 import { LabelTable } from '../labels.js'
 import {
@@ -19,6 +18,7 @@ import { countOf, targetOf } from '../targets.js'
 import { loadRecordings } from './load-recordings.js'
 import type { Recordings } from './recordings.js'
 import { type AudioSettings, completeAudioSettings } from './settings.js'
+import { audioSpec } from './spec.js'
 
 /** What the preparation of audio needs besides the files and settings. */
 export interface AudioPreparation {

@@ -2,7 +2,6 @@ import { basename } from 'node:path'
 import { readRecords } from '../../input/read.js'
 import { wholeRecords } from '../../input/records.js'
 import { exitCodes, UserError } from '../../shell/errors.js'
-import { classifierSpec, withClassHead } from '../architecture.js'
 import { LabelTable } from '../labels.js'
 import {
   type LabelledFiles,
@@ -15,6 +14,7 @@ import {
 } from '../prepare.js'
 import { type Dataset, loadDataset } from './dataset.js'
 import { completeSettings, type DnaSettings } from './settings.js'
+import { classifierSpec, withClassHead } from './spec.js'
 
 /**
  * Reads the data and makes the model to start from: a fresh one, or the body of `from` with a new head. `given`: the

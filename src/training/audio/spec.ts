@@ -1,0 +1,16 @@
+import type { HeadSpec, LogMelSpec, ModelSpec } from '../../spec.js'
+import { body } from '../architecture.js'
+import type { Architecture } from '../settings.js'
+
+/** The spec of a fresh model that hears. */
+export function audioSpec(settings: Architecture, log_mel: LogMelSpec, head: HeadSpec): ModelSpec {
+  return {
+    tokenizer: 'log-mel',
+    log_mel,
+    vocab_size: 0,
+    d_embed: log_mel.n_mels,
+    ...body(settings),
+    head,
+    strand: 'stranded',
+  }
+}
