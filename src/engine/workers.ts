@@ -9,6 +9,9 @@ interface Lane<Result> {
   pending: { resolve: (result: Result) => void; reject: (error: Error) => void }[]
 }
 
+/** What a worker keeps lies in WebAssembly; a young generation of up to 48 MB would only grow with the hours. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 }
+
 /**
  * A pool of worker threads, each with its own backend. A worker (`serve`) does its jobs in the order they come.
  * `follow` sends a job to the worker of the job before it (a cut sequence).
@@ -49,7 +52,7 @@ export class WorkerPool<Job, Result> {
   }
 
   private start(script: URL, workerData: unknown): Lane<Result> {
-    const lane: Lane<Result> = { worker: new Worker(script, { workerData }), pending: [] }
+    const lane: Lane<Result> = { worker: new Worker(script, { workerData, resourceLimits }), pending: [] }
     lane.worker.on('message', (answer: Answer<Result>) => {
       const job = lane.pending.shift()!
       if ('result' in answer) job.resolve(answer.result)

@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
-import { Garbage } from '../../garbage.js'
+import { discard } from '../../discard.js'
 import { gemmModel } from './onnx.js'
 import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
 
@@ -33,7 +33,6 @@ export interface ProductArgs {
  */
 export class Products {
   private readonly sessions = new Map<string, Promise<InferenceSession>>()
-  private readonly garbage = new Garbage()
 
   private constructor(
     private readonly machine: Machine,
@@ -121,9 +120,10 @@ export class Products {
         await this.inPlace(c !== y, async () => {
           const feeds: Record<string, OrtTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
           if (c) feeds.C = c.rows === 1 ? tensor(c) : tensor(c, from, rows)
-          await session.run(feeds, { Y: tensor(y, from, rows) })
+          const results = await session.run(feeds, { Y: tensor(y, from, rows) })
           // The binding copies every result into an array of its own, besides the memory that it was given for it.
-          this.garbage.made(4 * rows * N)
+          const { buffer } = results.Y.data as Float32Array<ArrayBuffer>
+          if (buffer !== this.machine.memory.wasm.buffer) discard(buffer)
         })
       }
       return y
