@@ -109,7 +109,6 @@ export interface BeamOptions {
  * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment. With a language,
  * texts are ranked by what is heard and by what the language says of them (Maas et al. 2015, lexicon-free).
  *
- *
  * Without a language: with `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the likeliest text, at least as likely
  * as the greedy one, and it is the greedy one whenever the likeliest alignment has more than half of all probability. Nothing more
  * holds: a width of 1 is not greedy decoding (it compares sums, not single alignments), and a greater width can miss what a smaller one finds.

@@ -125,10 +125,11 @@ export class Transcription implements Run<Transcribed> {
   }
 }
 
+/** Errors: 69 for texts that the model cannot write. */
 function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
   if (!language) return undefined
   const { texts, order, weight, bonus } = language
   const tokens = new Vocabulary(vocabulary)
-  const encoded = texts.map((text) => tokens.encode(text, 'spec.head.language'))
+  const encoded = texts.map((text) => tokens.encode(text, 'spec.head.language.texts', exitCodes.unavailable))
   return { model: new Language(encoded, order, vocabulary.length), weight, bonus }
 }

@@ -29,12 +29,12 @@ export class Vocabulary {
     return new Vocabulary(['', ...[...found].sort()])
   }
 
-  /** `name` says whose text it is. Errors: 65 for what no entry writes. */
-  encode(text: string, name: string): Int32Array {
+  /** `name` says whose text it is. Errors: 65, or the code given, for what no entry writes. */
+  encode(text: string, name: string, code: number = exitCodes.data): Int32Array {
     return Int32Array.from(pieces(normaliseTranscript(text), this.units), (piece) => {
       const token = this.tokens.get(piece)
       if (token !== undefined) return token
-      throw new UserError(`${name}: '${piece.trim()}' does not occur in the texts of the training set`, exitCodes.data)
+      throw new UserError(`${name}: '${piece.trim()}' does not occur in the texts of the training set`, code)
     })
   }
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { waveform } from '../../src/bench/transcribe.js'
@@ -194,6 +194,10 @@ describe('transcribe', () => {
     expect(await line('dna')).toMatch(/^2 longwave: this model does not hear audio/)
     expect(await line('sounds')).toMatch(/^2 longwave: this model does not transcribe/)
     expect(await line('nothing')).toMatch(/^69 longwave: .*no such model/)
+    cpSync(join(packageRoot, 'models/english'), path('foreign'), { recursive: true })
+    const config = readFileSync(path('foreign/config.json'), 'utf8')
+    writeFileSync(path('foreign/config.json'), config.replace('"texts": [', '"texts": ["übel",'))
+    expect(await line('foreign')).toMatch(/^69 longwave: spec.head.language.texts: 'ü' does not occur/)
   })
 
   test('text goes out before the audio ends', async () => {
