@@ -65,6 +65,8 @@ export interface ScanArgs {
   softplus: boolean
   segments: Segments
   direction: Direction
+  /** Filled by a forward scan for its gradient: see `Gradients.keptStates`. */
+  kept?: Tensor | null
 }
 
 export interface LinearOptions {
@@ -154,6 +156,11 @@ export interface Gradients {
     args: Omit<ConvArgs, 'state'>,
     into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null },
   ): void
+  /**
+   * Room for states on the way through a scan (`kept` of its arguments), without which the gradient has to go forward
+   * once more; null where it does so anyway.
+   */
+  keptStates(args: ScanArgs): Tensor | null
   /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
   combine(

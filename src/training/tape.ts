@@ -144,8 +144,9 @@ export class Tape implements Backend {
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor {
     wholeSegments(args.segments)
     const { u, dt, A_log, B, C, D, z, dtBias } = args
-    const y = this.#backend.selectiveScan(args, state, addTo)
     const inputs = [u, dt, A_log, B, C, D, z, dtBias]
+    const kept = this.#learns(inputs) ? this.#gradients.keptStates(args) : null
+    const y = this.#backend.selectiveScan({ ...args, kept }, state, addTo)
     const backward = (dy: Tensor) => {
       const into = {
         du: this.#grad(u),
@@ -157,10 +158,12 @@ export class Tape implements Backend {
         dz: this.#grad(z),
         ddtBias: this.#grad(dtBias),
       }
-      this.#gradients.selectiveScan(dy, args, into, null)
+      this.#gradients.selectiveScan(dy, { ...args, kept }, into, null)
     }
     // The gradient of what was added to passes through unchanged: it is the same tensor, so it is left in place.
-    return this.#record(addTo ?? y, inputs, inputs, backward, addTo === undefined)
+    this.#record(addTo ?? y, inputs, [...inputs, kept], backward, addTo === undefined)
+    this.release(kept)
+    return y
   }
 
   combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
@@ -255,6 +258,11 @@ export class Tape implements Backend {
     return this.#parameters.has(base) || this.#tracked.has(base)
   }
 
+  /** Something trainable is behind one of them. */
+  #learns(inputs: (Tensor | null)[]): boolean {
+    return inputs.some((x) => x && this.#isTracked(x))
+  }
+
   /** Where the gradient of x is added up, or null if nothing trainable is behind x. */
   #grad(x: Tensor | null): Tensor | null {
     if (!x || !this.#isTracked(x)) return null
@@ -274,7 +282,7 @@ export class Tape implements Backend {
     backward: Step['backward'],
     owns = true,
   ): Tensor {
-    if (!inputs.some((x) => x && this.#isTracked(x))) return output
+    if (!this.#learns(inputs)) return output
     this.#tracked.add(this.#base(output))
     const saved = values.filter((x) => x !== null).map((x) => this.#base(x))
     for (const t of saved) this.#uses.set(t, (this.#uses.get(t) ?? 0) + 1)

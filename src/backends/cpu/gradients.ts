@@ -1,6 +1,7 @@
 import { exitCodes, UserError } from '../../shell/errors.js'
 import type { Activation, Gradients, Segments, Tensor } from '../backend.js'
 import type { Products } from './products.js'
+import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
 import { firstRow, readingOrder, stepOf } from './segments.js'
 import {
@@ -11,6 +12,7 @@ import {
   expectShape,
   freeTensor,
   type Machine,
+  newTensor,
   withScratch,
 } from './tensor.js'
 
@@ -101,6 +103,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       })
     },
 
+    keptStates: (args) => newTensor(machine, keptRows(machine, args), args.u.cols * args.A_log.cols),
     selectiveScan: (dy, args, into, dState) => selectiveScanGradient(machine, dy, args, into, dState),
 
     combine(dy, a, b, how, { da, db }) {

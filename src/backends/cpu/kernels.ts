@@ -9,7 +9,8 @@ export type KernelSet = 'plain' | 'relaxed'
 /** The exports of kernels/*.ts; addresses and steps in bytes, argument lists as documented there. */
 export type Kernels = Record<KernelName, (...args: number[]) => void> &
   Record<'convGradScratch', (E: number, K: number) => number> &
-  Record<'scanGradScratch', (rows: number, channels: number, N: number) => number>
+  Record<'keptStates', (rows: number) => number> &
+  Record<'scanGradScratch', (channels: number, N: number) => number>
 
 export type KernelName =
   | 'accumulate'

@@ -1,5 +1,5 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
-import { checkScan, padGroups } from './scan.js'
+import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
 import { firstRow, readingOrder, stepOf } from './segments.js'
 import { at, type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
 
@@ -27,6 +27,8 @@ export function selectiveScanGradient(
   const width = Math.ceil(N / 4) * 4
   const padded = width !== N
   const parts = readingOrder(args.segments, direction, T)
+  const states = keptRows(machine, args)
+  expectShape('kept', args.kept, states, E * N)
 
   const own: CpuTensor[] = []
   const fresh = (rows: number, cols: number) => {
@@ -42,6 +44,18 @@ export function selectiveScanGradient(
       return y
     }
     const paddedGroups = (x: Tensor) => (padded ? padGroups(machine, cpu(x), N, width, fresh(T, G * width).at) : cpu(x))
+    /** [states E, width], by a scan of its own if the forward pass has not kept them. */
+    const keptStates = () => {
+      const kept = args.kept ? cpu(args.kept) : newTensor(machine, states, E * N)
+      if (!args.kept) {
+        own.push(kept)
+        own.push(selectiveScan(machine, { ...args, kept }, null))
+      }
+      if (!padded) return kept
+      const y = fresh(states * E, width)
+      kernels.copyRows(states * E, N, kept.at, N * 4, y.at, y.step)
+      return y
+    }
     const rates = paddedStates(args.A_log)
     kernels.decayRates(rates.at, E * width, rates.at)
     const last = dState && paddedStates(dState)
@@ -49,13 +63,14 @@ export function selectiveScanGradient(
     const dA_log = fresh(E, width)
     const dB = padded || !into.dB ? fresh(T, G * width) : cpu(into.dB)
     const dC = padded || !into.dC ? fresh(T, G * width) : cpu(into.dC)
-    const longest = Math.max(...parts.map((part) => part.rows))
-    const scratch = newTensor(machine, 1, kernels.scanGradScratch(longest, E / G, width) / 4)
+    const kept = keptStates()
+    const scratch = newTensor(machine, 1, kernels.scanGradScratch(E / G, width) / 4)
     own.push(scratch)
 
     const channels = E / G
     const perChannel = { u: cpu(args.u), dt: cpu(args.dt), dy: cpu(dy) }
     const optional = { z: args.z, du: into.du, ddt: into.ddt, dz: args.z && into.dz }
+    let state = kept.at
     for (const part of parts) {
       for (let g = 0; g < G; g++) {
         const e = g * channels * 4
@@ -65,14 +80,16 @@ export function selectiveScanGradient(
         const [u, dt, dY] = [perChannel.u, perChannel.dt, perChannel.dy].map((x) => place(x, e))
         const [z, du, ddt, dz] = [optional.z, optional.du, optional.ddt, optional.dz].map((x) => place(x, e))
         const [b, c, db, dc] = [B, C, dB, dC].map((x) => place(x, g * width * 4))
-        const states = e * width
+        const first = e * width
         kernels.scanGrad(
           ...[part.rows, channels, width, ...u, ...dt, ...b, ...c, ...z, ...dY],
-          ...[rates.at + states, row(args.D), row(args.dtBias), args.softplus ? 1 : 0, last ? last.at + states : 0],
+          ...[rates.at + first, row(args.D), row(args.dtBias), args.softplus ? 1 : 0],
+          ...[state + first, E * width * 4, last ? last.at + first : 0],
           ...[...du, ...ddt, ...db, ...dc, ...dz],
-          ...[dA_log.at + states, row(args.D && into.dD), row(args.dtBias && into.ddtBias), scratch.at],
+          ...[dA_log.at + first, row(args.D && into.dD), row(args.dtBias && into.ddtBias), scratch.at],
         )
       }
+      state += kernels.keptStates(part.rows) * E * width * 4
     }
 
     /** The first N of every `width` columns are added to a tensor of the caller. */

@@ -19,7 +19,10 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
 
   const stateBytes = E * width * 4
   const groupBytes = padded ? T * G * width * 4 : 0
-  withScratch(machine, 2 * stateBytes + 2 * groupBytes + 2 * E * 4, (rates) => {
+  const kept = args.kept ? cpu(args.kept) : null
+  expectShape('kept', kept, keptRows(machine, args), E * N)
+  const keptBytes = padded && kept ? kept.rows * stateBytes : 0
+  withScratch(machine, 2 * stateBytes + 2 * groupBytes + keptBytes + 2 * E * 4, (rates) => {
     const room = rates + stateBytes
     const rows = room + stateBytes
     const groups = rows + 2 * E * 4
@@ -35,18 +38,27 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
     }
     kernels.decayRates(padded ? rates : at(args.A_log), E * width, rates)
 
+    const states = keptBytes ? groups + 2 * groupBytes : at(kept)
+    let next = states
     const streams = [args.u, args.dt, B, C, args.z].map((x) => x && cpu(x))
     for (const part of parts) {
       if (padded || !part.resumes || !state) kernels.clear(h, stateBytes)
       if (padded && part.resumes && state) pad(at(state), h)
       const inputs = streams.flatMap((x) => (x ? [firstRow(x, part, direction), stepOf(x, direction)] : [0, 0]))
       const parameters = [rates, at(args.D), at(args.dtBias), args.softplus ? 1 : 0, h, rows]
-      const output = [firstRow(y, part, direction), stepOf(y, direction), addTo ? 1 : 0]
+      const output = [firstRow(y, part, direction), stepOf(y, direction), addTo ? 1 : 0, next]
       kernels.selectiveScan(part.rows, E, G, width, ...inputs, ...parameters, ...output)
+      if (kept) next += kernels.keptStates(part.rows) * stateBytes
       if (padded && part.keeps && state) kernels.copyRows(E, N, h, width * 4, at(state), N * 4)
     }
+    if (keptBytes) kernels.copyRows(kept!.rows * E, N, states, width * 4, at(kept), N * 4)
   })
   return y
+}
+
+/** Rows of `kept`: states in reading order, several for a long segment. */
+export function keptRows({ kernels }: Machine, { u, segments, direction }: ScanArgs): number {
+  return readingOrder(segments, direction, u.rows).reduce((sum, { rows }) => sum + kernels.keptStates(rows), 0)
 }
 
 /** [T, G N] to [T, G width] at an address. */

@@ -66,6 +66,7 @@ export function openReferenceBackend(): Backend {
       linear: linearGradient,
       norm: normGradient,
       causalConv: causalConvGradient,
+      keptStates: () => null,
       selectiveScan: selectiveScanGradient,
       combine: combineGradient,
       activate: activateGradient,

@@ -1,44 +1,78 @@
 // Gradient of the selective scan, one segment and one group per call, rows in reading order.
 //
-// Rows go in blocks of 256, channels in blocks of 128 (narrower ones are slower: their rows come from memory a line at
-// a time). What a block needs is packed once, row by row; then tiles of 8 channels (two vectors) x 2 states go forward
-// over its rows, leaving decay and state of every step in 32 KB, and straight back. Lanes are channels, so only dB and
-// dC have sums across lanes: they add up as vectors over all tiles of the row block and are folded once. Longer
-// segments first go forward alone, to keep the state at the start of each row block.
+// Rows go in blocks, the last first, each from the state that the forward scan kept for it; channels in blocks of 64
+// (narrower ones are slower: their rows come from memory a line at a time). What a block needs is packed once, row by
+// row; then tiles of 8 channels (two vectors) x 2 states go forward over its rows, leaving decay and state of every
+// step, and straight back. Lanes are channels, so only dB and dC have sums across lanes: they add up as vectors over
+// all tiles of the row block and are folded once. A block is so short that what a tile reads stays in the first-level
+// cache, and what all tiles read in the second.
 import { decay, expOfMinusAbs, loadPart, madd, sigmoid, siluSlopeOf, softplusOf, sums4 } from './math-grad'
 import { addPart } from './rows-grad'
-
-const BLOCK: i32 = 256
+import { BLOCK } from './scan'
 
 // A packed row of 8 channels, 32 bytes for each of:
+// @ts-ignore: decorator
+@inline
 const DELTA: usize = 0
 /** delta u */
+// @ts-ignore: decorator
+@inline
 const INPUT: usize = 32
 /** dy silu(z) */
+// @ts-ignore: decorator
+@inline
 const GATED: usize = 64
 /** Sums over the states: of dh B, of dh decay h rate, of C h. */
+// @ts-ignore: decorator
+@inline
 const SUM_B: usize = 96
+// @ts-ignore: decorator
+@inline
 const SUM_A: usize = 128
+// @ts-ignore: decorator
+@inline
 const SUM_C: usize = 160
 /** d delta / d dt, and dy d silu(z) / dz. */
+// @ts-ignore: decorator
+@inline
 const STEP_SLOPE: usize = 192
+// @ts-ignore: decorator
+@inline
 const GATE_SLOPE: usize = 224
+// @ts-ignore: decorator
+@inline
 const RECORD: usize = 256
 /** From 8 channels of a block to the next 8; not a power of two, for the sake of the cache. */
-const NEXT: usize = 257 * 256
+// @ts-ignore: decorator
+@inline
+const NEXT: usize = (BLOCK + 1) * 256
 /** Channels of a block. */
+// @ts-ignore: decorator
+@inline
 const WIDTH: i32 = 64
 
 /** A tile leaves per step 4 decays, then 4 states before the step. */
+// @ts-ignore: decorator
+@inline
 const STEP: usize = 128
 /** A pair of states adds up per step [dB, dB, dC, dC], 4 lanes each. */
+// @ts-ignore: decorator
+@inline
 const PARTIAL: usize = 64
 
-// The scratch: packed rows, the trace of a tile, two totals [128], partial sums, then states.
-const TRACE: usize = 16 * 257 * 256
-const TOTAL_D: usize = TRACE + (256 + 4) * 128
-const TOTAL_STEP: usize = TOTAL_D + 512
-const PARTIALS: usize = TOTAL_D + 1024
+// The scratch: packed rows, the trace of a tile, two totals [64], partial sums, then states.
+// @ts-ignore: decorator
+@inline
+const TRACE: usize = 8 * (BLOCK + 1) * 256
+// @ts-ignore: decorator
+@inline
+const TOTAL_D: usize = TRACE + (BLOCK + 4) * 128
+// @ts-ignore: decorator
+@inline
+const TOTAL_STEP: usize = TOTAL_D + 256
+// @ts-ignore: decorator
+@inline
+const PARTIALS: usize = TOTAL_D + 512
 
 // @ts-ignore: decorator
 @inline
@@ -46,55 +80,38 @@ function stateBytes(channels: i32, N: i32): i32 {
   return ((channels + 7) & -8) * N * 4
 }
 
-/** Bytes of scratch for a segment of `rows` rows. */
-export function scanGradScratch(rows: i32, channels: i32, N: i32): i32 {
-  return <i32>PARTIALS + N * BLOCK * 32 + (4 + (rows + BLOCK - 1) / BLOCK) * stateBytes(channels, N)
+/** Bytes of scratch. */
+export function scanGradScratch(channels: i32, N: i32): i32 {
+  return <i32>PARTIALS + N * BLOCK * 32 + 4 * stateBytes(channels, N)
 }
 
 /**
  * Addresses of the first row in reading order and of the first channel of the group. N is even, a multiple of 4.
- * dz, D, dtBias, dD, ddtBias, dState, z, du, ddt may be 0. dA_log [channels, N]. All outputs are added to.
+ * kept: the states [channels, N] before row 0, BLOCK ..., keptStep bytes apart. dA_log [channels, N].
+ * dz, D, dtBias, dD, ddtBias, dState, z, du, ddt may be 0. All outputs are added to.
  */
 export function scanGrad(
   rows: i32, channels: i32, N: i32,
   u: usize, uStep: i32, dt: usize, dtStep: i32, b: usize, bStep: i32, c: usize, cStep: i32, z: usize, zStep: i32,
-  dy: usize, dyStep: i32, rates: usize, D: usize, dtBias: usize, useSoftplus: i32, dState: usize,
+  dy: usize, dyStep: i32, rates: usize, D: usize, dtBias: usize, useSoftplus: i32, kept: usize, keptStep: i32, dState: usize,
   du: usize, duStep: i32, ddt: usize, ddtStep: i32, dB: usize, dBStep: i32, dC: usize, dCStep: i32, dz: usize, dzStep: i32,
   dA_log: usize, dD: usize, ddtBias: usize, scratch: usize,
 ): void {
-  const blocks = (rows + BLOCK - 1) / BLOCK
   const bytes = stateBytes(channels, N)
   // All in the order of the tiles, [channels / 8, N, 8].
   const tileRates = scratch + PARTIALS + N * BLOCK * 32
   const dA = tileRates + bytes
   const h = dA + bytes
   const dh = h + bytes
-  const kept = dh + bytes
   memory.fill(tileRates, 0, 4 * bytes)
   toTiles(channels, N, rates, tileRates)
   if (dState) toTiles(channels, N, dState, dh)
 
-  for (let k = 0; k < blocks; k++) {
-    memory.copy(kept + k * bytes, h, bytes)
-    if (k == blocks - 1) break
-    const t = k * BLOCK
-    for (let e = 0; e < channels; e += WIDTH) {
-      const at = e << 2
-      pack(BLOCK, channels - e, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, offset(z, t * zStep + at), zStep,
-        dy + t * dyStep + at, dyStep, offset(dtBias, at), useSoftplus, scratch)
-      for (let s = 0; s < min(WIDTH, channels - e); s += 8) {
-        let tile = (e + s) * N * 4
-        for (let n = 0; n < N; n += 2, tile += 64)
-          forward(BLOCK, scratch + (s >> 3) * NEXT, b + t * bStep + (n << 2), bStep, tileRates + tile, h + tile, scratch + TRACE)
-      }
-    }
-  }
-
-  for (let k = blocks - 1; k >= 0; k--) {
+  for (let k = (rows - 1) / BLOCK; k >= 0; k--) {
     const t = k * BLOCK
     const length = min(BLOCK, rows - t)
     memory.fill(scratch + PARTIALS, 0, N * BLOCK * 32)
-    memory.copy(h, kept + k * bytes, bytes)
+    toTiles(channels, N, kept + k * keptStep, h)
     for (let e = 0; e < channels; e += WIDTH) {
       const at = e << 2
       pack(length, channels - e, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, offset(z, t * zStep + at), zStep,
@@ -148,7 +165,7 @@ function addDecayGradient(channels: i32, N: i32, dA: usize, rates: usize, into: 
   }
 }
 
-/** Packs up to 128 channels; those past `count` in the last 8 become zero. */
+/** Packs up to 64 channels; those past `count` in the last 8 become zero. */
 function pack(
   rows: i32, count: i32, u: usize, uStep: i32, dt: usize, dtStep: i32, z: usize, zStep: i32, dy: usize, dyStep: i32,
   bias: usize, useSoftplus: i32, to: usize,
@@ -224,11 +241,11 @@ function decays(rows: i32, packed: usize, rates: usize, trace: usize): void {
 // @ts-ignore: decorator
 @inline
 function decayRow(packed: usize, r0: v128, r1: v128, r2: v128, r3: v128, trace: usize): void {
-  const low = v128.load(packed, DELTA), high = v128.load(packed, DELTA + 16)
-  v128.store(trace, decay(f32x4.mul(low, r0)))
-  v128.store(trace, decay(f32x4.mul(high, r1)), 16)
-  v128.store(trace, decay(f32x4.mul(low, r2)), 32)
-  v128.store(trace, decay(f32x4.mul(high, r3)), 48)
+  // Loaded anew after every store: V8 does not move a load past a store, and would otherwise run all four at once, with too few registers.
+  v128.store(trace, decay(f32x4.mul(v128.load(packed, DELTA), r0)))
+  v128.store(trace, decay(f32x4.mul(v128.load(packed, DELTA + 16), r1)), 16)
+  v128.store(trace, decay(f32x4.mul(v128.load(packed, DELTA), r2)), 32)
+  v128.store(trace, decay(f32x4.mul(v128.load(packed, DELTA + 16), r3)), 48)
 }
 
 /** Two states of eight channels over the rows. rates and h: [2, 8]. */
@@ -251,10 +268,6 @@ function forward(rows: i32, packed: usize, b: usize, bStep: i32, rates: usize, h
   v128.store(trace, h1, 80)
   v128.store(trace, h2, 96)
   v128.store(trace, h3, 112)
-  v128.store(h, h0)
-  v128.store(h, h1, 16)
-  v128.store(h, h2, 32)
-  v128.store(h, h3, 48)
 }
 
 /** at += a b + c d */
@@ -345,7 +358,7 @@ function finish(
   du: usize, duStep: i32, ddt: usize, ddtStep: i32, dz: usize, dzStep: i32, dD: usize, ddtBias: usize,
 ): void {
   const channels = min(WIDTH, count)
-  memory.fill(packed + TOTAL_D, 0, 1024)
+  memory.fill(packed + TOTAL_D, 0, 512)
   let row = packed
   for (let t = 0; t < rows; t++, row += RECORD) {
     for (let j = 0; j < channels; j += 4) {

@@ -12,19 +12,34 @@ export function decayRates(A_log: usize, count: i32, rates: usize): void {
   for (; A_log < end; A_log += 4, rates += 4) store1(rates, f32x4.mul(factor, exp(load1(A_log))))
 }
 
+/** Rows from one state that is kept for the gradient to the next. */
+// @ts-ignore: decorator
+@inline
+export const BLOCK: i32 = 64
+
+/** How many states of a segment are kept. */
+export function keptStates(rows: i32): i32 {
+  return (rows + BLOCK - 1) / BLOCK
+}
+
 /**
- * Addresses are those of the first row in reading order. N is a multiple of 4. D, z and dtBias may be 0.
- * scratch: [2, E] floats. add: the result is added to `out`.
+ * Addresses are those of the first row in reading order. N is a multiple of 4. D, z, dtBias and kept may be 0.
+ * scratch: [2, E] floats. add: the result is added to `out`. kept: the states before row 0, BLOCK, 2 BLOCK ..., [E, N] each.
  */
 export function selectiveScan(
   rows: i32, E: i32, G: i32, N: i32,
   u: usize, uStep: i32, dt: usize, dtStep: i32, b: usize, bStep: i32, c: usize, cStep: i32, z: usize, zStep: i32,
-  rates: usize, D: usize, dtBias: usize, useSoftplus: i32, h: usize, scratch: usize, out: usize, outStep: i32, add: i32,
+  rates: usize, D: usize, dtBias: usize, useSoftplus: i32, h: usize, scratch: usize, out: usize, outStep: i32, add: i32, kept: usize,
 ): void {
   const delta = scratch
   const sums = scratch + (E << 2)
   const channels = E / G
   for (let t = 0; t < rows; t++) {
+    if (kept && t % BLOCK == 0) {
+      const bytes = E * N << 2
+      memory.copy(kept, h, bytes)
+      kept += bytes
+    }
     stepSizes(dt, dtBias, useSoftplus, E, delta)
     for (let g = 0; g < G; g++) {
       const e = g * channels
@@ -87,13 +102,11 @@ function accumulate(E: i32, y: usize, out: usize): void {
   for (; y < end; y += 4, out += 4) store1(out, f32x4.add(load1(out), load1(y)))
 }
 
-/** Four states of one channel go one step: h = 2^(d rate) h + du B; returns sum + C h. d >= 0, so it can only decay. */
+/** Four states of one channel after one step: 2^(d rate) h + du B. d >= 0, so it can only decay. */
 // @ts-ignore: decorator
 @inline
-function four(rates: usize, h: usize, d: v128, du: v128, b: v128, c: v128, sum: v128): v128 {
-  const next = madd(decay(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
-  v128.store(h, next)
-  return madd(next, c, sum)
+function next(rate: v128, h: v128, d: v128, du: v128, b: v128): v128 {
+  return madd(decay(f32x4.mul(d, rate)), h, f32x4.mul(du, b))
 }
 
 /** [sum4(a), sum4(b), sum4(c), sum4(d)] */
@@ -105,15 +118,21 @@ function sums4(a: v128, b: v128, c: v128, d: v128): v128 {
   return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7))
 }
 
+/** All states of one channel go one step; the sums over them are C h. Distances are literals, which are a part of the instructions. */
 // @ts-ignore: decorator
 @inline
 function channel16(d: usize, u: usize, rates: usize, h: usize, b0: v128, b1: v128, b2: v128, b3: v128, c0: v128, c1: v128, c2: v128, c3: v128): v128 {
   const step = v128.load32_splat(d)
   const input = f32x4.mul(step, v128.load32_splat(u))
-  let sum = four(rates, h, step, input, b0, c0, f32x4.splat(0))
-  sum = four(rates + 16, h + 16, step, input, b1, c1, sum)
-  sum = four(rates + 32, h + 32, step, input, b2, c2, sum)
-  return four(rates + 48, h + 48, step, input, b3, c3, sum)
+  const h0 = next(v128.load(rates), v128.load(h), step, input, b0)
+  v128.store(h, h0)
+  const h1 = next(v128.load(rates, 16), v128.load(h, 16), step, input, b1)
+  v128.store(h, h1, 16)
+  const h2 = next(v128.load(rates, 32), v128.load(h, 32), step, input, b2)
+  v128.store(h, h2, 32)
+  const h3 = next(v128.load(rates, 48), v128.load(h, 48), step, input, b3)
+  v128.store(h, h3, 48)
+  return madd(h3, c3, madd(h2, c2, madd(h1, c1, f32x4.mul(h0, c0))))
 }
 
 function sweep16(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: usize, h: usize, y: usize): void {
@@ -137,7 +156,11 @@ function sweep16(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: u
 function channel8(d: usize, u: usize, rates: usize, h: usize, b0: v128, b1: v128, c0: v128, c1: v128): v128 {
   const step = v128.load32_splat(d)
   const input = f32x4.mul(step, v128.load32_splat(u))
-  return four(rates + 16, h + 16, step, input, b1, c1, four(rates, h, step, input, b0, c0, f32x4.splat(0)))
+  const h0 = next(v128.load(rates), v128.load(h), step, input, b0)
+  v128.store(h, h0)
+  const h1 = next(v128.load(rates, 16), v128.load(h, 16), step, input, b1)
+  v128.store(h, h1, 16)
+  return madd(h1, c1, f32x4.mul(h0, c0))
 }
 
 function sweep8(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: usize, h: usize, y: usize): void {
@@ -155,13 +178,13 @@ function sweep8(channels: i32, d: usize, u: usize, b: usize, c: usize, rates: us
   }
 }
 
-/** `four` for steps of either sign. */
+/** Four states of one channel go one step, of either sign; returns sum + C h. */
 // @ts-ignore: decorator
 @inline
 function fourAny(rates: usize, h: usize, d: v128, du: v128, b: v128, c: v128, sum: v128): v128 {
-  const next = madd(exp2(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
-  v128.store(h, next)
-  return madd(next, c, sum)
+  const after = madd(exp2(f32x4.mul(d, v128.load(rates))), v128.load(h), f32x4.mul(du, b))
+  v128.store(h, after)
+  return madd(after, c, sum)
 }
 
 /** Any multiple of 4 states and steps of either sign, four channels a turn. */
