@@ -1,7 +1,7 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
 import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
 import { firstRow, readingOrder, stepOf } from './segments.js'
-import { at, type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
+import { type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
 
 /**
  * See `Gradients.selectiveScan`. The kernel takes states in fours and always writes dA_log, dB and dC, so these go to
@@ -68,25 +68,38 @@ export function selectiveScanGradient(
     own.push(scratch)
 
     const channels = E / G
-    const perChannel = { u: cpu(args.u), dt: cpu(args.dt), dy: cpu(dy) }
-    const optional = { z: args.z, du: into.du, ddt: into.ddt, dz: args.z && into.dz }
+    const [zeros, nowhere] = [fresh(1, E), fresh(1, E)]
     let state = kept.at
     for (const part of parts) {
       for (let g = 0; g < G; g++) {
         const e = g * channels * 4
-        const place = (x: Tensor | null, offset: number) =>
-          x ? [firstRow(cpu(x), part, direction) + offset, stepOf(cpu(x), direction)] : [0, 0]
-        const row = (x: Tensor | null) => (x ? at(x) + e : 0)
-        const [u, dt, dY] = [perChannel.u, perChannel.dt, perChannel.dy].map((x) => place(x, e))
-        const [z, du, ddt, dz] = [optional.z, optional.du, optional.ddt, optional.dz].map((x) => place(x, e))
-        const [b, c, db, dc] = [B, C, dB, dC].map((x) => place(x, g * width * 4))
         const first = e * width
+        const place = (x: Tensor, offset = e) => [firstRow(cpu(x), part, direction) + offset, stepOf(cpu(x), direction)]
+        const ofGroup = (x: Tensor) => place(x, g * width * 4)
+        const output = (x: Tensor | null) => (x ? place(x) : [nowhere.at + e, 0])
+        const row = (x: Tensor | null, otherwise: CpuTensor) => cpu(x ?? otherwise).at + e
+        const z = args.z ? place(args.z) : [0, 0]
         kernels.scanGrad(
-          ...[part.rows, channels, width, ...u, ...dt, ...b, ...c, ...z, ...dY],
-          ...[rates.at + first, row(args.D), row(args.dtBias), args.softplus ? 1 : 0],
+          ...[
+            part.rows,
+            channels,
+            width,
+            ...place(args.u),
+            ...place(args.dt),
+            ...ofGroup(B),
+            ...ofGroup(C),
+            ...z,
+            ...place(dy),
+          ],
+          ...[rates.at + first, row(args.D, zeros), row(args.dtBias, zeros), args.softplus ? 1 : 0],
           ...[state + first, E * width * 4, last ? last.at + first : 0],
-          ...[...du, ...ddt, ...db, ...dc, ...dz],
-          ...[dA_log.at + first, row(args.D && into.dD), row(args.dtBias && into.ddtBias), scratch.at],
+          ...[...output(into.du), ...output(into.ddt), ...ofGroup(dB), ...ofGroup(dC), ...output(args.z && into.dz)],
+          ...[
+            dA_log.at + first,
+            row(args.D && into.dD, nowhere),
+            row(args.dtBias && into.ddtBias, nowhere),
+            scratch.at,
+          ],
         )
       }
       state += kernels.keptStates(part.rows) * E * width * 4

@@ -88,7 +88,7 @@ export function scanGradScratch(channels: i32, N: i32): i32 {
 /**
  * Addresses of the first row in reading order and of the first channel of the group. N is even, a multiple of 4.
  * kept: the states [channels, N] before row 0, BLOCK ..., keptStep bytes apart. dA_log [channels, N].
- * dz, D, dtBias, dD, ddtBias, dState, z, du, ddt may be 0. All outputs are added to.
+ * z and dState may be 0; without z, dz is not touched in any way that matters. All outputs are added to.
  */
 export function scanGrad(
   rows: i32, channels: i32, N: i32,
@@ -114,31 +114,26 @@ export function scanGrad(
     toTiles(channels, N, kept + k * keptStep, h)
     for (let e = 0; e < channels; e += WIDTH) {
       const at = e << 2
-      pack(length, channels - e, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, offset(z, t * zStep + at), zStep,
-        dy + t * dyStep + at, dyStep, offset(dtBias, at), useSoftplus, scratch)
+      pack(length, channels - e, u + t * uStep + at, uStep, dt + t * dtStep + at, dtStep, z ? z + t * zStep + at : 0, zStep,
+        dy + t * dyStep + at, dyStep, dtBias + at, useSoftplus, scratch)
       for (let s = 0; s < min(WIDTH, channels - e); s += 8) {
         const packed = scratch + (s >> 3) * NEXT
         let tile = (e + s) * N * 4
         let partial = scratch + PARTIALS
         for (let n = 0; n < N; n += 2, tile += 64, partial += BLOCK * PARTIAL) {
           const bRow = b + t * bStep + (n << 2)
+          const cRow = c + t * cStep + (n << 2)
           forward(length, packed, bRow, bStep, tileRates + tile, h + tile, scratch + TRACE)
-          backward(length, packed, bRow, bStep, c + t * cStep + (n << 2), cStep, tileRates + tile, dh + tile, dA + tile, partial, scratch + TRACE)
+          if (n == 0) backwardFirst(length, packed, bRow, bStep, cRow, cStep, tileRates + tile, dh + tile, dA + tile, partial, scratch + TRACE)
+          else backward(length, packed, bRow, bStep, cRow, cStep, tileRates + tile, dh + tile, dA + tile, partial, scratch + TRACE)
         }
       }
-      finish(length, channels - e, scratch, u + t * uStep + at, uStep, offset(D, at), offset(du, t * duStep + at), duStep,
-        offset(ddt, t * ddtStep + at), ddtStep, offset(dz, t * dzStep + at), dzStep, offset(dD, at), offset(ddtBias, at))
+      finish(length, channels - e, scratch, u + t * uStep + at, uStep, D + at, du + t * duStep + at, duStep,
+        ddt + t * ddtStep + at, ddtStep, dz + t * dzStep + at, dzStep, dD + at, ddtBias + at)
     }
     foldPartials(length, N, scratch + PARTIALS, dB + t * dBStep, dBStep, dC + t * dCStep, dCStep)
   }
   addDecayGradient(channels, N, dA, rates, dA_log)
-}
-
-/** An address further on; a missing tensor stays missing. */
-// @ts-ignore: decorator
-@inline
-function offset(at: usize, bytes: i32): usize {
-  return at ? at + bytes : 0
 }
 
 /** Where state n of channel e lies in the order of the tiles. */
@@ -199,8 +194,7 @@ function pack(
 function packPart(
   at: usize, width: i32, u: usize, dt: usize, z: usize, dy: usize, bias: usize, useSoftplus: i32, record: usize,
 ): void {
-  let delta = loadPart(dt + at, width)
-  if (bias) delta = f32x4.add(delta, loadPart(bias + at, width))
+  let delta = f32x4.add(loadPart(dt + at, width), loadPart(bias + at, width))
   const one = f32x4.splat(1)
   let slope = one
   if (useSoftplus) {
@@ -221,10 +215,6 @@ function packPart(
   v128.store(record, f32x4.mul(delta, loadPart(u + at, width)), INPUT)
   v128.store(record, gated, GATED)
   v128.store(record, slope, STEP_SLOPE)
-  const zero = f32x4.splat(0)
-  v128.store(record, zero, SUM_B)
-  v128.store(record, zero, SUM_A)
-  v128.store(record, zero, SUM_C)
 }
 
 /** The decays of two states of eight channels, four rows a turn: V8 makes the constants of `decay` anew in every turn. */
@@ -270,16 +260,32 @@ function forward(rows: i32, packed: usize, b: usize, bStep: i32, rates: usize, h
   v128.store(trace, h3, 112)
 }
 
-/** at += a b + c d */
+/** at += a b + c d, or the first of such sums. */
 // @ts-ignore: decorator
 @inline
-function addTwo(at: usize, a: v128, b: v128, c: v128, d: v128): void {
-  v128.store(at, madd(a, b, madd(c, d, v128.load(at))))
+function addTwo(at: usize, a: v128, b: v128, c: v128, d: v128, first: bool = false): void {
+  v128.store(at, madd(a, b, first ? f32x4.mul(c, d) : madd(c, d, v128.load(at))))
 }
 
 /** The same tile back over the rows; dh and dA [2, 8] like h. */
 function backward(
   rows: i32, packed: usize, b: usize, bStep: i32, c: usize, cStep: i32, rates: usize, dh: usize, dA: usize, partial: usize, trace: usize,
+): void {
+  backwardTile(rows, packed, b, bStep, c, cStep, rates, dh, dA, partial, trace, false)
+}
+
+/** For the first two states of a channel: the packed sums begin. */
+function backwardFirst(
+  rows: i32, packed: usize, b: usize, bStep: i32, c: usize, cStep: i32, rates: usize, dh: usize, dA: usize, partial: usize, trace: usize,
+): void {
+  backwardTile(rows, packed, b, bStep, c, cStep, rates, dh, dA, partial, trace, true)
+}
+
+// @ts-ignore: decorator
+@inline
+function backwardTile(
+  rows: i32, packed: usize, b: usize, bStep: i32, c: usize, cStep: i32, rates: usize, dh: usize, dA: usize, partial: usize, trace: usize,
+  first: bool,
 ): void {
   const r0 = v128.load(rates), r1 = v128.load(rates, 16), r2 = v128.load(rates, 32), r3 = v128.load(rates, 48)
   let g0 = v128.load(dh), g1 = v128.load(dh, 16), g2 = v128.load(dh, 32), g3 = v128.load(dh, 48)
@@ -300,8 +306,8 @@ function backward(
     const lowY = v128.load(packed, GATED), highY = v128.load(packed, GATED + 16)
     addTwo(partial + 32, lowY, h0, highY, h1)
     addTwo(partial + 48, lowY, h2, highY, h3)
-    addTwo(packed + SUM_C, h0, firstC, h2, secondC)
-    addTwo(packed + SUM_C + 16, h1, firstC, h3, secondC)
+    addTwo(packed + SUM_C, h0, firstC, h2, secondC, first)
+    addTwo(packed + SUM_C + 16, h1, firstC, h3, secondC, first)
     g0 = madd(lowY, firstC, g0)
     g1 = madd(highY, firstC, g1)
     g2 = madd(lowY, secondC, g2)
@@ -310,8 +316,8 @@ function backward(
     addTwo(partial, lowX, g0, highX, g1)
     addTwo(partial + 16, lowX, g2, highX, g3)
     const firstB = v128.load32_splat(b), secondB = v128.load32_splat(b, 4)
-    addTwo(packed + SUM_B, g0, firstB, g2, secondB)
-    addTwo(packed + SUM_B + 16, g1, firstB, g3, secondB)
+    addTwo(packed + SUM_B, g0, firstB, g2, secondB, first)
+    addTwo(packed + SUM_B + 16, g1, firstB, g3, secondB, first)
     h0 = v128.load(trace, 64)
     h1 = v128.load(trace, 80)
     h2 = v128.load(trace, 96)
@@ -321,8 +327,8 @@ function backward(
     g2 = f32x4.mul(g2, v128.load(trace, 32))
     g3 = f32x4.mul(g3, v128.load(trace, 48))
     const q0 = f32x4.mul(g0, h0), q1 = f32x4.mul(g1, h1), q2 = f32x4.mul(g2, h2), q3 = f32x4.mul(g3, h3)
-    addTwo(packed + SUM_A, q0, r0, q2, r2)
-    addTwo(packed + SUM_A + 16, q1, r1, q3, r3)
+    addTwo(packed + SUM_A, q0, r0, q2, r2, first)
+    addTwo(packed + SUM_A + 16, q1, r1, q3, r3, first)
     const low = v128.load(packed, DELTA), high = v128.load(packed, DELTA + 16)
     a0 = madd(q0, low, a0)
     a1 = madd(q1, high, a1)
@@ -359,38 +365,39 @@ function finish(
 ): void {
   const channels = min(WIDTH, count)
   memory.fill(packed + TOTAL_D, 0, 512)
-  let row = packed
-  for (let t = 0; t < rows; t++, row += RECORD) {
-    for (let j = 0; j < channels; j += 4) {
-      const record = row + (j >> 3) * NEXT + ((j & 4) << 2)
-      if (j + 4 <= channels) finishPart(j << 2, 4, packed, record, u, D, du, ddt, dz)
-      else finishPart(j << 2, channels - j, packed, record, u, D, du, ddt, dz)
+  for (let t = 0, row = packed; t < rows; t++, row += RECORD) {
+    let j = 0
+    let record = row
+    for (; j + 8 <= channels; j += 8, record += NEXT) {
+      finishPart(j << 2, 4, packed, record, u, D, du, ddt, dz)
+      finishPart((j << 2) + 16, 4, packed, record + 16, u, D, du, ddt, dz)
     }
+    for (; j < channels; j += 4) finishPart(j << 2, channels - j, packed, record + ((j & 4) << 2), u, D, du, ddt, dz)
     u += uStep
-    if (du) du += duStep
-    if (ddt) ddt += ddtStep
-    if (dz) dz += dzStep
+    du += duStep
+    ddt += ddtStep
+    dz += dzStep
   }
   for (let j = 0; j < channels; j += 4) {
     const at = j << 2
-    if (dD) addPart(dD + at, channels - j, v128.load(packed + at, TOTAL_D))
-    if (ddtBias) addPart(ddtBias + at, channels - j, v128.load(packed + at, TOTAL_STEP))
+    addPart(dD + at, channels - j, v128.load(packed + at, TOTAL_D))
+    addPart(ddtBias + at, channels - j, v128.load(packed + at, TOTAL_STEP))
   }
 }
 
 // @ts-ignore: decorator
 @inline
 function finishPart(at: usize, width: i32, packed: usize, record: usize, u: usize, D: usize, du: usize, ddt: usize, dz: usize): void {
-  const skip = D ? loadPart(D + at, width) : f32x4.splat(0)
+  const skip = loadPart(D + at, width)
   const ut = loadPart(u + at, width)
   const g = v128.load(record, GATED)
   const sumB = v128.load(record, SUM_B)
   const total = packed + at
   v128.store(total, madd(g, ut, v128.load(total, TOTAL_D)), TOTAL_D)
-  if (du) addPart(du + at, width, madd(g, skip, f32x4.mul(v128.load(record, DELTA), sumB)))
+  addPart(du + at, width, madd(g, skip, f32x4.mul(v128.load(record, DELTA), sumB)))
   const dDelta = madd(ut, sumB, f32x4.mul(f32x4.splat(0.69314718056), v128.load(record, SUM_A)))
   const d = f32x4.mul(dDelta, v128.load(record, STEP_SLOPE))
   v128.store(total, f32x4.add(d, v128.load(total, TOTAL_STEP)), TOTAL_STEP)
-  if (ddt) addPart(ddt + at, width, d)
-  if (dz) addPart(dz + at, width, f32x4.mul(madd(skip, ut, v128.load(record, SUM_C)), v128.load(record, GATE_SLOPE)))
+  addPart(ddt + at, width, d)
+  addPart(dz + at, width, f32x4.mul(madd(skip, ut, v128.load(record, SUM_C)), v128.load(record, GATE_SLOPE)))
 }
