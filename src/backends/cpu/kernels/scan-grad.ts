@@ -49,7 +49,7 @@ const NEXT: usize = (BLOCK + 1) * 256
 /** Channels of a block. */
 // @ts-ignore: decorator
 @inline
-const WIDTH: i32 = 64
+const WIDTH: i32 = 256
 
 /** A tile leaves per step 4 decays, then 4 states before the step. */
 // @ts-ignore: decorator
@@ -63,16 +63,16 @@ const PARTIAL: usize = 64
 // The scratch: packed rows, the trace of a tile, two totals [64], partial sums, then states.
 // @ts-ignore: decorator
 @inline
-const TRACE: usize = 8 * (BLOCK + 1) * 256
+const TRACE: usize = WIDTH / 8 * (BLOCK + 1) * 256
 // @ts-ignore: decorator
 @inline
 const TOTAL_D: usize = TRACE + (BLOCK + 4) * 128
 // @ts-ignore: decorator
 @inline
-const TOTAL_STEP: usize = TOTAL_D + 256
+const TOTAL_STEP: usize = TOTAL_D + WIDTH * 4
 // @ts-ignore: decorator
 @inline
-const PARTIALS: usize = TOTAL_D + 512
+const PARTIALS: usize = TOTAL_D + WIDTH * 8
 
 // @ts-ignore: decorator
 @inline
@@ -364,7 +364,7 @@ function finish(
   du: usize, duStep: i32, ddt: usize, ddtStep: i32, dz: usize, dzStep: i32, dD: usize, ddtBias: usize,
 ): void {
   const channels = min(WIDTH, count)
-  memory.fill(packed + TOTAL_D, 0, 512)
+  memory.fill(packed + TOTAL_D, 0, WIDTH * 8)
   for (let t = 0, row = packed; t < rows; t++, row += RECORD) {
     let j = 0
     let record = row

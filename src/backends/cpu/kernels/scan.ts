@@ -15,7 +15,7 @@ export function decayRates(A_log: usize, count: i32, rates: usize): void {
 /** Rows from one state that is kept for the gradient to the next. */
 // @ts-ignore: decorator
 @inline
-export const BLOCK: i32 = 64
+export const BLOCK: i32 = 32
 
 /** How many states of a segment are kept. */
 export function keptStates(rows: i32): i32 {
