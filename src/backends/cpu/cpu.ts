@@ -1,5 +1,6 @@
 import type { NormSpec } from '../../spec.js'
 import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
+import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
@@ -17,6 +18,7 @@ import {
   type Machine,
   newTensor,
   numbers,
+  own,
   withScratch,
 } from './tensor.js'
 
@@ -62,9 +64,7 @@ export class CpuBackend implements Backend {
   }
 
   zeros(rows: number, cols: number): Tensor {
-    const x = newTensor(this.machine, rows, cols)
-    this.machine.kernels.clear(x.at, rows * cols * 4)
-    return x
+    return newZeros(this.machine, rows, cols)
   }
 
   async download(tensor: Tensor): Promise<Float32Array> {
@@ -78,13 +78,13 @@ export class CpuBackend implements Backend {
   }
 
   release(...tensors: (Tensor | null)[]): void {
-    for (const x of tensors) if (x) freeTensor(this.machine, cpu(x))
+    for (const x of tensors) if (x) freeTensor(this.machine, own(x))
   }
 
   columns(tensor: Tensor, from: number, to: number): Tensor {
-    const x = cpu(tensor)
+    const x = own(tensor)
     if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
-    return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false)
+    return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.blank)
   }
 
   reshape(tensor: Tensor, rows: number, cols: number): Tensor {

@@ -1,5 +1,6 @@
 import { exitCodes, UserError } from '../../shell/errors.js'
 import type { Activation, Gradients, Segments, Tensor } from '../backend.js'
+import { isBlank, overwritten } from './blank.js'
 import type { Products } from './products.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
@@ -13,6 +14,7 @@ import {
   freeTensor,
   type Machine,
   newTensor,
+  own,
   withScratch,
 } from './tensor.js'
 
@@ -29,7 +31,13 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     expectShape('gradient', d, into.rows, into.cols)
     expectShape('input', a, into.rows, into.cols)
     expectShape('input', b, into.rows, into.cols)
-    const [y, p, q, r] = [cpu(into), cpu(d), cpu(a ?? d), cpu(b ?? d)]
+    const [p, q, r] = [cpu(d), cpu(a ?? d), cpu(b ?? d)]
+    if (how === 'd' && isBlank(into)) {
+      const y = overwritten(into)
+      kernels.copyRows(y.rows, y.cols, p.at, p.step, y.at, y.step)
+      return
+    }
+    const y = cpu(into)
     kernels.accumulate(y.rows, y.cols, p.at, p.step, q.at, q.step, r.at, r.step, hows[how], y.at, y.step)
   }
 
@@ -42,13 +50,14 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
   /** into += op(a) op(b) */
   async function addProduct(a: Tensor, transA: boolean, b: Tensor, into: Tensor | null): Promise<void> {
     if (!into) return
-    const y = cpu(into)
-    const sum = { a: cpu(a), b: cpu(b), transA, transB: false, addend: y }
-    if (y.contiguous && y.rows > 1) {
-      await products.multiply({ ...sum, into: y })
+    const operands = { a: cpu(a), b: cpu(b), transA, transB: false }
+    if (own(into).contiguous && into.rows > 1) {
+      const fresh = isBlank(into)
+      const y = fresh ? overwritten(into) : cpu(into)
+      await products.multiply({ ...operands, addend: fresh ? null : y, into: y })
       return
     }
-    const product = await products.multiply({ ...sum, addend: null })
+    const product = await products.multiply({ ...operands, addend: null })
     add('d', into, product)
     freeTensor(machine, product)
   }
@@ -93,11 +102,13 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       for (const one of [weight, dWeight]) expectShape('conv weight', one, K, E)
       for (const one of [bias, dBias]) expectShape('conv bias', one, 1, E)
       expectContiguous('conv weight', weight)
+      const fresh = dx !== null && isBlank(dx)
+      const y = dx && (fresh ? overwritten(dx) : cpu(dx))
       withScratch(machine, kernels.convGradScratch(E, K), (scratch) => {
         for (const part of readingOrder(segments, direction, x.rows)) {
           const rowsOf = (y: CpuTensor | null) => (y ? [firstRow(y, part, direction), stepOf(y, direction)] : [0, 0])
           const parameters = [at(weight), at(bias), activation === 'silu' ? 1 : 0]
-          const outputs = [...rowsOf(dx && cpu(dx)), ...place(dWeight), at(dBias)]
+          const outputs = [...rowsOf(y), fresh ? 1 : 0, ...place(dWeight), at(dBias)]
           kernels.convGrad(part.rows, E, K, ...rowsOf(input), ...parameters, ...rowsOf(d), ...outputs, scratch)
         }
       })

@@ -17,6 +17,7 @@ export type KernelName =
   | 'adamw'
   | 'causalConv'
   | 'clear'
+  | 'clearRows'
   | 'combineRows'
   | 'convGrad'
   | 'copyRows'

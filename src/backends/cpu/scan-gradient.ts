@@ -1,4 +1,5 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
+import { isBlank, overwritten } from './blank.js'
 import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
 import { firstRow, readingOrder, stepOf } from './segments.js'
 import { type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
@@ -30,29 +31,29 @@ export function selectiveScanGradient(
   const states = keptRows(machine, args)
   expectShape('kept', args.kept, states, E * N)
 
-  const own: CpuTensor[] = []
-  const fresh = (rows: number, cols: number) => {
+  const temporary: CpuTensor[] = []
+  const zeros = (rows: number, cols: number) => {
     const x = newTensor(machine, rows, cols)
     kernels.clear(x.at, rows * cols * 4)
-    own.push(x)
+    temporary.push(x)
     return x
   }
   try {
     const paddedStates = (x: Tensor) => {
-      const y = fresh(E, width)
+      const y = zeros(E, width)
       kernels.copyRows(E, N, cpu(x).at, cpu(x).step, y.at, y.step)
       return y
     }
-    const paddedGroups = (x: Tensor) => (padded ? padGroups(machine, cpu(x), N, width, fresh(T, G * width).at) : cpu(x))
+    const paddedGroups = (x: Tensor) => (padded ? padGroups(machine, cpu(x), N, width, zeros(T, G * width).at) : cpu(x))
     /** [states E, width], by a scan of its own if the forward pass has not kept them. */
     const keptStates = () => {
       const kept = args.kept ? cpu(args.kept) : newTensor(machine, states, E * N)
       if (!args.kept) {
-        own.push(kept)
-        own.push(selectiveScan(machine, { ...args, kept }, null))
+        temporary.push(kept)
+        temporary.push(selectiveScan(machine, { ...args, kept }, null))
       }
       if (!padded) return kept
-      const y = fresh(states * E, width)
+      const y = zeros(states * E, width)
       kernels.copyRows(states * E, N, kept.at, N * 4, y.at, y.step)
       return y
     }
@@ -60,15 +61,18 @@ export function selectiveScanGradient(
     kernels.decayRates(rates.at, E * width, rates.at)
     const last = dState && paddedStates(dState)
     const [B, C] = [paddedGroups(args.B), paddedGroups(args.C)]
-    const dA_log = fresh(E, width)
-    const dB = padded || !into.dB ? fresh(T, G * width) : cpu(into.dB)
-    const dC = padded || !into.dC ? fresh(T, G * width) : cpu(into.dC)
+    const dA_log = zeros(E, width)
+    const dB = padded || !into.dB ? zeros(T, G * width) : cpu(into.dB)
+    const dC = padded || !into.dC ? zeros(T, G * width) : cpu(into.dC)
     const kept = keptStates()
     const scratch = newTensor(machine, 1, kernels.scanGradScratch(E / G, width) / 4)
-    own.push(scratch)
+    temporary.push(scratch)
 
     const channels = E / G
-    const [zeros, nowhere] = [fresh(1, E), fresh(1, E)]
+    const [nothing, nowhere] = [zeros(1, E), zeros(1, E)]
+    const outputs = [into.du, into.ddt, args.z && into.dz].filter((x) => x !== null)
+    const fresh = outputs.every(isBlank)
+    if (fresh) outputs.forEach(overwritten)
     let state = kept.at
     for (const part of parts) {
       for (let g = 0; g < G; g++) {
@@ -91,9 +95,16 @@ export function selectiveScanGradient(
             ...z,
             ...place(dy),
           ],
-          ...[rates.at + first, row(args.D, zeros), row(args.dtBias, zeros), args.softplus ? 1 : 0],
+          ...[rates.at + first, row(args.D, nothing), row(args.dtBias, nothing), args.softplus ? 1 : 0],
           ...[state + first, E * width * 4, last ? last.at + first : 0],
-          ...[...output(into.du), ...output(into.ddt), ...ofGroup(dB), ...ofGroup(dC), ...output(args.z && into.dz)],
+          ...[
+            ...output(into.du),
+            ...output(into.ddt),
+            ...ofGroup(dB),
+            ...ofGroup(dC),
+            ...output(args.z && into.dz),
+            fresh ? 1 : 0,
+          ],
           ...[
             dA_log.at + first,
             row(args.D && into.dD, nowhere),
@@ -118,6 +129,6 @@ export function selectiveScanGradient(
     if (padded) unpad(dB, into.dB, G)
     if (padded) unpad(dC, into.dC, G)
   } finally {
-    for (const x of own) freeTensor(machine, x)
+    for (const x of temporary) freeTensor(machine, x)
   }
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from '../backend.js'
+import type { Blank } from './blank.js'
 import type { Kernels } from './kernels.js'
 import type { Memory } from './memory.js'
 
@@ -13,6 +14,8 @@ export class CpuTensor implements Tensor {
     readonly step: number,
     /** Whether the memory at `at` is its own; false for a view and after release. */
     public owner: boolean,
+    /** Zeros that are not written yet. */
+    public blank: Blank | null = null,
   ) {}
 
   get contiguous(): boolean {
@@ -26,9 +29,17 @@ export interface Machine {
   kernels: Kernels
 }
 
-export function cpu(x: Tensor): CpuTensor {
+/** x as this backend knows it. */
+export function own(x: Tensor): CpuTensor {
   if (!(x instanceof CpuTensor)) throw new TypeError('a tensor of another backend')
   return x
+}
+
+/** x for an operation that reads it or adds to it: all its numbers are there. */
+export function cpu(x: Tensor): CpuTensor {
+  const known = own(x)
+  known.blank?.fill(known)
+  return known
 }
 
 /** A new tensor, contents undefined; `spareRows` are allocated after its rows. */

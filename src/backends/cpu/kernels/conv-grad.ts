@@ -12,10 +12,10 @@ export function convGradScratch(E: i32, K: i32): i32 {
   return (BLOCK + K - 1) * E * 4
 }
 
-/** dx, dWeight, dBias may be 0; bias too. */
+/** dx, dWeight, dBias may be 0; bias too. fresh: dx is written, not added to. */
 export function convGrad(
   rows: i32, E: i32, K: i32, x: usize, xStep: i32, weight: usize, bias: usize, activate: i32, dy: usize, dyStep: i32,
-  dx: usize, dxStep: i32, dWeight: usize, dWeightStep: i32, dBias: usize, scratch: usize,
+  dx: usize, dxStep: i32, fresh: i32, dWeight: usize, dWeightStep: i32, dBias: usize, scratch: usize,
 ): void {
   const width = E << 2
   memory.fill(scratch, 0, (K - 1) * width)
@@ -25,7 +25,7 @@ export function convGrad(
     const from = x + (t - (K - 1)) * xStep
     for (let r = 0; r < count; r++)
       slopes(E, max(0, K - 1 - t - r), K, from + r * xStep, xStep, weight, bias, activate, dy + (t + r) * dyStep, scratch + r * width)
-    if (dx) for (let r = 0; r < count; r++) inputs(E, K, scratch + (r + K - 1) * width, weight, dx + (t + r) * dxStep)
+    if (dx) for (let r = 0; r < count; r++) inputs(E, K, scratch + (r + K - 1) * width, weight, dx + (t + r) * dxStep, fresh)
     // Windows that begin before the segment have fewer rows.
     const whole = K == 4 && dWeight ? max(0, min(count, K - 1 - t)) : count
     if (dWeight) for (let r = 0; r < whole; r++) {
@@ -82,8 +82,9 @@ function slopePart(
 }
 
 /** dx [E] += sum of weight k times the row k before d, the last of the K rows that saw this input. */
-function inputs(E: i32, K: i32, d: usize, weight: usize, dx: usize): void {
+function inputs(E: i32, K: i32, d: usize, weight: usize, dx: usize, fresh: i32): void {
   const width = E << 2
+  if (fresh) memory.fill(dx, 0, width)
   let e = 0
   if (K == 4) {
     for (; e + 4 <= E; e += 4, d += 16, weight += 16, dx += 16) {

@@ -4,6 +4,10 @@ export function clear(at: usize, bytes: usize): void {
   memory.fill(at, 0, bytes)
 }
 
+export function clearRows(rows: i32, cols: i32, x: usize, xStep: i32): void {
+  for (let t = 0; t < rows; t++, x += xStep) memory.fill(x, 0, cols << 2)
+}
+
 export function copyRows(rows: i32, cols: i32, x: usize, xStep: i32, y: usize, yStep: i32): void {
   for (let t = 0; t < rows; t++, x += xStep, y += yStep) memory.copy(y, x, cols << 2)
 }

@@ -88,14 +88,15 @@ export function scanGradScratch(channels: i32, N: i32): i32 {
 /**
  * Addresses of the first row in reading order and of the first channel of the group. N is even, a multiple of 4.
  * kept: the states [channels, N] before row 0, BLOCK ..., keptStep bytes apart. dA_log [channels, N].
- * z and dState may be 0; without z, dz is not touched in any way that matters. All outputs are added to.
+ * z and dState may be 0; without z, dz is not touched in any way that matters. All outputs are added to, but du, ddt and
+ * dz only written if they are `fresh`.
  */
 export function scanGrad(
   rows: i32, channels: i32, N: i32,
   u: usize, uStep: i32, dt: usize, dtStep: i32, b: usize, bStep: i32, c: usize, cStep: i32, z: usize, zStep: i32,
   dy: usize, dyStep: i32, rates: usize, D: usize, dtBias: usize, useSoftplus: i32, kept: usize, keptStep: i32, dState: usize,
   du: usize, duStep: i32, ddt: usize, ddtStep: i32, dB: usize, dBStep: i32, dC: usize, dCStep: i32, dz: usize, dzStep: i32,
-  dA_log: usize, dD: usize, ddtBias: usize, scratch: usize,
+  fresh: i32, dA_log: usize, dD: usize, ddtBias: usize, scratch: usize,
 ): void {
   const bytes = stateBytes(channels, N)
   // All in the order of the tiles, [channels / 8, N, 8].
@@ -129,7 +130,7 @@ export function scanGrad(
         }
       }
       finish(length, channels - e, scratch, u + t * uStep + at, uStep, D + at, du + t * duStep + at, duStep,
-        ddt + t * ddtStep + at, ddtStep, dz + t * dzStep + at, dzStep, dD + at, ddtBias + at)
+        ddt + t * ddtStep + at, ddtStep, dz + t * dzStep + at, dzStep, fresh, dD + at, ddtBias + at)
     }
     foldPartials(length, N, scratch + PARTIALS, dB + t * dBStep, dBStep, dC + t * dCStep, dCStep)
   }
@@ -361,11 +362,17 @@ function foldPartials(rows: i32, N: i32, partials: usize, dB: usize, dBStep: i32
 /** From the sums over the states to du, ddt, dz, dD and ddtBias. */
 function finish(
   rows: i32, count: i32, packed: usize, u: usize, uStep: i32, D: usize,
-  du: usize, duStep: i32, ddt: usize, ddtStep: i32, dz: usize, dzStep: i32, dD: usize, ddtBias: usize,
+  du: usize, duStep: i32, ddt: usize, ddtStep: i32, dz: usize, dzStep: i32, fresh: i32, dD: usize, ddtBias: usize,
 ): void {
   const channels = min(WIDTH, count)
   memory.fill(packed + TOTAL_D, 0, WIDTH * 8)
   for (let t = 0, row = packed; t < rows; t++, row += RECORD) {
+    if (fresh) {
+      // Right before they are added to, when they are in the nearest cache.
+      memory.fill(du, 0, channels << 2)
+      memory.fill(ddt, 0, channels << 2)
+      memory.fill(dz, 0, channels << 2)
+    }
     let j = 0
     let record = row
     for (; j + 8 <= channels; j += 8, record += NEXT) {

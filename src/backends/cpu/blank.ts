@@ -1,0 +1,68 @@
+import type { Tensor } from '../backend.js'
+import { type CpuTensor, type Machine, newTensor, own } from './tensor.js'
+
+/**
+ * The columns of a tensor that count as zero although no zero has been written yet: a gradient that is written before it
+ * is added to needs none. A tensor and its views share one; `cpu(x)` writes the zeros of x that are missing.
+ */
+export class Blank {
+  private ranges: [from: number, to: number][]
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly base: CpuTensor,
+  ) {
+    this.ranges = [[0, base.cols]]
+  }
+
+  covers(x: CpuTensor): boolean {
+    const [from, to] = this.columnsOf(x)
+    return this.ranges.some(([first, end]) => first <= from && to <= end)
+  }
+
+  /** What x has of these columns is no longer blank: it is about to be written. */
+  take(x: CpuTensor): void {
+    const [from, to] = this.columnsOf(x)
+    const beside = ([first, end]: [number, number]): [number, number][] => [
+      [first, Math.min(end, from)],
+      [Math.max(first, to), end],
+    ]
+    this.ranges = this.ranges.flatMap(beside).filter(([first, end]) => first < end)
+  }
+
+  /** Writes the zeros that x has of these columns. */
+  fill(x: CpuTensor): void {
+    const [from, to] = this.columnsOf(x)
+    const { at, rows, step } = this.base
+    for (const range of this.ranges) {
+      const [first, end] = [Math.max(range[0], from), Math.min(range[1], to)]
+      if (first < end) this.machine.kernels.clearRows(rows, end - first, at + first * 4, step)
+    }
+    this.take(x)
+  }
+
+  private columnsOf(x: CpuTensor): [from: number, to: number] {
+    const from = (x.at - this.base.at) / 4
+    return [from, from + x.cols]
+  }
+}
+
+/** A new tensor of zeros. */
+export function newZeros(machine: Machine, rows: number, cols: number): CpuTensor {
+  const x = newTensor(machine, rows, cols)
+  x.blank = new Blank(machine, x)
+  return x
+}
+
+/** Nothing has been written to x yet: it is all zeros. */
+export function isBlank(x: Tensor): boolean {
+  const known = own(x)
+  return known.blank?.covers(known) ?? false
+}
+
+/** x for an operation that writes every number of it. */
+export function overwritten(x: Tensor): CpuTensor {
+  const known = own(x)
+  known.blank?.take(known)
+  return known
+}
