@@ -5,6 +5,8 @@
 import { loadPart, madd, siluSlope, storePart } from './math-grad'
 import { addPart } from './rows-grad'
 
+// @ts-ignore: decorator
+@inline
 const BLOCK: i32 = 16
 
 /** Bytes of scratch. */
@@ -25,7 +27,7 @@ export function convGrad(
     const from = x + (t - (K - 1)) * xStep
     for (let r = 0; r < count; r++)
       slopes(E, max(0, K - 1 - t - r), K, from + r * xStep, xStep, weight, bias, activate, dy + (t + r) * dyStep, scratch + r * width)
-    if (dx) for (let r = 0; r < count; r++) inputs(E, K, scratch + (r + K - 1) * width, weight, dx + (t + r) * dxStep, fresh)
+    if (dx) inputs(count, E, K, scratch + (K - 1) * width, weight, dx + t * dxStep, dxStep, fresh)
     // Windows that begin before the segment have fewer rows.
     const whole = K == 4 && dWeight ? max(0, min(count, K - 1 - t)) : count
     if (dWeight) for (let r = 0; r < whole; r++) {
@@ -81,20 +83,29 @@ function slopePart(
   storePart(d + at, width, f32x4.mul(loadPart(dy + at, width), siluSlope(y)))
 }
 
-/** dx [E] += sum of weight k times the row k before d, the last of the K rows that saw this input. */
-function inputs(E: i32, K: i32, d: usize, weight: usize, dx: usize, fresh: i32): void {
+/** dx [rows, E] += sum of weight k times the row k before d, the last of the K rows that saw this input. */
+function inputs(rows: i32, E: i32, K: i32, d: usize, weight: usize, dx: usize, dxStep: i32, fresh: i32): void {
   const width = E << 2
-  if (fresh) memory.fill(dx, 0, width)
-  let e = 0
-  if (K == 4) {
-    for (; e + 4 <= E; e += 4, d += 16, weight += 16, dx += 16) {
-      let sum = madd(v128.load(d), v128.load(weight), v128.load(dx))
-      sum = madd(v128.load(d - width), v128.load(weight + width), sum)
-      sum = madd(v128.load(d - 2 * width), v128.load(weight + 2 * width), sum)
-      v128.store(dx, madd(v128.load(d - 3 * width), v128.load(weight + 3 * width), sum))
+  const done = K == 4 ? E & -4 : 0
+  for (let at: usize = 0, end = <usize>done << 2; at < end; at += 16) {
+    const w0 = v128.load(weight + at), w1 = v128.load(weight + width + at)
+    const w2 = v128.load(weight + 2 * width + at), w3 = v128.load(weight + 3 * width + at)
+    let from = d + at
+    let d1 = v128.load(from - width), d2 = v128.load(from - 2 * width), d3 = v128.load(from - 3 * width)
+    for (let r = 0, to = dx + at; r < rows; r++, from += width, to += dxStep) {
+      const d0 = v128.load(from)
+      const sum = fresh ? f32x4.mul(d0, w0) : madd(d0, w0, v128.load(to))
+      v128.store(to, madd(d3, w3, madd(d2, w2, madd(d1, w1, sum))))
+      d3 = d2
+      d2 = d1
+      d1 = d0
     }
   }
-  for (let k = 0; k < K; k++) addProduct(E - e, d - k * width, weight + k * width, dx)
+  const rest = <usize>done << 2
+  if (done < E) for (let r = 0; r < rows; r++, d += width, dx += dxStep) {
+    if (fresh) memory.fill(dx + rest, 0, width - rest)
+    for (let k = 0; k < K; k++) addProduct(E - done, d + rest - k * width, weight + rest + k * width, dx + rest)
+  }
 }
 
 /** dWeight [4, E] += d of each row times the four rows of its window. */

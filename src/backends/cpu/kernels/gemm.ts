@@ -15,30 +15,38 @@ export function packPanels(K: i32, N: i32, b: usize, kStep: i32, nStep: i32, pan
   }
 }
 
+/** Rows that go through all columns together, while what they read and write stays near. */
+// @ts-ignore: decorator
+@inline
+const BLOCK: i32 = 64
+
 /** C (0 for none) may be Y; a cStep of 0 adds one row to all. scratch: 32 floats. */
 export function multiply(
   M: i32, N: i32, K: i32, a: usize, mStep: i32, kStep: i32, panels: usize, c: usize, cStep: i32, y: usize, yStep: i32, scratch: usize,
 ): void {
-  for (let n = 0; n < N; n += 8, panels += K << 5) {
-    const width = N - n
-    const at = n << 2
-    let m: i32 = 0
-    for (; m + 4 <= M; m += 4) {
-      const cRow = c ? c + m * cStep + at : 0
-      const yRow = y + m * yStep + at
-      if (width >= 8) block4(K, a + m * mStep, mStep, kStep, panels, cRow, cStep, yRow, yStep)
-      else {
-        block4(K, a + m * mStep, mStep, kStep, panels, 0, 0, scratch, 32)
-        for (let i = 0; i < 4; i++) edge(width, scratch + (i << 5), cRow ? cRow + i * cStep : 0, yRow + i * yStep)
+  for (let from = 0; from < M; from += BLOCK) {
+    const end = min(M, from + BLOCK)
+    for (let n = 0, panel = panels; n < N; n += 8, panel += K << 5) {
+      const width = N - n
+      const at = n << 2
+      let m: i32 = from
+      for (; m + 4 <= end; m += 4) {
+        const cRow = c ? c + m * cStep + at : 0
+        const yRow = y + m * yStep + at
+        if (width >= 8) block4(K, a + m * mStep, mStep, kStep, panel, cRow, cStep, yRow, yStep)
+        else {
+          block4(K, a + m * mStep, mStep, kStep, panel, 0, 0, scratch, 32)
+          for (let i = 0; i < 4; i++) edge(width, scratch + (i << 5), cRow ? cRow + i * cStep : 0, yRow + i * yStep)
+        }
       }
-    }
-    for (; m < M; m++) {
-      const cRow = c ? c + m * cStep + at : 0
-      const yRow = y + m * yStep + at
-      if (width >= 8) block1(K, a + m * mStep, kStep, panels, cRow, yRow)
-      else {
-        block1(K, a + m * mStep, kStep, panels, 0, scratch)
-        edge(width, scratch, cRow, yRow)
+      for (; m < end; m++) {
+        const cRow = c ? c + m * cStep + at : 0
+        const yRow = y + m * yStep + at
+        if (width >= 8) block1(K, a + m * mStep, kStep, panel, cRow, yRow)
+        else {
+          block1(K, a + m * mStep, kStep, panel, 0, scratch)
+          edge(width, scratch, cRow, yRow)
+        }
       }
     }
   }
