@@ -27,6 +27,9 @@ export interface TrainBenchOptions {
   onRound?: (done: number) => void
 }
 
+/** Steps that are not counted: a training takes thousands, and V8 compiles on the same cores during the first of them. */
+const warmUp = 8
+
 /** Times whole steps of `train classify` (gradients of a batch, then AdamW) on made-up records, without files and validation. */
 export async function benchTraining({
   shape,
@@ -60,7 +63,7 @@ export async function benchTraining({
     }
   })
   try {
-    await interleaved(steps, 1) // starts the threads and compiles the kernels
+    await interleaved(steps, warmUp)
     const speeds = (await interleaved(steps, rounds, onRound)).map(median)
     return counts.map((count, i) => ({
       model: shapeName(shape),
