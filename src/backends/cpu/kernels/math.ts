@@ -29,29 +29,34 @@ export function sum4(x: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1)
 }
 
+/** 2^x for x <= 128 (more is not looked for), at least 2^-126. */
+// @ts-ignore: decorator
+@inline
+export function decay(x: v128): v128 {
+  const inside = f32x4.pmax(x, f32x4.splat(-126.0))
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    const whole = f32x4.nearest(inside)
+    return power(f32x4.sub(inside, whole), i32x4.relaxed_trunc_f32x4_s(whole))
+  }
+  // The low bits of a float32 near 1.5 * 2^23 are a whole number.
+  const magic = f32x4.splat(12582912.0)
+  const shifted = f32x4.add(inside, magic)
+  return power(f32x4.sub(inside, f32x4.sub(shifted, magic)), shifted)
+}
+
 /**
- * 2^f * 2^n for f in [-0.5, 0.5] and n = the low bits of `shifted` (a float32 near 1.5 * 2^23).
+ * 2^f * 2^n for f in [-0.5, 0.5] and n = the low bits of `whole`.
  * Own minimax fit with p(0) = 1, so that a state that must not decay does not drift over a million steps;
  * maximum relative error 1.6e-7 in float32. In pairs, because six products in a row would wait for each other.
  */
 // @ts-ignore: decorator
 @inline
-function power(f: v128, shifted: v128): v128 {
+function power(f: v128, whole: v128): v128 {
   const square = f32x4.mul(f, f)
   const high = madd(f, f32x4.splat(0.00132647274451), f32x4.splat(0.00967151291868))
   const middle = madd(f, f32x4.splat(0.0555073374518), f32x4.splat(0.240222420811))
   const low = madd(f, f32x4.splat(0.693146977597), f32x4.splat(1.0))
-  return i32x4.add(madd(madd(high, square, middle), square, low), i32x4.shl(shifted, 23))
-}
-
-/** 2^x for x <= 128 (more is not looked for), at least 2^-126. */
-// @ts-ignore: decorator
-@inline
-export function decay(x: v128): v128 {
-  const magic = f32x4.splat(12582912.0)
-  const inside = f32x4.pmax(x, f32x4.splat(-126.0))
-  const shifted = f32x4.add(inside, magic)
-  return power(f32x4.sub(inside, f32x4.sub(shifted, magic)), shifted)
+  return i32x4.add(madd(madd(high, square, middle), square, low), i32x4.shl(whole, 23))
 }
 
 /** 2^x, between 2^-126 and infinity. */
