@@ -56,6 +56,7 @@ const unknownFormat =
   'raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav'
 
 async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: string): Promise<Audio> {
+  const warn = (text: string) => options.report?.({ kind: 'warning', file, message: oneLine(`${file}: ${text}`) })
   let reader = new ByteReader(bytes)
   try {
     const head = await reader.peek(audioMagicLength)
@@ -65,9 +66,9 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
     if (format !== 'wav') {
       const named = path !== undefined && path !== '-' && (await stat(path)).isFile()
       if (named) await reader.close()
-      reader = new ByteReader(ffmpegToWav(named ? path : reader.rest(), format))
+      reader = new ByteReader(ffmpegToWav(named ? path : reader.rest(), format, warn))
     }
-    return streamOf(file, reader, await findSamples(reader), options)
+    return streamOf(file, reader, await findSamples(reader), options, warn)
   } catch (error) {
     await reader.close().catch(() => {})
     throw asUserError(file, error)
@@ -82,13 +83,12 @@ interface Wanted {
   warn: (text: string) => void
 }
 
-function streamOf(file: string, reader: ByteReader, data: WavData, options: AudioOptions): Audio {
+function streamOf(file: string, reader: ByteReader, data: WavData, options: AudioOptions, warn: Wanted['warn']): Audio {
   const { format } = data
-  const { channel, offset = 0, duration = Number.POSITIVE_INFINITY, rate = format.rate, report = () => {} } = options
+  const { channel, offset = 0, duration = Number.POSITIVE_INFINITY, rate = format.rate } = options
   if (channel !== undefined && !(Number.isInteger(channel) && channel >= 1 && channel <= format.channels)) {
     throw new FileProblem(`no channel ${channel}, expected 1 to ${format.channels}`)
   }
-  const warn = (text: string) => report({ kind: 'warning', file, message: oneLine(`${file}: ${text}`) })
   const first = Math.round(offset * format.rate)
   const end = first + Math.round(duration * format.rate)
   const frames = data.frames === undefined ? undefined : Math.max(0, Math.min(data.frames, end) - first)

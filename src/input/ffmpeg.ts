@@ -5,12 +5,14 @@ import { FileProblem } from './collector.js'
 
 /**
  * The first sound track of a file in any format that `ffmpeg` knows, as the bytes of a 32-bit float WAV file with the
- * rate and the channels that it has. `input`: a path, or the bytes themselves.
+ * rate and the channels that it has. `input`: a path, or the bytes themselves. `warn` is told what ffmpeg passed over: a
+ * file that is damaged or cut off in its middle is no failure to it.
  * Errors (FileProblem): 69 no ffmpeg, 65 it cannot read this (its own last line), after what it could read.
  */
 export async function* ffmpegToWav(
   input: string | AsyncIterable<Uint8Array>,
   format: string,
+  warn: (text: string) => void,
 ): AsyncGenerator<Uint8Array> {
   const from = typeof input === 'string' ? `file:${input}` : 'pipe:0'
   const quiet = ['-hide_banner', '-nostdin', '-v', 'error']
@@ -30,10 +32,9 @@ export async function* ffmpegToWav(
     for await (const block of ffmpeg.stdout) yield block
     const [code] = await closed
     if (failure) throw failure
-    if (code !== 0) {
-      const line = said.trim().split('\n').at(-1)
-      throw new FileProblem(`${format} that ffmpeg cannot read (${line || `exit code ${code}`})`)
-    }
+    const line = said.trim().split('\n').at(-1)
+    if (code !== 0) throw new FileProblem(`${format} that ffmpeg cannot read (${line || `exit code ${code}`})`)
+    if (line) warn(`damaged or cut off: ffmpeg reads what it can (${line})`)
   } finally {
     ffmpeg.kill()
   }

@@ -81,6 +81,15 @@ describe('a program in its place', () => {
     expect(error?.exitCode).toBe(65)
   })
 
+  test('that passes over an error is a warning with its last line', async () => {
+    install(`process.stdout.write(Buffer.from('${wav.toString('base64')}', 'base64'), () => {
+      console.error('invalid residual\\nError while decoding') })`)
+    const { samples, error, warnings } = await hear([specimen('speechbrain_example2.flac')])
+    expect(samples).toEqual(Float32Array.of(0.5, -0.5))
+    expect(error).toBeUndefined()
+    expect(warnings).toEqual(['test: damaged or cut off: ffmpeg reads what it can (Error while decoding)'])
+  })
+
   test('that fails at once is an error with its last line too', async () => {
     install(`console.error('Invalid data found'); process.exitCode = 1`)
     const { error } = await hear([specimen('speechbrain_example2.flac')])
@@ -108,6 +117,15 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
     const rms = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length)
     expect(Math.abs(rms / Number(row.rms) - 1)).toBeLessThan(lossy ? 0.02 : 1e-6)
     if (!lossy) expect(samples[samples.length >> 1]).toBeCloseTo(Number(row.middle), 7)
+  })
+
+  test('a FLAC that is cut off is read with a warning', async () => {
+    const whole = specimen('speechbrain_example2.flac')
+    const { samples, error, warnings } = await hear([whole.subarray(0, whole.length >> 1)])
+    expect(error).toBeUndefined()
+    expect(samples.length).toBeGreaterThan(0)
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toMatch(/^test: damaged or cut off: ffmpeg reads what it can \(.+\)$/)
   })
 })
 
