@@ -1,5 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --v8-pool-size=1
 // The door: plain JavaScript, so that a clone that was not built yet, or an old Node, gets a clear line too.
+// One thread of V8 compiles and sweeps beside the program instead of four: each keeps memory of its own.
 import { existsSync } from 'node:fs'
 
 const main = new URL('../dist/src/shell/main.js', import.meta.url)

@@ -14,12 +14,14 @@ export interface Usage {
 }
 
 /**
- * Runs `longwave ...args` in a process of its own: peak memory means something only there. `input` goes to its standard
+ * Runs `longwave ...args` in a process of its own, with the options of this one: peak memory means something only there. `input` goes to its standard
  * input as it takes it. Errors: UserError with the command's own line and exit code.
  */
 export async function runMeasured(args: string[], input: Iterable<Uint8Array> = []): Promise<Usage> {
   const script = join(packageRoot, 'dist/src/bench/measured.js')
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...process.execArgv, script, ...args], {
+    stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+  })
   child.stdin!.on('error', () => {}) // a command that failed says so itself
   Readable.from(input).pipe(child.stdin!)
   const kill = () => child.kill()
