@@ -94,7 +94,9 @@ export class MelEnergies {
     const energies = new Float64Array(bands.length)
     for (let m = 0; m < bands.length; m++) {
       const { first, weights } = bands[m]
-      for (let i = 0; i < weights.length; i++) energies[m] += weights[i] * power[first + i]
+      let sum = 0
+      for (let i = 0; i < weights.length; i++) sum += weights[i] * power[first + i]
+      energies[m] = sum
     }
     return energies
   }
