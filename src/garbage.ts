@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 
 const mostBytes = 4 * 2 ** 20
 /** After so many looks at the youngest objects one at all: buffers that were in use at two looks count as old from then on. */
-const looks = 64
+const looks = 8
 
 /**
  * Sweeps up buffers that die young. V8 lets 32 MB of them pile up in every thread before it looks, and many more where the

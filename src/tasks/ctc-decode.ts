@@ -1,5 +1,5 @@
 import type { FloatArray } from '../backends/backend.js'
-import { type Language, start } from './language.js'
+import type { Context, Language } from './language.js'
 import { logSoftmaxRows } from './softmax.js'
 
 /** The class that means "nothing here"; the tokens of a text are the others. */
@@ -67,10 +67,11 @@ interface Prefix {
   token: number
   length: number
   before: Prefix | null
-  next: Map<number, Prefix>
+  /** Texts with one token more; most have none. */
+  next: Prefix[]
   /** What the language says of it, in nats, and the context of its next token. */
   language: number
-  context: string
+  context: Context | null
 }
 
 /** Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each kind. */
@@ -88,6 +89,8 @@ interface Beam {
   gap: Ending
   /** Ends in the last token of the text. */
   on: Ending
+  /** What texts are ranked by. */
+  score: number
 }
 
 export interface BeamOptions {
@@ -115,9 +118,9 @@ export interface BeamOptions {
  */
 export class BeamDecoder implements CtcDecoder {
   /** What all texts have in common. */
-  private root: Prefix = { token: blank, length: 0, before: null, next: new Map(), language: 0, context: start }
+  private root: Prefix
   /** Likeliest first. */
-  private beams: Beam[] = [{ prefix: this.root, gap: { sum: 0, best: 0, spelled: null }, on: never() }]
+  private beams: Beam[]
   private row = 0
   /** How many tokens were given. */
   private given = 0
@@ -125,7 +128,11 @@ export class BeamDecoder implements CtcDecoder {
   constructor(
     private readonly V: number,
     private readonly options: BeamOptions,
-  ) {}
+  ) {
+    const context = options.language?.model.start ?? null
+    this.root = { token: blank, length: 0, before: null, next: [], language: 0, context }
+    this.beams = [{ prefix: this.root, gap: { sum: 0, best: 0, spelled: null }, on: never(), score: 0 }]
+  }
 
   push(logits: FloatArray): DecodedToken[] {
     const logP = logSoftmaxRows(logits, this.V)
@@ -151,36 +158,38 @@ export class BeamDecoder implements CtcDecoder {
     const grown = new Map<Prefix, Beam>()
     for (const { prefix, gap, on } of this.beams) {
       const stay = beamOf(grown, prefix)
-      for (const ending of [gap, on]) merge(stay.gap, ending, logP[blank], ending.spelled)
-      if (prefix.token !== blank) merge(stay.on, on, logP[prefix.token], this.longer(on.spelled, logP))
+      for (const ending of [gap, on]) if (joins(stay.gap, ending, logP[blank])) stay.gap.spelled = ending.spelled
+      if (prefix.token !== blank && joins(stay.on, on, logP[prefix.token]))
+        stay.on.spelled = this.longer(on.spelled, logP)
       for (const token of tried) {
-        const beam = beamOf(grown, prefix.next.get(token) ?? this.added(prefix, token))
+        const beam = beamOf(grown, prefix.next.find((next) => next.token === token) ?? this.added(prefix, token))
         // Straight from the token itself, an equal one would be a longer token, not a second one.
         for (const ending of token === prefix.token ? [gap] : [gap, on])
-          merge(beam.on, ending, logP[token], this.spelled(token, logP, ending.spelled, beam.prefix.length))
+          if (joins(beam.on, ending, logP[token]))
+            beam.on.spelled = this.spelled(token, logP, ending.spelled, beam.prefix.length)
       }
     }
-    const all = [...grown.values()].map((beam) => ({
-      beam,
-      score: logAdd(beam.gap.sum, beam.on.sum) + beam.prefix.language,
-    }))
-    all.sort((a, b) => b.score - a.score)
-    const ranked = all.map(({ beam }) => beam)
+    const ranked = [...grown.values()]
+    for (const beam of ranked) beam.score = logAdd(beam.gap.sum, beam.on.sum) + beam.prefix.language
+    ranked.sort((a, b) => b.score - a.score)
     this.keep(ranked.slice(0, width), ranked.slice(width))
   }
 
   private added(before: Prefix, token: number): Prefix {
     const { language } = this.options
-    const said = language ? language.weight * language.model.logP(before.context, token) + language.bonus : 0
     const prefix: Prefix = {
       token,
       length: before.length + 1,
       before,
-      next: new Map(),
-      language: before.language + said,
-      context: language ? language.model.after(before.context, token) : start,
+      next: [],
+      language: before.language,
+      context: null,
     }
-    before.next.set(token, prefix)
+    if (language && before.context) {
+      prefix.language += language.weight * language.model.logP(before.context, token) + language.bonus
+      prefix.context = language.model.after(before.context, token)
+    }
+    before.next.push(prefix)
     return prefix
   }
 
@@ -199,12 +208,13 @@ export class BeamDecoder implements CtcDecoder {
     this.beams = beams
     const kept = new Set(beams.map(({ prefix }) => prefix))
     for (let { prefix } of dropped) {
-      while (prefix.next.size === 0 && !kept.has(prefix) && prefix.before) {
-        prefix.before.next.delete(prefix.token)
-        prefix = prefix.before
+      while (prefix.next.length === 0 && !kept.has(prefix) && prefix.before) {
+        const { before } = prefix
+        before.next = before.next.filter((next) => next !== prefix)
+        prefix = before
       }
     }
-    while (this.root.next.size === 1 && !kept.has(this.root)) {
+    while (this.root.next.length === 1 && !kept.has(this.root)) {
       const [next] = this.root.next.values()
       next.before = null
       this.root = next
@@ -254,18 +264,18 @@ const never = (): Ending => ({ sum: -Infinity, best: -Infinity, spelled: null })
 function beamOf(beams: Map<Prefix, Beam>, prefix: Prefix): Beam {
   let beam = beams.get(prefix)
   if (!beam) {
-    beam = { prefix, gap: never(), on: never() }
+    beam = { prefix, gap: never(), on: never(), score: 0 }
     beams.set(prefix, beam)
   }
   return beam
 }
 
-/** The alignments of `from`, one row longer, join those of `into`. */
-function merge(into: Ending, from: Ending, logP: number, spelled: Spelled | null): void {
+/** The alignments of `from`, one row longer, join those of `into`; whether the likeliest of all is now one of them. */
+function joins(into: Ending, from: Ending, logP: number): boolean {
   into.sum = logAdd(into.sum, from.sum + logP)
-  if (from.best + logP <= into.best) return
+  if (from.best + logP <= into.best) return false
   into.best = from.best + logP
-  into.spelled = spelled
+  return true
 }
 
 /** log(exp(a) + exp(b)) */

@@ -1,7 +1,15 @@
-/** How often one token followed a context. */
-interface Followers {
+/** Tokens that came before, as far back as texts were seen to go on after them: a node of a tree that grows to the right. */
+export interface Context {
+  /** How often its last token followed the tokens before that. */
+  seen: number
+  /** How often anything followed. */
   total: number
-  counts: Map<number, number>
+  /** How many tokens. */
+  readonly length: number
+  /** Without its first token; null where there is none. */
+  readonly shorter: Context | null
+  /** With one token more, by that token; null if nothing followed. */
+  longer: Map<number, Context> | null
 }
 
 /**
@@ -9,8 +17,9 @@ interface Followers {
  * leaning on the shorter one as far as its context is known for new continuations. A text begins after nothing, and has no end.
  */
 export class Language {
-  /** By context, a string with one code unit per token, up to order - 1 of them. */
-  private readonly followers = new Map<string, Followers>()
+  private readonly nothing = contextOf(0, null)
+  /** Of a text that has not begun: as if after a token that no text has. */
+  readonly start = contextOf(1, this.nothing)
 
   /** `texts` as tokens 1 .. V - 1; `order`: tokens of the longest n-gram. */
   constructor(
@@ -19,41 +28,56 @@ export class Language {
     private readonly V: number,
   ) {
     for (const text of texts) {
-      let context = start
+      let context = this.start
       for (let i = 0; i < text.length; i++) {
-        for (let from = 0; from <= context.length; from++) this.count(context.slice(from), text[i])
-        context = this.after(context, text[i])
+        for (let at: Context | null = context; at; at = at.shorter) {
+          at.total++
+          grown(at, text[i], this.nothing).seen++
+        }
+        context = this.room(context)?.longer?.get(text[i]) ?? this.nothing
       }
     }
   }
 
-  /** The context after one more token. */
-  after(context: string, token: number): string {
-    return (context + String.fromCharCode(token)).slice(Math.max(0, context.length + 2 - this.order))
+  /** The context after one more token: the longest that anything followed. */
+  after(context: Context, token: number): Context {
+    for (let at = this.room(context); at; at = at.shorter) {
+      const next = at.longer?.get(token)
+      if (next?.longer) return next
+    }
+    return this.nothing
   }
 
   /** log P(token | context) */
-  logP(context: string, token: number): number {
-    let p = 1 / (this.V - 1)
-    for (let from = context.length; from >= 0; from--) {
-      const known = this.followers.get(context.slice(from))
-      if (!known) break
-      const types = known.counts.size
-      p = ((known.counts.get(token) ?? 0) + types * p) / (known.total + types)
-    }
-    return Math.log(p)
+  logP(context: Context, token: number): number {
+    return Math.log(this.probability(context, token))
   }
 
-  private count(context: string, token: number): void {
-    const known = this.followers.get(context)
-    if (!known) {
-      this.followers.set(context, { total: 1, counts: new Map([[token, 1]]) })
-      return
-    }
-    known.total++
-    known.counts.set(token, (known.counts.get(token) ?? 0) + 1)
+  private probability({ total, shorter, longer }: Context, token: number): number {
+    const leaning = shorter ? this.probability(shorter, token) : 1 / (this.V - 1)
+    if (!longer) return leaning
+    return ((longer.get(token)?.seen ?? 0) + longer.size * leaning) / (total + longer.size)
+  }
+
+  /** The longest end of a context that may be one token longer. */
+  private room(context: Context): Context | null {
+    let at: Context | null = context
+    while (at && at.length + 1 >= this.order) at = at.shorter
+    return at
   }
 }
 
-/** The context of a text that has not begun: a token that no text has (the blank). */
-export const start = String.fromCharCode(0)
+const contextOf = (length: number, shorter: Context | null): Context => {
+  return { seen: 0, total: 0, length, shorter, longer: null }
+}
+
+/** A context with one token more, and before it all that it ends with. */
+function grown(context: Context, token: number, nothing: Context): Context {
+  context.longer ??= new Map()
+  let next = context.longer.get(token)
+  if (!next) {
+    next = contextOf(context.length + 1, context.shorter ? grown(context.shorter, token, nothing) : nothing)
+    context.longer.set(token, next)
+  }
+  return next
+}
