@@ -117,10 +117,9 @@ export class Tape implements Backend {
     }
     const y = await this.#backend.linear(x, weight, { bias, residual })
     return this.#record(y, [x, weight, bias, residual], [x, weight], async (dy) => {
-      const dResidual = residual && this.#grad(residual)
-      if (dResidual) this.#gradients.combine(dy, dy, dy, 'add', { da: dResidual, db: null })
       const into = { dx: this.#grad(x), dWeight: this.#grad(weight), dBias: this.#grad(bias) }
       await this.#gradients.linear(dy, x, weight, into)
+      if (residual) this.#handOn(y, residual)
     })
   }
 
@@ -256,6 +255,18 @@ export class Tape implements Backend {
   #isTracked(x: Tensor): boolean {
     const base = this.#base(x)
     return this.#parameters.has(base) || this.#tracked.has(base)
+  }
+
+  /** The gradient of y, which is spent, is that of x too: the first part of it, or one more. */
+  #handOn(y: Tensor, x: Tensor): void {
+    const dy = this.#grads.get(y)!
+    if (this.#tracked.has(x) && !this.#grads.has(x)) {
+      this.#grads.delete(y)
+      this.#grads.set(x, dy)
+      return
+    }
+    const dx = this.#grad(x)
+    if (dx) this.#gradients.combine(dy, dy, dy, 'add', { da: dx, db: null })
   }
 
   /** Something trainable is behind one of them. */
