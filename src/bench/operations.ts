@@ -109,7 +109,7 @@ function blockCases(T: number, D: number): Case[] {
     shape,
     unit,
     perRow,
-    prepare: (backend) => prepare(backend.gradients!, maker(backend)),
+    prepare: (backend) => prepare(backend.gradients!, maker(backend), backend),
   })
 
   return [
@@ -154,8 +154,10 @@ function blockCases(T: number, D: number): Case[] {
       const args = { segments: whole, direction: 'forward', activation: 'silu' } as const
       return () => gradients.causalConv(dy, x, weight, bias, args, into)
     }),
-    backward('scan gradient', `E ${E} N ${N}`, 'ns/state', E * N, (gradients, make) => {
-      const args = scanArgs(make, T, E, N, 'forward', whole)
+    backward('scan gradient', `E ${E} N ${N}`, 'ns/state', E * N, (gradients, make, backend) => {
+      const plain = scanArgs(make, T, E, N, 'forward', whole)
+      const args = { ...plain, kept: gradients.keptStates(plain) }
+      backend.release(backend.selectiveScan(args, null))
       const dy = make(T, E)
       const into = {
         du: make(T, E),
@@ -180,7 +182,11 @@ function blockCases(T: number, D: number): Case[] {
 
 type Make = (rows: number, cols: number, scale?: number) => Tensor
 type Runs = (backend: Backend, make: Make) => () => Tensor | null | Promise<Tensor>
-type Backward = (gradients: NonNullable<Backend['gradients']>, make: Make) => () => void | Promise<void>
+type Backward = (
+  gradients: NonNullable<Backend['gradients']>,
+  make: Make,
+  backend: Backend,
+) => () => void | Promise<void>
 
 /** Tensors of random numbers within `scale`. */
 function maker(backend: Backend): Make {
