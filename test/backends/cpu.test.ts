@@ -592,3 +592,75 @@ test('addresses above 2 GiB work', async () => {
     )
   }
 })
+
+describe('zeros that are not written yet', () => {
+  let cpu: CpuBackend
+  beforeAll(async () => {
+    cpu = await openCpuBackend()
+  })
+  afterAll(() => cpu.close())
+
+  /** Zeros in memory that held something else. */
+  const zeros = (rows: number, cols: number) => {
+    cpu.release(cpu.upload(new Float32Array(rows * cols).fill(7), rows, cols))
+    return cpu.zeros(rows, cols)
+  }
+
+  test('are there for who reads', async () => {
+    expect([...(await cpu.download(zeros(3, 5)))]).toEqual(Array(15).fill(0))
+  })
+
+  test('are there in every column that a view has not written', async () => {
+    const x = zeros(2, 7)
+    const d = cpu.upload([1, 2, 3, 4], 2, 2)
+    cpu.gradients.combine(d, d, d, 'add', { da: cpu.columns(x, 3, 5), db: null })
+    expect([...(await cpu.download(cpu.columns(x, 2, 4)))]).toEqual([0, 1, 0, 3])
+    // What was written is added to from then on; 4 .. 5 is half written.
+    cpu.gradients.combine(d, d, d, 'add', { da: cpu.columns(x, 4, 6), db: cpu.columns(x, 0, 2) })
+    expect([...(await cpu.download(x))]).toEqual([1, 2, 0, 1, 3, 2, 0, 3, 4, 0, 3, 7, 4, 0])
+  })
+
+  test('are gone where a product is written, and stay where it is added', async () => {
+    const [dy, x, weight] = [
+      cpu.upload([1, 2, 3, 4], 2, 2),
+      cpu.upload([1, 1, 1, 1], 2, 2),
+      cpu.upload([1, 0, 0, 1], 2, 2),
+    ]
+    const [dx, dWeight] = [zeros(2, 2), zeros(2, 2)]
+    await cpu.gradients.linear(dy, x, weight, { dx, dWeight, dBias: null })
+    expect([...(await cpu.download(dx))]).toEqual([1, 2, 3, 4])
+    await cpu.gradients.linear(dy, x, weight, { dx, dWeight, dBias: null })
+    expect([...(await cpu.download(dx))]).toEqual([2, 4, 6, 8])
+    expect([...(await cpu.download(dWeight))]).toEqual([8, 8, 12, 12])
+  })
+})
+
+test.each([
+  [1, 4],
+  [31, 16],
+  [32, 16],
+  [33, 16],
+  [130, 5],
+])('the gradient of a scan of %i rows is the same from states that were kept, N %i', async (T, N) => {
+  const cpu = await openCpuBackend()
+  const E = 12
+  const up = (rows: number, cols: number) => cpu.upload(randoms(rows * cols), rows, cols)
+  const per = { u: up(T, E), dt: up(T, E), B: up(T, N), C: up(T, N), z: up(T, E) }
+  const args: ScanArgs = {
+    ...per,
+    ...{ A_log: up(E, N), D: up(1, E), dtBias: up(1, E), softplus: true, segments: whole(T), direction: 'reverse' },
+  }
+  const dy = up(T, E)
+  const gradients = async (kept: Tensor | null) => {
+    if (kept) cpu.release(cpu.selectiveScan({ ...args, kept }, null))
+    const [du, ddt, dB, dC, dz] = Object.values(per).map((x) => cpu.zeros(x.rows, x.cols))
+    const into = { du, ddt, dB, dC, dz, dA_log: cpu.zeros(E, N), dD: cpu.zeros(1, E), ddtBias: cpu.zeros(1, E) }
+    cpu.gradients.selectiveScan(dy, { ...args, kept }, into, null)
+    return Promise.all(Object.values(into).map((x) => cpu.download(x)))
+  }
+  const [kept, again] = [await gradients(cpu.gradients.keptStates(args)), await gradients(null)]
+  kept.forEach((x, i) => {
+    expect(sameBytes(x, again[i])).toBe(true)
+  })
+  await cpu.close()
+})

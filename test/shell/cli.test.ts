@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { packageRoot } from '../../src/root.js'
 import { longwave, shell, temporaryFolder } from './run.js'
 
 const folder = temporaryFolder()
@@ -9,6 +11,11 @@ test.each([[['version']], [['--version']]])('%j prints a bare number', async (ar
   const { code, stdout, stderr } = await longwave(args)
   expect([code, stderr]).toEqual([0, ''])
   expect(stdout.toString()).toMatch(/^\d+\.\d+\.\d+\n$/)
+})
+
+test('the program runs by itself', () => {
+  const env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}` }
+  expect(execFileSync(join(packageRoot, 'bin/run.js'), ['--version'], { env }).toString()).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
 test('version --json tells the platform too', async () => {
