@@ -83,34 +83,14 @@ export function selectiveScanGradient(
         const output = (x: Tensor | null) => (x ? place(x) : [nowhere.at + e, 0])
         const row = (x: Tensor | null, otherwise: CpuTensor) => cpu(x ?? otherwise).at + e
         const z = args.z ? place(args.z) : [0, 0]
+        const inputs = [...place(args.u), ...place(args.dt), ...ofGroup(B), ...ofGroup(C), ...z, ...place(dy)]
+        const parameters = [rates.at + first, row(args.D, nothing), row(args.dtBias, nothing), args.softplus ? 1 : 0]
+        const ends = [state + first, E * width * 4, last ? last.at + first : 0]
+        const ofTokens = [into.du, into.ddt].flatMap(output).concat(ofGroup(dB), ofGroup(dC), output(args.z && into.dz))
+        const ofChannels = [row(args.D && into.dD, nowhere), row(args.dtBias && into.ddtBias, nowhere)]
         kernels.scanGrad(
-          ...[
-            part.rows,
-            channels,
-            width,
-            ...place(args.u),
-            ...place(args.dt),
-            ...ofGroup(B),
-            ...ofGroup(C),
-            ...z,
-            ...place(dy),
-          ],
-          ...[rates.at + first, row(args.D, nothing), row(args.dtBias, nothing), args.softplus ? 1 : 0],
-          ...[state + first, E * width * 4, last ? last.at + first : 0],
-          ...[
-            ...output(into.du),
-            ...output(into.ddt),
-            ...ofGroup(dB),
-            ...ofGroup(dC),
-            ...output(args.z && into.dz),
-            fresh ? 1 : 0,
-          ],
-          ...[
-            dA_log.at + first,
-            row(args.D && into.dD, nowhere),
-            row(args.dtBias && into.ddtBias, nowhere),
-            scratch.at,
-          ],
+          ...[part.rows, channels, width, ...inputs, ...parameters, ...ends, ...ofTokens, fresh ? 1 : 0],
+          ...[dA_log.at + first, ...ofChannels, scratch.at],
         )
       }
       state += kernels.keptStates(part.rows) * E * width * 4

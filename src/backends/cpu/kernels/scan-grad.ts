@@ -1,8 +1,8 @@
 // Gradient of the selective scan, one segment and one group per call, rows in reading order.
 //
-// Rows go in blocks, the last first, each from the state that the forward scan kept for it; channels in blocks of 64
-// (narrower ones are slower: their rows come from memory a line at a time). What a block needs is packed once, row by
-// row; then tiles of 8 channels (two vectors) x 2 states go forward over its rows, leaving decay and state of every
+// Rows go in blocks, the last first, each from the state that the forward scan kept for it; channels in blocks of 256
+// (narrower ones are slower: their rows come from memory a few lines at a time). What a block needs is packed once, row
+// by row; then tiles of 8 channels (two vectors) x 2 states go forward over its rows, leaving decay and state of every
 // step, and straight back. Lanes are channels, so only dB and dC have sums across lanes: they add up as vectors over
 // all tiles of the row block and are folded once. A block is so short that what a tile reads stays in the first-level
 // cache, and what all tiles read in the second.
@@ -60,7 +60,7 @@ const STEP: usize = 128
 @inline
 const PARTIAL: usize = 64
 
-// The scratch: packed rows, the trace of a tile, two totals [64], partial sums, then states.
+// The scratch: packed rows, the trace of a tile, two totals [WIDTH], partial sums, then states.
 // @ts-ignore: decorator
 @inline
 const TRACE: usize = WIDTH / 8 * (BLOCK + 1) * 256
@@ -161,7 +161,7 @@ function addDecayGradient(channels: i32, N: i32, dA: usize, rates: usize, into: 
   }
 }
 
-/** Packs up to 64 channels; those past `count` in the last 8 become zero. */
+/** Packs up to WIDTH channels; those past `count` in the last 8 become zero. */
 function pack(
   rows: i32, count: i32, u: usize, uStep: i32, dt: usize, dtStep: i32, z: usize, zStep: i32, dy: usize, dyStep: i32,
   bias: usize, useSoftplus: i32, to: usize,
