@@ -1,11 +1,8 @@
 import type { Tensor } from '../backend.js'
-import { type CpuTensor, type Machine, newTensor, own } from './tensor.js'
+import { type CpuTensor, type Machine, newTensor, own, type Unwritten } from './tensor.js'
 
-/**
- * The columns of a tensor that count as zero although no zero has been written yet: a gradient that is written before it
- * is added to needs none. A tensor and its views share one; `cpu(x)` writes the zeros of x that are missing.
- */
-export class Blank {
+/** A gradient that is written before it is added to needs no zeros; `cpu(x)` writes those of x that are missing. */
+class Blank implements Unwritten {
   private ranges: [from: number, to: number][]
 
   constructor(
@@ -20,7 +17,6 @@ export class Blank {
     return this.ranges.some(([first, end]) => first <= from && to <= end)
   }
 
-  /** What x has of these columns is no longer blank: it is about to be written. */
   take(x: CpuTensor): void {
     const [from, to] = this.columnsOf(x)
     const beside = ([first, end]: [number, number]): [number, number][] => [
@@ -30,7 +26,6 @@ export class Blank {
     this.ranges = this.ranges.flatMap(beside).filter(([first, end]) => first < end)
   }
 
-  /** Writes the zeros that x has of these columns. */
   fill(x: CpuTensor): void {
     const [from, to] = this.columnsOf(x)
     const { at, rows, step } = this.base

@@ -1,7 +1,16 @@
 import type { Tensor } from '../backend.js'
-import type { Blank } from './blank.js'
 import type { Kernels } from './kernels.js'
 import type { Memory } from './memory.js'
+
+/** Columns that count as zero although no zero has been written yet: see blank.ts. A tensor and its views share one. */
+export interface Unwritten {
+  /** All of x belongs to it. */
+  covers(x: CpuTensor): boolean
+  /** x is about to be written, and no longer belongs to it. */
+  take(x: CpuTensor): void
+  /** Writes the zeros of x that belong to it. */
+  fill(x: CpuTensor): void
+}
 
 /** Rows of float32 numbers in the WebAssembly memory, `step` bytes apart. */
 export class CpuTensor implements Tensor {
@@ -14,8 +23,7 @@ export class CpuTensor implements Tensor {
     readonly step: number,
     /** Whether the memory at `at` is its own; false for a view and after release. */
     public owner: boolean,
-    /** Zeros that are not written yet. */
-    public blank: Blank | null = null,
+    public blank: Unwritten | null = null,
   ) {}
 
   get contiguous(): boolean {
