@@ -82,7 +82,8 @@ test('bench transcribe has a minute and many, each read through a pipe', async (
   ])
   for (const { peak_mib, real_time } of rows) {
     expect(peak_mib).toBeGreaterThan(20)
-    expect(real_time).toBeGreaterThan(1)
+    // Null where a minute takes no longer than a second, on a busy machine.
+    if (real_time !== null) expect(real_time).toBeGreaterThan(1)
   }
 })
 
