@@ -215,7 +215,7 @@ export class BeamDecoder implements CtcDecoder {
       }
     }
     while (this.root.next.length === 1 && !kept.has(this.root)) {
-      const [next] = this.root.next.values()
+      const [next] = this.root.next
       next.before = null
       this.root = next
     }

@@ -32,7 +32,7 @@ export class Language {
       for (let i = 0; i < text.length; i++) {
         for (let at: Context | null = context; at; at = at.shorter) {
           at.total++
-          grown(at, text[i], this.nothing).seen++
+          grown(at, text[i]).seen++
         }
         context = this.room(context)?.longer?.get(text[i]) ?? this.nothing
       }
@@ -72,11 +72,11 @@ const contextOf = (length: number, shorter: Context | null): Context => {
 }
 
 /** A context with one token more, and before it all that it ends with. */
-function grown(context: Context, token: number, nothing: Context): Context {
+function grown(context: Context, token: number): Context {
   context.longer ??= new Map()
   let next = context.longer.get(token)
   if (!next) {
-    next = contextOf(context.length + 1, context.shorter ? grown(context.shorter, token, nothing) : nothing)
+    next = contextOf(context.length + 1, context.shorter ? grown(context.shorter, token) : context)
     context.longer.set(token, next)
   }
   return next

@@ -55,9 +55,10 @@ export function isBlank(x: Tensor): boolean {
   return known.blank?.covers(known) ?? false
 }
 
-/** x for an operation that writes every number of it. */
-export function overwritten(x: Tensor): CpuTensor {
+/** Whether x is blank, for an operation that then writes every number of it: from here on it is not. */
+export function startBlank(x: Tensor): boolean {
   const known = own(x)
-  known.blank?.take(known)
-  return known
+  if (!known.blank?.covers(known)) return false
+  known.blank.take(known)
+  return true
 }

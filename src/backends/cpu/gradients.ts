@@ -1,6 +1,6 @@
 import { exitCodes, UserError } from '../../shell/errors.js'
 import type { Activation, Gradients, Segments, Tensor } from '../backend.js'
-import { isBlank, overwritten } from './blank.js'
+import { startBlank } from './blank.js'
 import type { Products } from './products.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
@@ -31,14 +31,10 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     expectShape('gradient', d, into.rows, into.cols)
     expectShape('input', a, into.rows, into.cols)
     expectShape('input', b, into.rows, into.cols)
-    const [p, q, r] = [cpu(d), cpu(a ?? d), cpu(b ?? d)]
-    if (how === 'd' && isBlank(into)) {
-      const y = overwritten(into)
-      kernels.copyRows(y.rows, y.cols, p.at, p.step, y.at, y.step)
-      return
-    }
-    const y = cpu(into)
-    kernels.accumulate(y.rows, y.cols, p.at, p.step, q.at, q.step, r.at, r.step, hows[how], y.at, y.step)
+    const fresh = how === 'd' && startBlank(into)
+    const [y, p, q, r] = [cpu(into), cpu(d), cpu(a ?? d), cpu(b ?? d)]
+    if (fresh) kernels.copyRows(y.rows, y.cols, p.at, p.step, y.at, y.step)
+    else kernels.accumulate(y.rows, y.cols, p.at, p.step, q.at, q.step, r.at, r.step, hows[how], y.at, y.step)
   }
 
   /** Adds every row of dy to one row. */
@@ -52,9 +48,8 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     if (!into) return
     const operands = { a: cpu(a), b: cpu(b), transA, transB: false }
     if (own(into).contiguous && into.rows > 1) {
-      const fresh = isBlank(into)
-      const y = fresh ? overwritten(into) : cpu(into)
-      await products.multiply({ ...operands, addend: fresh ? null : y, into: y })
+      const addend = startBlank(into) ? null : cpu(into)
+      await products.multiply({ ...operands, addend, into: cpu(into) })
       return
     }
     const product = await products.multiply({ ...operands, addend: null })
@@ -102,19 +97,21 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       for (const one of [weight, dWeight]) expectShape('conv weight', one, K, E)
       for (const one of [bias, dBias]) expectShape('conv bias', one, 1, E)
       expectContiguous('conv weight', weight)
-      const fresh = dx !== null && isBlank(dx)
-      const y = dx && (fresh ? overwritten(dx) : cpu(dx))
+      const fresh = dx !== null && startBlank(dx)
       withScratch(machine, kernels.convGradScratch(E, K), (scratch) => {
         for (const part of readingOrder(segments, direction, x.rows)) {
           const rowsOf = (y: CpuTensor | null) => (y ? [firstRow(y, part, direction), stepOf(y, direction)] : [0, 0])
           const parameters = [at(weight), at(bias), activation === 'silu' ? 1 : 0]
-          const outputs = [...rowsOf(y), fresh ? 1 : 0, ...place(dWeight), at(dBias)]
+          const outputs = [...rowsOf(dx && cpu(dx)), fresh ? 1 : 0, ...place(dWeight), at(dBias)]
           kernels.convGrad(part.rows, E, K, ...rowsOf(input), ...parameters, ...rowsOf(d), ...outputs, scratch)
         }
       })
     },
 
-    keptStates: (args) => newTensor(machine, keptRows(machine, args), args.u.cols * args.A_log.cols),
+    keptStates({ u, A_log, segments, direction }) {
+      const rows = keptRows(machine, readingOrder(segments, direction, u.rows))
+      return newTensor(machine, rows, u.cols * A_log.cols)
+    },
     selectiveScan: (dy, args, into, dState) => selectiveScanGradient(machine, dy, args, into, dState),
 
     combine(dy, a, b, how, { da, db }) {

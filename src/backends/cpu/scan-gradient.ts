@@ -1,5 +1,5 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
-import { isBlank, overwritten } from './blank.js'
+import { isBlank, startBlank } from './blank.js'
 import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
 import { firstRow, readingOrder, stepOf } from './segments.js'
 import { type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
@@ -28,7 +28,7 @@ export function selectiveScanGradient(
   const width = Math.ceil(N / 4) * 4
   const padded = width !== N
   const parts = readingOrder(args.segments, direction, T)
-  const states = keptRows(machine, args)
+  const states = keptRows(machine, parts)
   expectShape('kept', args.kept, states, E * N)
 
   const temporary: CpuTensor[] = []
@@ -72,7 +72,7 @@ export function selectiveScanGradient(
     const [nothing, nowhere] = [zeros(1, E), zeros(1, E)]
     const outputs = [into.du, into.ddt, args.z && into.dz].filter((x) => x !== null)
     const fresh = outputs.every(isBlank)
-    if (fresh) outputs.forEach(overwritten)
+    if (fresh) outputs.forEach(startBlank)
     let state = kept.at
     for (const part of parts) {
       for (let g = 0; g < G; g++) {

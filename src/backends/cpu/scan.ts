@@ -1,5 +1,5 @@
 import type { ScanArgs, Tensor } from '../backend.js'
-import { firstRow, readingOrder, stepOf } from './segments.js'
+import { firstRow, type Part, readingOrder, stepOf } from './segments.js'
 import { at, CpuTensor, cpu, expectContiguous, expectShape, type Machine, newTensor, withScratch } from './tensor.js'
 
 /**
@@ -20,7 +20,7 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
   const stateBytes = E * width * 4
   const groupBytes = padded ? T * G * width * 4 : 0
   const kept = args.kept ? cpu(args.kept) : null
-  expectShape('kept', kept, keptRows(machine, args), E * N)
+  if (kept) expectShape('kept', kept, keptRows(machine, parts), E * N)
   const keptBytes = padded && kept ? kept.rows * stateBytes : 0
   withScratch(machine, 2 * stateBytes + 2 * groupBytes + keptBytes + 2 * E * 4, (rates) => {
     const room = rates + stateBytes
@@ -57,8 +57,8 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
 }
 
 /** Rows of `kept`: states in reading order, several for a long segment. */
-export function keptRows({ kernels }: Machine, { u, segments, direction }: ScanArgs): number {
-  return readingOrder(segments, direction, u.rows).reduce((sum, { rows }) => sum + kernels.keptStates(rows), 0)
+export function keptRows({ kernels }: Machine, parts: readonly Part[]): number {
+  return parts.reduce((sum, { rows }) => sum + kernels.keptStates(rows), 0)
 }
 
 /** [T, G N] to [T, G width] at an address. */
