@@ -1,6 +1,8 @@
-#!/usr/bin/env -S node --v8-pool-size=1
+#!/bin/sh
+':' //; exec node --v8-pool-size=1 "$0" "$@"
 // The door: plain JavaScript, so that a clone that was not built yet, or an old Node, gets a clear line too.
-// One thread of V8 compiles and sweeps beside the program instead of four: each keeps memory of its own.
+// The second line is one of the shell, and to Node a string and a comment: `env -S`, which would take the option as well, is missing in
+// BusyBox. One thread of V8 compiles and sweeps beside the program instead of four: each keeps memory of its own.
 import { existsSync } from 'node:fs'
 
 const main = new URL('../dist/src/shell/main.js', import.meta.url)
