@@ -4,7 +4,8 @@ import { MelEnergies } from './mel-energies.js'
 
 /**
  * Log-mel features of one recording, piece by piece: the energies of the mel bands, measured against the level of the
- * recording. The features are the same bits however the samples were cut. Memory is one window and the frames of the lookahead.
+ * recording. The features are the same bits however the samples were cut. Memory is one window, the frames of the lookahead and the
+ * features given last: those of the next call take their place.
  */
 export class LogMel {
   private readonly energies: MelEnergies
@@ -23,21 +24,20 @@ export class LogMel {
 
   /** All that remain. The recording is over. */
   end(): Float32Array {
-    const last = this.levelled.push(this.energies.end())
-    const waited = this.levelled.end()
-    const all = new Float32Array(last.length + waited.length)
-    all.set(last)
-    all.set(waited, last.length)
-    return all
+    return this.levelled.push(this.energies.end(), true)
   }
 }
 
 /** Energies of frames to features, `level.lookahead` seconds later. */
 export class Levelled {
   private readonly level: Level
+  /** Frames. */
   private readonly lookahead: number
-  /** Frames that wait for their lookahead. */
-  private waiting: Float64Array[] = []
+  /** [waiting.., n_mels] energies. The first `waiting` frames are known to the level and wait for their lookahead. */
+  private energies = new Float64Array(0)
+  private waiting = 0
+  /** [frames.., n_mels] */
+  private features = new Float32Array(0)
 
   constructor(private readonly spec: LogMelSpec) {
     const span = frameSeconds(spec)
@@ -45,28 +45,37 @@ export class Levelled {
     this.lookahead = Math.round(spec.level.lookahead / span)
   }
 
-  /** Takes energies [n_mels] of frames, gives the features [frames, n_mels] of those whose lookahead is complete. */
-  push(frames: readonly Float64Array[]): Float32Array {
-    const { waiting, lookahead } = this
+  /** Takes energies [frames, n_mels], gives the features [frames, n_mels] of those whose lookahead is complete; with `last`, of all. */
+  push(added: Float64Array, last = false): Float32Array {
     const { n_mels } = this.spec
-    const ready = Math.max(0, waiting.length + frames.length - lookahead)
-    const features = new Float32Array(ready * n_mels)
-    let made = 0
-    for (const energies of frames) {
-      this.level.add(energies)
-      waiting.push(energies)
-      if (waiting.length <= lookahead) continue
-      this.level.measure(waiting.shift()!, features.subarray(made * n_mels, ++made * n_mels))
+    const before = this.waiting
+    const frames = before + added.length / n_mels
+    const energies = this.held(added, frames)
+    const ready = last ? frames : Math.max(0, frames - this.lookahead)
+    if (this.features.length < ready * n_mels) this.features = new Float32Array(ready * n_mels)
+    const { features } = this
+    const frame = (t: number) => energies.subarray(t * n_mels, (t + 1) * n_mels)
+    const measure = (t: number) => this.level.measure(frame(t), features.subarray(t * n_mels, (t + 1) * n_mels))
+    for (let t = before; t < frames; t++) {
+      this.level.add(frame(t))
+      if (t >= this.lookahead) measure(t - this.lookahead)
     }
-    return features
+    if (last) for (let t = Math.max(0, frames - this.lookahead); t < frames; t++) measure(t)
+    energies.copyWithin(0, ready * n_mels, frames * n_mels)
+    this.waiting = frames - ready
+    return this.features.subarray(0, ready * n_mels)
   }
 
-  end(): Float32Array {
+  /** The energies of the frames that wait, and after them those added. */
+  private held(added: Float64Array, frames: number): Float64Array {
     const { n_mels } = this.spec
-    const features = new Float32Array(this.waiting.length * n_mels)
-    for (const [i, energies] of this.waiting.splice(0).entries())
-      this.level.measure(energies, features.subarray(i * n_mels, (i + 1) * n_mels))
-    return features
+    const { energies, waiting } = this
+    if (energies.length < frames * n_mels) {
+      this.energies = new Float64Array(frames * n_mels)
+      this.energies.set(energies.subarray(0, waiting * n_mels))
+    }
+    this.energies.set(added, waiting * n_mels)
+    return this.energies
   }
 }
 

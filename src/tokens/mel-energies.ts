@@ -5,7 +5,8 @@ import { type MelBand, melBands } from './mel.js'
 /**
  * Energies of mel bands of one recording, piece by piece. Frame j stands for the samples j hop .. (j + 1) hop - 1, and its
  * window is centred on them; before the start and after the end there are zeros, so L samples give ceil(L / hop) frames. Every
- * frame is computed from its own samples, in float64: the energies are the same bits however the samples were cut. Memory is one window.
+ * frame is computed from its own samples, in float64: the energies are the same bits however the samples were cut. Memory is one window
+ * and the energies given last: those of the next call take their place.
  */
 export class MelEnergies {
   private readonly spectrum: PowerSpectrum
@@ -21,6 +22,8 @@ export class MelEnergies {
   private read = 0
   private made = 0
   private previous: number | null = null
+  /** [frames.., n_mels] */
+  private energies = new Float64Array(0)
 
   /** Errors: a spec that contradicts itself (`logMelProblem`). */
   constructor(private readonly spec: LogMelSpec) {
@@ -39,15 +42,15 @@ export class MelEnergies {
     this.samples = new Float64Array(this.held)
   }
 
-  /** The frames [n_mels] that these samples complete; often none. */
-  push(samples: Float32Array): Float64Array[] {
+  /** [frames, n_mels] of the frames that these samples complete; often none. */
+  push(samples: Float32Array): Float64Array {
     this.append(samples)
     this.read += samples.length
     return this.frames(Number.POSITIVE_INFINITY)
   }
 
   /** All that remain, and the spec's `tail` of silence. The recording is over. */
-  end(): Float64Array[] {
+  end(): Float64Array {
     const { window, hop, sample_rate, tail = 0 } = this.spec
     const silence = Math.round(tail * sample_rate)
     this.append(new Float32Array(window + hop + silence), true)
@@ -77,28 +80,29 @@ export class MelEnergies {
   }
 
   /** The frames whose samples are there, below `total`. */
-  private frames(total: number): Float64Array[] {
-    const { window, hop } = this.spec
-    const out: Float64Array[] = []
-    let first = 0
-    for (; first + window <= this.held && this.made < total; first += hop, this.made++) out.push(this.energies(first))
-    this.samples.copyWithin(0, first, this.held)
-    this.held -= first
-    return out
+  private frames(total: number): Float64Array {
+    const { window, hop, n_mels } = this.spec
+    const ready = this.held < window ? 0 : Math.floor((this.held - window) / hop) + 1
+    const frames = Math.min(ready, total - this.made)
+    if (this.energies.length < frames * n_mels) this.energies = new Float64Array(frames * n_mels)
+    for (let j = 0; j < frames; j++) this.measure(j * hop, j * n_mels)
+    this.made += frames
+    this.samples.copyWithin(0, frames * hop, this.held)
+    this.held -= frames * hop
+    return this.energies.subarray(0, frames * n_mels)
   }
 
-  private energies(first: number): Float64Array {
-    const { samples, hann, padded, power, bands } = this
+  /** Energies at `to` of the window that begins with the sample `first`. */
+  private measure(first: number, to: number): void {
+    const { samples, hann, padded, power, bands, energies } = this
     for (let i = 0; i < hann.length; i++) padded[i] = samples[first + i] * hann[i]
     this.spectrum.of(padded, power)
-    const energies = new Float64Array(bands.length)
     for (let m = 0; m < bands.length; m++) {
       const { first, weights } = bands[m]
       let sum = 0
       for (let i = 0; i < weights.length; i++) sum += weights[i] * power[first + i]
-      energies[m] = sum
+      energies[to + m] = sum
     }
-    return energies
   }
 }
 

@@ -22,7 +22,7 @@ function features(spec: LogMelSpec, samples: Float32Array, cuts: number[] = []):
   const parts: Float32Array[] = []
   let from = 0
   for (const cut of [...cuts, samples.length]) {
-    parts.push(logMel.push(samples.subarray(from, cut)))
+    parts.push(logMel.push(samples.subarray(from, cut)).slice())
     from = cut
   }
   parts.push(logMel.end())

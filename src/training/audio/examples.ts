@@ -1,5 +1,5 @@
 import type { LogMelSpec, ModelSpec } from '../../spec.js'
-import { concatenate } from '../../tasks/concatenate.js'
+import { concatenate64 } from '../../tasks/concatenate.js'
 import { frameSeconds, Levelled } from '../../tokens/log-mel.js'
 import { MelEnergies } from '../../tokens/mel-energies.js'
 import { type Batch, type Examples, joined } from '../examples.js'
@@ -10,9 +10,9 @@ import type { AudioOptions } from './settings.js'
 
 export type AudioAugmentation = Omit<AudioOptions, 'log_mel' | 'units' | 'speeds'>
 
-/** One recording or several, as band energies [n_mels] of its frames. */
+/** One recording or several, as band energies [frames, n_mels]. */
 interface Heard {
-  frames: Float64Array<ArrayBuffer>[]
+  frames: Float64Array
   target: number[]
 }
 
@@ -23,8 +23,8 @@ interface Heard {
 export class AudioExamples implements Examples {
   readonly views = 1
   private readonly spec: LogMelSpec
-  /** Half a minute of each colour. */
-  private readonly noises: Float64Array[][]
+  /** [frames, n_mels] of half a minute of each colour. */
+  private readonly noises: Float64Array[]
 
   constructor(
     private readonly recordings: Recordings,
@@ -51,23 +51,13 @@ export class AudioExamples implements Examples {
   }
 
   private batch(all: Heard[], change = (features: Float32Array) => features): Batch {
-    const parts = all.map(({ frames }) => change(this.features(frames)))
+    const parts = all.map(({ frames }) => change(new Levelled(this.spec).push(frames, true)))
     return { ...joined(parts, this.spec.n_mels), targets: all.map(({ target }) => Int32Array.from(target)) }
-  }
-
-  private features(frames: Float64Array[]): Float32Array {
-    const levelled = new Levelled(this.spec)
-    return concatenate([levelled.push(frames), levelled.end()])
   }
 
   private heard({ stored, offsets }: Energies, i: number): Heard {
     const { n_mels } = this.spec
-    const frames: Heard['frames'] = []
-    for (let t = offsets[i]; t < offsets[i + 1]; t++) {
-      const frame = new Float64Array(n_mels)
-      for (let m = 0; m < n_mels; m++) frame[m] = fromStored(stored[t * n_mels + m])
-      frames.push(frame)
-    }
+    const frames = Float64Array.from(stored.subarray(offsets[i] * n_mels, offsets[i + 1] * n_mels), fromStored)
     const { targets, targetOffsets } = this.recordings
     return { frames, target: [...targets.subarray(targetOffsets[i], targetOffsets[i + 1])] }
   }
@@ -84,14 +74,16 @@ export class AudioExamples implements Examples {
     const where = noisy > 0 && random.uniform() < noisy ? (['rooms', 'everywhere'] as const)[random.int(2)] : 'none'
     if (where === 'rooms')
       for (const part of parts) {
-        part.frames = [...gap(), ...part.frames, ...gap()]
+        part.frames = concatenate64([gap(), part.frames, gap()])
         this.addNoise(part.frames, random)
       }
     const whole = this.joined(parts, gap)
     let { frames } = whole
-    if (crop > 0 && frames.length > this.framesIn(crop)) {
-      const from = random.int(frames.length - this.framesIn(crop) + 1)
-      frames = frames.slice(from, from + this.framesIn(crop))
+    const { n_mels } = this.spec
+    const spare = crop > 0 ? frames.length / n_mels - this.framesIn(crop) : 0
+    if (spare > 0) {
+      const from = random.int(spare + 1)
+      frames = frames.subarray(from * n_mels, (from + this.framesIn(crop)) * n_mels)
     }
     if (where === 'everywhere') this.addNoise(frames, random)
     this.colour(frames, random.uniform(-gain, gain), random.uniform(-tilt, tilt))
@@ -99,45 +91,42 @@ export class AudioExamples implements Examples {
   }
 
   /** One after the other, with gaps before, between and after; only the last keeps its tail. */
-  private joined(parts: Heard[], gap: () => Heard['frames']): Heard {
-    const tail = this.framesIn(this.spec.tail ?? 0)
-    const frames = gap()
+  private joined(parts: Heard[], gap: () => Float64Array): Heard {
+    const tail = this.framesIn(this.spec.tail ?? 0) * this.spec.n_mels
+    const frames = [gap()]
     for (const [k, part] of parts.entries()) {
       const end = k + 1 < parts.length ? Math.max(0, part.frames.length - tail) : part.frames.length
-      for (const frame of part.frames.slice(0, end)) frames.push(frame)
-      frames.push(...gap())
+      frames.push(part.frames.subarray(0, end), gap())
     }
-    return { frames, target: parts.flatMap(({ target }) => target) }
+    return { frames: concatenate64(frames), target: parts.flatMap(({ target }) => target) }
   }
 
-  private quiet(frames: number): Heard['frames'] {
-    return Array.from({ length: frames }, () => new Float64Array(this.spec.n_mels))
+  private quiet(frames: number): Float64Array {
+    return new Float64Array(frames * this.spec.n_mels)
   }
 
   /** Adds noise of one colour over all frames. */
-  private addNoise(frames: Float64Array[], random: Random): void {
+  private addNoise(frames: Float64Array, random: Random): void {
     const { snr } = this.augmentation
+    const { n_mels } = this.spec
     const other = this.noises[random.int(this.noises.length)]
-    const start = random.int(other.length)
+    const start = random.int(other.length / n_mels) * n_mels
     const ratio = 10 ** (-random.uniform(snr[0], snr[1]) / 10)
-    const factor = (ratio * meanPower(frames)) / meanPower(other)
-    for (const [t, frame] of frames.entries()) {
-      const added = other[(start + t) % other.length]
-      for (let m = 0; m < frame.length; m++) frame[m] += factor * added[m]
-    }
+    const factor = (ratio * meanPower(frames, n_mels)) / meanPower(other, n_mels)
+    for (let i = 0; i < frames.length; i++) frames[i] += factor * other[(start + i) % other.length]
   }
 
-  private colour(frames: Float64Array[], gain: number, tilt: number): void {
+  private colour(frames: Float64Array, gain: number, tilt: number): void {
     if (gain === 0 && tilt === 0) return
     const { n_mels } = this.spec
     const factors = Float64Array.from({ length: n_mels }, (_, m) => 10 ** ((gain + tilt * (m / n_mels - 0.5)) / 10))
-    for (const frame of frames) for (let m = 0; m < n_mels; m++) frame[m] *= factors[m]
+    for (let i = 0; i < frames.length; i++) frames[i] *= factors[i % n_mels]
   }
 
-  private made(colour: 'white' | 'brown'): Float64Array[] {
+  private made(colour: 'white' | 'brown'): Float64Array {
     const energies = new MelEnergies({ ...this.spec, tail: 0 })
-    const frames = energies.push(noise(30 * this.spec.sample_rate, new Random(1), colour))
-    return [...frames, ...energies.end()]
+    const heard = energies.push(noise(30 * this.spec.sample_rate, new Random(1), colour)).slice()
+    return concatenate64([heard, energies.end()])
   }
 
   private framesIn(seconds: number): number {
@@ -145,12 +134,13 @@ export class AudioExamples implements Examples {
   }
 }
 
-/** Of the frames that are not silent. */
-function meanPower(frames: Float64Array[]): number {
+/** Of the frames [T, n_mels] that are not silent. */
+function meanPower(frames: Float64Array, n_mels: number): number {
   let sum = 0
   let heard = 0
-  for (const frame of frames) {
-    const power = frame.reduce((a, b) => a + b, 0)
+  for (let t = 0; t < frames.length; t += n_mels) {
+    let power = 0
+    for (let m = 0; m < n_mels; m++) power += frames[t + m]
     sum += power
     if (power > 0) heard++
   }

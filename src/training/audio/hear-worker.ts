@@ -36,9 +36,10 @@ serve(
 
 function energies(samples: Float32Array): Int16Array<ArrayBuffer> {
   const mel = new MelEnergies(spec)
-  const frames = [...mel.push(samples), ...mel.end()]
-  const stored = new Int16Array(frames.length * spec.n_mels)
-  for (const [t, frame] of frames.entries())
-    for (const [m, x] of frame.entries()) stored[t * spec.n_mels + m] = toStored(x)
+  const heard = Int16Array.from(mel.push(samples), toStored)
+  const rest = Int16Array.from(mel.end(), toStored)
+  const stored = new Int16Array(heard.length + rest.length)
+  stored.set(heard)
+  stored.set(rest, heard.length)
   return stored
 }
