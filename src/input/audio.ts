@@ -24,7 +24,10 @@ export interface AudioOptions {
   report?: (problem: InputProblem) => void
 }
 
-/** Mono samples, full scale at -1 and 1, piece by piece, to be read once: to the end, or until `close`. */
+/**
+ * Mono samples, full scale at -1 and 1, piece by piece, to be read once: to the end, or until `close`. A piece is overwritten when the
+ * next one is asked for.
+ */
 export interface Audio extends AsyncIterable<Float32Array> {
   readonly file: string
   /** Samples handed out per second. */

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
+import { discard } from '../discard.js'
 import { exitCodes } from '../shell/errors.js'
 import { FileProblem } from './collector.js'
 import { isBgzf, isGzip, magicLength, refuseForeign } from './format.js'
@@ -19,9 +20,19 @@ const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b00030000000000000
  */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   try {
-    yield* path === '-' ? (process.stdin as AsyncIterable<Buffer>) : readFile(path)
+    yield* path === '-' ? readStdin() : readFile(path)
   } catch (error) {
     throw readProblem(error)
+  }
+}
+
+/** Each block comes in a buffer of its own, or several short ones in a piece of one that Node shares out. */
+async function* readStdin(): AsyncGenerator<Uint8Array> {
+  let before: Buffer | null = null
+  for await (const block of process.stdin as AsyncIterable<Buffer>) {
+    yield block
+    if (before && before.byteLength === before.buffer.byteLength) discard(before.buffer as ArrayBuffer)
+    before = block
   }
 }
 

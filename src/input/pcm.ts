@@ -5,10 +5,11 @@ import type { WavFormat } from './wav-format.js'
 /** One sample at a byte, full scale to [-1, 1]. */
 type ReadSample = (view: DataView, at: number) => number
 
-/** Turns whole blocks of `format.blockBytes` into mono: the mean of the channels, or one of them. */
+/** Turns whole blocks of `format.blockBytes` into mono: the mean of the channels, or one of them. Each result takes the place of the one before. */
 export class MonoDecoder {
   /** Samples so far that were no finite number (NaN, infinity): they are handed out as 0. */
   notFinite = 0
+  private mono = new Float32Array(0)
 
   /** `channel`: from 1; undefined: the mean of all. */
   constructor(
@@ -25,32 +26,33 @@ export class MonoDecoder {
     // A sample narrower than its place stands at the low end of it.
     const shift = littleEndian ? 0 : width - sampleBytes
     const read = sampleReader(this.format)
-    return this.mix(Math.floor(bytes.length / blockBytes), (frame, channel) =>
-      read(view, frame * blockBytes + channel * width + shift),
-    )
+    const frames = Math.floor(bytes.length / blockBytes)
+    this.mix(this.room(frames), frames, (frame, channel) => read(view, frame * blockBytes + channel * width + shift))
+    return this.mono.subarray(0, frames)
   }
 
   private decodeAdpcm(bytes: Uint8Array): Float32Array {
     const { coding, channels, blockBytes, blockFrames } = this.format
     const decodeBlock = coding === 'ima-adpcm' ? decodeIma : decodeMs
-    const mono = new Float32Array(Math.ceil(bytes.length / blockBytes) * blockFrames)
+    const mono = this.room(Math.ceil(bytes.length / blockBytes) * blockFrames)
     let length = 0
     for (let at = 0; at < bytes.length; at += blockBytes) {
       const samples = decodeBlock(bytes.subarray(at, at + blockBytes), this.format)
       const frames = samples.length / channels
-      mono.set(
-        this.mix(frames, (frame, channel) => samples[frame * channels + channel] / 32768),
-        length,
-      )
+      this.mix(mono.subarray(length), frames, (frame, channel) => samples[frame * channels + channel] / 32768)
       length += frames
     }
     return mono.subarray(0, length)
   }
 
-  private mix(frames: number, sample: (frame: number, channel: number) => number): Float32Array {
+  private room(frames: number): Float32Array {
+    if (this.mono.length < frames) this.mono = new Float32Array(frames)
+    return this.mono
+  }
+
+  private mix(mono: Float32Array, frames: number, sample: (frame: number, channel: number) => number): void {
     const first = this.channel === undefined ? 0 : this.channel - 1
     const count = this.channel === undefined ? this.format.channels : 1
-    const mono = new Float32Array(frames)
     for (let frame = 0; frame < frames; frame++) {
       let sum = sample(frame, first)
       for (let channel = first + 1; channel < first + count; channel++) sum += sample(frame, channel)
@@ -59,7 +61,6 @@ export class MonoDecoder {
       mono[frame] = 0
       this.notFinite++
     }
-    return mono
   }
 }
 

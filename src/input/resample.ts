@@ -23,9 +23,12 @@ export class Resampler {
   /** Low-pass edge in cycles per input sample, times 2. */
   private readonly cutoff: number
   private readonly weights: Float64Array[] = []
-  /** Inputs still needed; the first one is number `start` of all. */
+  /** [held..] The first `held` are the inputs still needed; the first one is number `start` of all. */
   private window: Float64Array
+  private held: number
   private start: number
+  /** The outputs given last; the next take their place. */
+  private outputs = new Float32Array(0)
   /** The next output stands at input `index + phase / phases`. */
   private index = 0
   private phase = 0
@@ -43,7 +46,8 @@ export class Resampler {
     this.cutoff = passBand * Math.min(1, to / from)
     this.half = 2 * Math.ceil(crossings / this.cutoff / 2)
     this.start = 1 - this.half
-    this.window = new Float64Array(this.half - 1)
+    this.held = this.half - 1
+    this.window = new Float64Array(this.held)
   }
 
   /** The outputs that `samples` completes. */
@@ -59,21 +63,35 @@ export class Resampler {
   }
 
   private run(samples: Float32Array): Float32Array {
-    const window = new Float64Array(this.window.length + samples.length)
-    window.set(this.window)
-    window.set(samples, this.window.length)
-    const end = this.start + window.length
-    const outputs: number[] = []
+    const window = this.extended(samples)
+    const end = this.start + this.held
+    const most = Math.ceil((this.held * this.phases) / this.step)
+    if (this.outputs.length < most) this.outputs = new Float32Array(most)
+    let made = 0
     while (this.index + this.half < end && !(this.ended && this.index >= this.inputs)) {
-      outputs.push(this.sum(window, this.index - this.half + 1 - this.start))
+      this.outputs[made++] = this.sum(window, this.index - this.half + 1 - this.start)
       this.phase += this.step
       this.index += Math.floor(this.phase / this.phases)
       this.phase %= this.phases
     }
     const keep = Math.min(end, this.index - this.half + 1)
-    this.window = window.slice(keep - this.start)
+    window.copyWithin(0, keep - this.start, this.held)
+    this.held = end - keep
     this.start = keep
-    return Float32Array.from(outputs)
+    return this.outputs.subarray(0, made)
+  }
+
+  /** The inputs still needed, and after them these. */
+  private extended(samples: Float32Array): Float64Array {
+    const held = this.held + samples.length
+    if (this.window.length < held) {
+      const larger = new Float64Array(held)
+      larger.set(this.window.subarray(0, this.held))
+      this.window = larger
+    }
+    this.window.set(samples, this.held)
+    this.held = held
+    return this.window
   }
 
   /** The output at the current phase from `window[at .. at + 2 half)`. */

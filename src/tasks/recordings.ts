@@ -1,4 +1,3 @@
-import { Garbage } from '../garbage.js'
 import { type AudioOptions, readAudio } from '../input/audio.js'
 import { stdinName } from '../input/open.js'
 import type { SequenceRecord } from '../input/records.js'
@@ -32,7 +31,6 @@ export async function* featureParts(
   spec: LogMelSpec,
   { skip, keepBroken, note, ...options }: ReadOptions,
 ): AsyncGenerator<Part<Float32Array>> {
-  const garbage = new Garbage()
   for (const record of recordings) {
     const features = new LogMel(spec)
     let offset = 0
@@ -48,8 +46,6 @@ export async function* featureParts(
         samples += block.length
         record.seconds = samples / spec.sample_rate
         yield part(features.push(block), false)
-        // The block as it was read and as samples, and its energies.
-        garbage.made(2 * block.byteLength)
       }
     } catch (error) {
       if (!skip || !(error instanceof UserError)) throw error

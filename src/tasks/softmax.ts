@@ -10,16 +10,20 @@ export function softmax(logits: ArrayLike<number>): Float64Array {
   return out
 }
 
-/** Log probabilities [T, V] of logits [T, V], row by row, in float64. */
+/** out [V] = log probabilities of the row of logits that begins at `from`; float64. */
+export function logSoftmax(logits: FloatArray, from: number, out: Float64Array): void {
+  const V = out.length
+  let top = -Infinity
+  for (let v = 0; v < V; v++) top = Math.max(top, logits[from + v])
+  let sum = 0
+  for (let v = 0; v < V; v++) sum += Math.exp(logits[from + v] - top)
+  const logSum = top + Math.log(sum)
+  for (let v = 0; v < V; v++) out[v] = logits[from + v] - logSum
+}
+
+/** Log probabilities [T, V] of logits [T, V], row by row. */
 export function logSoftmaxRows(logits: FloatArray, V: number): Float64Array {
   const out = new Float64Array(logits.length)
-  for (let from = 0; from < logits.length; from += V) {
-    let top = -Infinity
-    for (let v = 0; v < V; v++) top = Math.max(top, logits[from + v])
-    let sum = 0
-    for (let v = 0; v < V; v++) sum += Math.exp(logits[from + v] - top)
-    const logSum = top + Math.log(sum)
-    for (let v = 0; v < V; v++) out[from + v] = logits[from + v] - logSum
-  }
+  for (let from = 0; from < logits.length; from += V) logSoftmax(logits, from, out.subarray(from, from + V))
   return out
 }

@@ -1,9 +1,11 @@
+import { discard } from '../discard.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { type AudioModel, type AudioNote, type AudioOptions, type CutAudio, Listening } from './audio.js'
+import { BeamDecoder, type BeamOptions } from './beam.js'
 import { isCausal, perRow } from './check.js'
-import { BeamDecoder, type BeamOptions, type CtcDecoder, GreedyDecoder } from './ctc-decode.js'
+import { type CtcDecoder, GreedyDecoder } from './ctc-decode.js'
 import { Language } from './language.js'
 import type { Answer } from './predict.js'
 import { quietWindows } from './quiet.js'
@@ -99,7 +101,11 @@ export class Transcription implements Run<Transcribed> {
   private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
     let decoder: CtcDecoder = this.decoder()
     let words = new Words(this.vocabulary, this.span)
+    let read: ArrayBuffer | null = null
     for await (const { note, data } of answers) {
+      // Logits of several recordings may have come in one buffer.
+      if (read && read !== data.buffer) discard(read)
+      read = data.buffer as ArrayBuffer
       if (!note.continues) {
         decoder = this.decoder()
         words = new Words(this.vocabulary, this.span, note.stretch.start)

@@ -34,7 +34,7 @@ export async function hear(blocks: Iterable<Uint8Array>, options: AudioOptions =
   const pieces: Float32Array[] = []
   try {
     heard.audio = await readAudioSource({ file, bytes: asStream(blocks) }, { report, ...options })
-    for await (const piece of heard.audio) pieces.push(piece)
+    for await (const piece of heard.audio) pieces.push(piece.slice())
   } catch (error) {
     if (!(error instanceof UserError)) throw error
     heard.error = error

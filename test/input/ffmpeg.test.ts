@@ -27,7 +27,7 @@ function install(script: string) {
 
 const read = async (file: string) => {
   const pieces: Float32Array[] = []
-  for await (const piece of await readAudio(file)) pieces.push(piece)
+  for await (const piece of await readAudio(file)) pieces.push(piece.slice())
   return join(pieces)
 }
 

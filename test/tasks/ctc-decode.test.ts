@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { BeamDecoder, type CtcDecoder, type DecodedToken, GreedyDecoder } from '../../src/tasks/ctc-decode.js'
+import { BeamDecoder } from '../../src/tasks/beam.js'
+import { type CtcDecoder, type DecodedToken, GreedyDecoder } from '../../src/tasks/ctc-decode.js'
 import { Random } from '../../src/training/random.js'
 
 const log = (rows: number[][]) => Float64Array.from(rows.flat(), Math.log)

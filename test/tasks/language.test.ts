@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BeamDecoder } from '../../src/tasks/ctc-decode.js'
+import { BeamDecoder } from '../../src/tasks/beam.js'
 import { Language } from '../../src/tasks/language.js'
 import { Vocabulary } from '../../src/tasks/vocabulary.js'
 import { Random } from '../../src/training/random.js'

@@ -27,7 +27,7 @@ serve(
     const parts: Float32Array[] = []
     const warnings: string[] = []
     const report = ({ message }: { message: string }) => void warnings.push(message)
-    for await (const part of await readAudio(path, { rate: spec.sample_rate, report })) parts.push(part)
+    for await (const part of await readAudio(path, { rate: spec.sample_rate, report })) parts.push(part.slice())
     const samples = concatenate(parts)
     const versions = speeds.map((factor) => energies(factor === 1 ? samples : speed(samples, factor)))
     return { result: { versions, warnings } satisfies Heard, transfer: versions.map(({ buffer }) => buffer) }

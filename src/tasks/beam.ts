@@ -1,0 +1,227 @@
+import type { FloatArray } from '../backends/backend.js'
+import { blank, type CtcDecoder, type DecodedToken } from './ctc-decode.js'
+import { type LanguageOptions, type Prefix, Prefixes } from './prefixes.js'
+import { logSoftmax } from './softmax.js'
+
+/** The tokens of one alignment, newest first. Alignments share what they have in common. */
+interface Spelled extends DecodedToken {
+  /** Tokens up to this one. */
+  length: number
+  /** Null at the start and where the rest was given already. */
+  before: Spelled | null
+}
+
+/** Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each kind. */
+interface Ending {
+  /** Of all alignments. */
+  sum: number
+  /** Of the likeliest alone. */
+  best: number
+  spelled: Spelled | null
+  /** The likeliest one has its last token in this row first; `spelled` does not have it yet. */
+  begins: boolean
+}
+
+/** A text as it is tried. Those of a row are the next but one's again: the search makes next to no garbage. */
+interface Beam {
+  prefix: Prefix<Beam>
+  /** Ends in blank. */
+  gap: Ending
+  /** Ends in the last token of the text. */
+  on: Ending
+  /** What texts are ranked by. */
+  score: number
+}
+
+export interface BeamOptions {
+  /** How many texts are kept from row to row. */
+  width: number
+  /** Classes with a probability below this are not tried in a row, which saves most of the time; 0 tries all. */
+  least?: number
+  /**
+   * Rows after which a token of the likeliest text is settled and texts without it are dropped. Later rows say next to nothing about it
+   * any more; but the combinations of a few old doubts would fill the beam for good.
+   */
+  settle?: number
+  language?: LanguageOptions
+}
+
+/**
+ * Prefix beam search (Hannun et al. 2014, arXiv 1408.2873): sums the alignments of each text,
+ * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment. With a language,
+ * texts are ranked by what is heard and by what the language says of them (Maas et al. 2015, lexicon-free).
+ *
+ * Without a language: with `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the likeliest text, at least as likely
+ * as the greedy one, and it is the greedy one whenever the likeliest alignment has more than half of all probability. Nothing more
+ * holds: a width of 1 is not greedy decoding (it compares sums, not single alignments), and a greater width can miss what a smaller one finds.
+ */
+export class BeamDecoder implements CtcDecoder {
+  private readonly texts: Prefixes<Beam>
+  /** Likeliest first. */
+  private beams: Beam[]
+  /** What becomes of them in a row. */
+  private grown: Beam[] = []
+  private readonly unused: Beam[] = []
+  /** Classes that are tried in a row. */
+  private tried: number[] = []
+  /** [V] of one row. */
+  private readonly logP: Float64Array
+  private readonly least: number
+  private row = 0
+  /** How many tokens were given. */
+  private given = 0
+
+  constructor(
+    private readonly V: number,
+    private readonly options: BeamOptions,
+  ) {
+    this.logP = new Float64Array(V)
+    this.least = Math.log(options.least ?? 1e-4)
+    this.texts = new Prefixes(options.language)
+    const start = this.beam(this.texts.root)
+    start.gap.sum = 0
+    start.gap.best = 0
+    this.beams = this.grown.splice(0)
+  }
+
+  push(logits: FloatArray): DecodedToken[] {
+    const done: DecodedToken[] = []
+    for (let from = 0; from < logits.length; from += this.V, this.row++) {
+      logSoftmax(logits, from, this.logP)
+      this.step()
+      this.settle()
+      // Row by row, so that what is given does not depend on the cuts. A text that ends with the root may yet move its last token.
+      const { root } = this.texts
+      const length = root.length - (root.holder ? 1 : 0)
+      if (length > this.given) done.push(...this.take(length))
+    }
+    return done
+  }
+
+  end(): DecodedToken[] {
+    return this.take(Number.POSITIVE_INFINITY)
+  }
+
+  /** One row: all texts as they are and with one token more, and the likeliest of these. */
+  private step(): void {
+    const { logP, tried, beams, grown } = this
+    tried.length = 0
+    for (let v = 0; v < this.V; v++) if (v !== blank && logP[v] >= this.least) tried.push(v)
+    for (const { prefix } of beams) prefix.holder = null
+    for (const { prefix, gap, on } of beams) {
+      const stay = this.beam(prefix)
+      join(stay.gap, gap, logP[blank], false)
+      join(stay.gap, on, logP[blank], false)
+      if (prefix.token !== blank) join(stay.on, on, logP[prefix.token], false)
+      for (const token of tried) {
+        const longer = this.beam(this.texts.longer(prefix, token))
+        join(longer.on, gap, logP[token], true)
+        // Straight from the token itself, an equal one would be a longer token, not a second one.
+        if (token !== prefix.token) join(longer.on, on, logP[token], true)
+      }
+    }
+    for (const beam of beams) this.letGo(beam)
+    beams.length = 0
+    for (const beam of grown) beam.score = logAdd(beam.gap.sum, beam.on.sum) + beam.prefix.language
+    grown.sort((a, b) => b.score - a.score)
+    this.beams = grown
+    this.grown = beams
+    this.drop(grown.splice(this.options.width))
+    for (const beam of grown) this.spell(beam)
+  }
+
+  /** Where this row leads to a text. */
+  private beam(prefix: Prefix<Beam>): Beam {
+    if (prefix.holder) return prefix.holder
+    const beam = this.unused.pop() ?? { prefix, gap: never(), on: never(), score: 0 }
+    beam.prefix = prefix
+    prefix.holder = beam
+    this.grown.push(beam)
+    return beam
+  }
+
+  private letGo(beam: Beam): void {
+    empty(beam.gap)
+    empty(beam.on)
+    this.unused.push(beam)
+  }
+
+  /** Writes down the last token of the likeliest alignment of a text that is kept, and where it peaks. */
+  private spell({ prefix, on }: Beam): void {
+    const { token, length } = prefix
+    const probability = Math.exp(this.logP[token])
+    const { spelled } = on
+    if (on.begins) on.spelled = { token, row: this.row, probability, length, before: spelled }
+    else if (spelled && probability > spelled.probability) on.spelled = { ...spelled, row: this.row, probability }
+    on.begins = false
+  }
+
+  private drop(beams: Beam[]): void {
+    for (const beam of beams) {
+      beam.prefix.holder = null
+      this.texts.prune(beam.prefix)
+      this.letGo(beam)
+    }
+    this.texts.moveRoot()
+  }
+
+  private settle(): void {
+    const { settle = 50 } = this.options
+    let at = likeliest(this.beams[0])
+    while (at && at.row > this.row - settle) at = at.before
+    if (at === null || at.length <= this.texts.root.length) return
+    const { length } = at
+    const begin = (prefix: Prefix<Beam>) => {
+      let at: Prefix<Beam> | null = prefix
+      while (at && at.length > length) at = at.before
+      return at
+    }
+    const text = begin(this.beams[0].prefix)
+    const agrees = ({ prefix }: Beam) => begin(prefix) === text
+    const others = this.beams.filter((beam) => !agrees(beam))
+    this.beams = this.beams.filter(agrees)
+    this.drop(others)
+  }
+
+  /** The tokens of the likeliest text that were not given yet, up to `length` of them in all. */
+  private take(length: number): DecodedToken[] {
+    const tokens: DecodedToken[] = []
+    for (let at = likeliest(this.beams[0]); at && at.length > this.given; at = at.before)
+      if (at.length <= length) tokens.push({ token: at.token, row: at.row, probability: at.probability })
+    this.given = length
+    for (const { gap, on } of this.beams) for (const { spelled } of [gap, on]) cut(spelled, length)
+    return tokens.reverse()
+  }
+}
+
+const likeliest = ({ gap, on }: Beam) => (gap.best > on.best ? gap : on).spelled
+
+/** Lets go of the first `length` tokens. */
+function cut(spelled: Spelled | null, length: number): void {
+  for (let at = spelled; at; at = at.before) if (at.before && at.before.length <= length) at.before = null
+}
+
+const never = (): Ending => ({ sum: -Infinity, best: -Infinity, spelled: null, begins: false })
+
+function empty(ending: Ending): void {
+  ending.sum = -Infinity
+  ending.best = -Infinity
+  ending.spelled = null
+  ending.begins = false
+}
+
+/** The alignments of `from`, one row longer, join those of `into`; with `begins`, by a token that is not in them yet. */
+function join(into: Ending, from: Ending, logP: number, begins: boolean): void {
+  into.sum = logAdd(into.sum, from.sum + logP)
+  const best = from.best + logP
+  if (best <= into.best) return
+  into.best = best
+  into.spelled = from.spelled
+  into.begins = begins
+}
+
+/** log(exp(a) + exp(b)) */
+function logAdd(a: number, b: number): number {
+  const top = Math.max(a, b)
+  return top === -Infinity ? top : top + Math.log1p(Math.exp(Math.min(a, b) - top))
+}
