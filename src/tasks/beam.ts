@@ -58,9 +58,10 @@ export interface BeamOptions {
 export class BeamDecoder implements CtcDecoder {
   private readonly texts: Prefixes<Beam>
   /** Likeliest first. */
-  private beams: Beam[]
-  /** What becomes of them in a row. */
-  private grown: Beam[] = []
+  private beams: Beam[] = []
+  /** The likeliest so far in the next row, and what has to make room for them. */
+  private ranked: Beam[] = []
+  private dropped: Beam[] = []
   private readonly unused: Beam[] = []
   /** Classes that are tried in a row. */
   private tried: number[] = []
@@ -81,7 +82,7 @@ export class BeamDecoder implements CtcDecoder {
     const start = this.beam(this.texts.root)
     start.gap.sum = 0
     start.gap.best = 0
-    this.beams = this.grown.splice(0)
+    this.beams.push(start)
   }
 
   push(logits: FloatArray): DecodedToken[] {
@@ -102,41 +103,70 @@ export class BeamDecoder implements CtcDecoder {
     return this.take(Number.POSITIVE_INFINITY)
   }
 
-  /** One row: all texts as they are and with one token more, and the likeliest of these. */
+  /** One row: the likeliest of all texts as they are and with one token more. */
   private step(): void {
-    const { logP, tried, beams, grown } = this
-    tried.length = 0
-    for (let v = 0; v < this.V; v++) if (v !== blank && logP[v] >= this.least) tried.push(v)
+    const { beams, logP, least } = this
+    this.tried = []
+    for (let v = 0; v < this.V; v++) if (v !== blank && logP[v] >= least) this.tried.push(v)
     for (const { prefix } of beams) prefix.holder = null
+    const known: Beam[] = []
     for (const { prefix, gap, on } of beams) {
-      const stay = this.beam(prefix)
+      const stay = this.held(prefix, known)
       join(stay.gap, gap, logP[blank], false)
       join(stay.gap, on, logP[blank], false)
       if (prefix.token !== blank) join(stay.on, on, logP[prefix.token], false)
-      for (const token of tried) {
-        const longer = this.beam(this.texts.longer(prefix, token))
-        join(longer.on, gap, logP[token], true)
-        // Straight from the token itself, an equal one would be a longer token, not a second one.
-        if (token !== prefix.token) join(longer.on, on, logP[token], true)
-      }
+      for (const next of prefix.next) if (logP[next.token] >= least) this.goOn(this.held(next, known), prefix, gap, on)
     }
+    for (const beam of known) this.rank(beam)
+    for (const beam of beams) this.begin(beam)
     for (const beam of beams) this.letGo(beam)
-    beams.length = 0
-    for (const beam of grown) beam.score = logAdd(beam.gap.sum, beam.on.sum) + beam.prefix.language
-    grown.sort((a, b) => b.score - a.score)
-    this.beams = grown
-    this.grown = beams
-    this.drop(grown.splice(this.options.width))
-    for (const beam of grown) this.spell(beam)
+    this.beams = this.ranked
+    this.ranked = []
+    this.drop(this.dropped.splice(0))
+    for (const beam of this.beams) this.spell(beam)
+  }
+
+  /** Texts with one token more that are not known yet: only this one leads to them, and most are too unlikely to be looked at. */
+  private begin({ prefix, gap, on }: Beam): void {
+    const { texts, ranked, logP } = this
+    const most = logAdd(gap.sum, on.sum) + texts.mostLonger(prefix)
+    for (const token of this.tried) {
+      const full = ranked.length === this.options.width
+      if ((full && most + logP[token] <= ranked[ranked.length - 1].score) || texts.knows(prefix, token)) continue
+      const beam = this.beam(texts.longer(prefix, token))
+      this.goOn(beam, prefix, gap, on)
+      this.rank(beam)
+    }
+  }
+
+  /** Alignments of the text before go on with the last token of this one. */
+  private goOn({ prefix: { token }, on: into }: Beam, before: Prefix<Beam>, gap: Ending, on: Ending): void {
+    join(into, gap, this.logP[token], true)
+    // Straight from the token itself, an equal one would be a longer token, not a second one.
+    if (token !== before.token) join(into, on, this.logP[token], true)
+  }
+
+  private rank(beam: Beam): void {
+    const { ranked } = this
+    beam.score = logAdd(beam.gap.sum, beam.on.sum) + beam.prefix.language
+    let at = ranked.push(beam) - 1
+    for (; at > 0 && ranked[at - 1].score < beam.score; at--) ranked[at] = ranked[at - 1]
+    ranked[at] = beam
+    if (ranked.length > this.options.width) this.dropped.push(ranked.pop()!)
   }
 
   /** Where this row leads to a text. */
-  private beam(prefix: Prefix<Beam>): Beam {
+  private held(prefix: Prefix<Beam>, made: Beam[]): Beam {
     if (prefix.holder) return prefix.holder
+    const beam = this.beam(prefix)
+    made.push(beam)
+    return beam
+  }
+
+  private beam(prefix: Prefix<Beam>): Beam {
     const beam = this.unused.pop() ?? { prefix, gap: never(), on: never(), score: 0 }
     beam.prefix = prefix
     prefix.holder = beam
-    this.grown.push(beam)
     return beam
   }
 

@@ -33,9 +33,13 @@ export class Prefixes<Holder> {
     this.root.context = language?.model.start ?? null
   }
 
-  /** The text with one token more. */
+  knows(before: Prefix<Holder>, token: number): boolean {
+    for (const next of before.next) if (next.token === token) return true
+    return false
+  }
+
+  /** The text with one token more, which must not be known yet. */
   longer(before: Prefix<Holder>, token: number): Prefix<Holder> {
-    for (const next of before.next) if (next.token === token) return next
     const { language } = this
     const prefix = this.unused.pop() ?? fresh<Holder>()
     prefix.token = token
@@ -48,6 +52,11 @@ export class Prefixes<Holder> {
     }
     before.next.push(prefix)
     return prefix
+  }
+
+  /** What the language says at most of a text with one token more. */
+  mostLonger(before: Prefix<Holder>): number {
+    return before.language + (this.language?.bonus ?? 0)
   }
 
   /** Lets go of a text that has no holder any more, and of all that no other begins with. */
