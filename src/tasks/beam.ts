@@ -57,14 +57,16 @@ export interface BeamOptions {
  */
 export class BeamDecoder implements CtcDecoder {
   private readonly texts: Prefixes<Beam>
+  // These lists are used again in each row: V8 takes lists made anew for ones that stay, and keeps megabytes of them.
   /** Likeliest first. */
   private beams: Beam[] = []
-  /** The likeliest so far in the next row, and what has to make room for them. */
+  /** The likeliest so far in the next row, and what had to make room for them. */
   private ranked: Beam[] = []
-  private dropped: Beam[] = []
+  private readonly dropped: Beam[] = []
+  /** Classes that are tried in a row, and texts that were known before it. */
+  private readonly tried: number[] = []
+  private readonly known: Beam[] = []
   private readonly unused: Beam[] = []
-  /** Classes that are tried in a row. */
-  private tried: number[] = []
   /** [V] of one row. */
   private readonly logP: Float64Array
   private readonly least: number
@@ -79,10 +81,7 @@ export class BeamDecoder implements CtcDecoder {
     this.logP = new Float64Array(V)
     this.least = Math.log(options.least ?? 1e-4)
     this.texts = new Prefixes(options.language)
-    const start = this.beam(this.texts.root)
-    start.gap.sum = 0
-    start.gap.best = 0
-    this.beams.push(start)
+    this.start()
   }
 
   push(logits: FloatArray): DecodedToken[] {
@@ -100,30 +99,45 @@ export class BeamDecoder implements CtcDecoder {
   }
 
   end(): DecodedToken[] {
-    return this.take(Number.POSITIVE_INFINITY)
+    const done = this.take(Number.POSITIVE_INFINITY)
+    this.dropped.push(...this.beams.splice(0))
+    this.drop()
+    this.texts.restart()
+    this.row = 0
+    this.given = 0
+    this.start()
+    return done
+  }
+
+  /** The one text of a sequence that has not begun. */
+  private start(): void {
+    const { gap } = this.beams[this.beams.push(this.beam(this.texts.root)) - 1]
+    gap.sum = 0
+    gap.best = 0
   }
 
   /** One row: the likeliest of all texts as they are and with one token more. */
   private step(): void {
-    const { beams, logP, least } = this
-    this.tried = []
-    for (let v = 0; v < this.V; v++) if (v !== blank && logP[v] >= least) this.tried.push(v)
+    const { beams, ranked, tried, known, logP, least } = this
+    for (let v = 0; v < this.V; v++) if (v !== blank && logP[v] >= least) tried.push(v)
     for (const { prefix } of beams) prefix.holder = null
-    const known: Beam[] = []
     for (const { prefix, gap, on } of beams) {
-      const stay = this.held(prefix, known)
+      const stay = this.held(prefix)
       join(stay.gap, gap, logP[blank], false)
       join(stay.gap, on, logP[blank], false)
       if (prefix.token !== blank) join(stay.on, on, logP[prefix.token], false)
-      for (const next of prefix.next) if (logP[next.token] >= least) this.goOn(this.held(next, known), prefix, gap, on)
+      for (const next of prefix.next) if (logP[next.token] >= least) this.goOn(this.held(next), prefix, gap, on)
     }
     for (const beam of known) this.rank(beam)
     for (const beam of beams) this.begin(beam)
     for (const beam of beams) this.letGo(beam)
-    this.beams = this.ranked
-    this.ranked = []
-    this.drop(this.dropped.splice(0))
-    for (const beam of this.beams) this.spell(beam)
+    tried.length = 0
+    known.length = 0
+    beams.length = 0
+    this.beams = ranked
+    this.ranked = beams
+    this.drop()
+    for (const beam of ranked) this.spell(beam)
   }
 
   /** Texts with one token more that are not known yet: only this one leads to them, and most are too unlikely to be looked at. */
@@ -156,10 +170,10 @@ export class BeamDecoder implements CtcDecoder {
   }
 
   /** Where this row leads to a text. */
-  private held(prefix: Prefix<Beam>, made: Beam[]): Beam {
+  private held(prefix: Prefix<Beam>): Beam {
     if (prefix.holder) return prefix.holder
     const beam = this.beam(prefix)
-    made.push(beam)
+    this.known.push(beam)
     return beam
   }
 
@@ -186,12 +200,13 @@ export class BeamDecoder implements CtcDecoder {
     on.begins = false
   }
 
-  private drop(beams: Beam[]): void {
-    for (const beam of beams) {
+  private drop(): void {
+    for (const beam of this.dropped) {
       beam.prefix.holder = null
       this.texts.prune(beam.prefix)
       this.letGo(beam)
     }
+    this.dropped.length = 0
     this.texts.moveRoot()
   }
 
@@ -208,9 +223,9 @@ export class BeamDecoder implements CtcDecoder {
     }
     const text = begin(this.beams[0].prefix)
     const agrees = ({ prefix }: Beam) => begin(prefix) === text
-    const others = this.beams.filter((beam) => !agrees(beam))
+    this.dropped.push(...this.beams.filter((beam) => !agrees(beam)))
     this.beams = this.beams.filter(agrees)
-    this.drop(others)
+    this.drop()
   }
 
   /** The tokens of the likeliest text that were not given yet, up to `length` of them in all. */

@@ -14,7 +14,8 @@ export interface DecodedToken {
 
 /**
  * From the logits [T, V] of one sequence, chunk by chunk, to its tokens. A decoder is the state between chunks: what comes
- * out is the same however the rows are cut. `push` gives the tokens that no later row can change, `end` the rest.
+ * out is the same however the rows are cut. `push` gives the tokens that no later row can change, `end` the rest; after that comes
+ * another sequence.
  */
 export interface CtcDecoder {
   push(logits: FloatArray): DecodedToken[]
@@ -44,8 +45,8 @@ export class GreedyDecoder implements CtcDecoder {
         if (probability > this.run.probability) this.run = { token, row: this.row, probability }
         continue
       }
-      done.push(...this.end())
-      if (token !== blank) this.run = { token, row: this.row, probability }
+      if (this.run) done.push(this.run)
+      this.run = token === blank ? null : { token, row: this.row, probability }
     }
     return done
   }
@@ -53,6 +54,7 @@ export class GreedyDecoder implements CtcDecoder {
   end(): DecodedToken[] {
     const done = this.run ? [this.run] : []
     this.run = null
+    this.row = 0
     return done
   }
 }

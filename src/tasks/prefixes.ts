@@ -30,7 +30,7 @@ export class Prefixes<Holder> {
 
   constructor(private readonly language: LanguageOptions | undefined) {
     this.root = fresh()
-    this.root.context = language?.model.start ?? null
+    this.restart()
   }
 
   knows(before: Prefix<Holder>, token: number): boolean {
@@ -57,6 +57,14 @@ export class Prefixes<Holder> {
   /** What the language says at most of a text with one token more. */
   mostLonger(before: Prefix<Holder>): number {
     return before.language + (this.language?.bonus ?? 0)
+  }
+
+  /** The text of a sequence that has not begun; no other must be left. */
+  restart(): void {
+    this.root.token = blank
+    this.root.length = 0
+    this.root.language = 0
+    this.root.context = this.language?.model.start ?? null
   }
 
   /** Lets go of a text that has no holder any more, and of all that no other begins with. */

@@ -99,17 +99,14 @@ export class Transcription implements Run<Transcribed> {
   }
 
   private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
-    let decoder: CtcDecoder = this.decoder()
+    const decoder = this.decoder()
     let words = new Words(this.vocabulary, this.span)
     let read: ArrayBuffer | null = null
     for await (const { note, data } of answers) {
       // Logits of several recordings may have come in one buffer.
       if (read && read !== data.buffer) discard(read)
       read = data.buffer as ArrayBuffer
-      if (!note.continues) {
-        decoder = this.decoder()
-        words = new Words(this.vocabulary, this.span, note.stretch.start)
-      }
+      if (!note.continues) words = new Words(this.vocabulary, this.span, note.stretch.start)
       const found = words.push(decoder.push(data))
       if (!note.goesOn) found.push(...words.push(decoder.end()), ...words.end())
       yield { item: note.recording, result: found.map((word) => this.within(note.recording, word)) }

@@ -4,7 +4,7 @@ import { cutUp, hear, join, randomFrom, sameBytes, specimen } from './audio-help
 
 function convert(samples: Float32Array, from: number, to: number): Float32Array {
   const resampler = new Resampler(from, to)
-  return join([resampler.push(samples), resampler.end()])
+  return join([resampler.push(samples).slice(), resampler.end()])
 }
 
 const sine = (frequency: number, rate: number, length: number) =>
@@ -109,7 +109,7 @@ test.each([
       yield* pieces
     })()
     const out: Float32Array[] = []
-    for await (const piece of resample(source, from, to)) out.push(piece)
+    for await (const piece of resample(source, from, to)) out.push(piece.slice())
     expect(sameBytes(join(out), whole)).toBe(true)
   }
 })
