@@ -3,12 +3,19 @@ import { blank, type CtcDecoder, type DecodedToken } from './ctc-decode.js'
 import { type LanguageOptions, type Prefix, Prefixes } from './prefixes.js'
 import { logSoftmax } from './softmax.js'
 
-/** The tokens of one alignment, newest first. Alignments share what they have in common. */
-interface Spelled extends DecodedToken {
-  /** Tokens up to this one. */
-  length: number
-  /** Null at the start and where the rest was given already. */
-  before: Spelled | null
+/**
+ * The tokens of one alignment, newest first. Alignments share what they have in common. (Made by `new`: V8 puts literals of a place where
+ * they once lived long among the old objects from then on, and lets tens of megabytes of them pile up.)
+ */
+class Spelled implements DecodedToken {
+  /** `length`: tokens up to this one. `before`: null at the start and where the rest was given already. */
+  constructor(
+    readonly token: number,
+    readonly row: number,
+    readonly probability: number,
+    readonly length: number,
+    public before: Spelled | null,
+  ) {}
 }
 
 /** Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each kind. */
@@ -57,7 +64,7 @@ export interface BeamOptions {
  */
 export class BeamDecoder implements CtcDecoder {
   private readonly texts: Prefixes<Beam>
-  // These lists are used again in each row: V8 takes lists made anew for ones that stay, and keeps megabytes of them.
+  // Lists that are used again in each row.
   /** Likeliest first. */
   private beams: Beam[] = []
   /** The likeliest so far in the next row, and what had to make room for them. */
@@ -195,8 +202,9 @@ export class BeamDecoder implements CtcDecoder {
     const { token, length } = prefix
     const probability = Math.exp(this.logP[token])
     const { spelled } = on
-    if (on.begins) on.spelled = { token, row: this.row, probability, length, before: spelled }
-    else if (spelled && probability > spelled.probability) on.spelled = { ...spelled, row: this.row, probability }
+    if (on.begins) on.spelled = new Spelled(token, this.row, probability, length, spelled)
+    else if (spelled && probability > spelled.probability)
+      on.spelled = new Spelled(token, this.row, probability, length, spelled.before)
     on.begins = false
   }
 

@@ -72,7 +72,8 @@ export class Prefixes<Holder> {
     let at = prefix
     while (at.next.length === 0 && at.holder === null && at.before) {
       const { before } = at
-      before.next.splice(before.next.indexOf(at), 1)
+      const last = before.next.pop()!
+      if (last !== at) before.next[before.next.indexOf(at)] = last
       at.before = null
       this.unused.push(at)
       at = before
