@@ -18,19 +18,21 @@ export interface Packed<Note> extends Chunk {
 
 /**
  * Fills chunks of at most `chunk` token rows with whole sequences, in order. A longer sequence, or a piece of a cut one,
- * gets a chunk of its own. No sequence is cut here and none is padded. `width`: numbers of an input per token row.
+ * gets a chunk of its own. No sequence is cut here and none is padded. `width`: numbers of an input per token row; `join` puts
+ * the inputs of a chunk one after the other, and may have their buffers.
  */
 export async function* pack<Note>(
   pieces: AsyncIterable<Piece<Note>> | Iterable<Piece<Note>>,
   chunk: number,
   width = 1,
+  join: (inputs: Input[]) => Input = joinInputs,
 ): AsyncGenerator<Packed<Note>> {
   let inputs: Input[] = []
   let ends: number[] = []
   let notes: Note[] = []
   let rows = 0
   const flush = (): Packed<Note> => {
-    const full = { input: joinInputs(inputs), segments: segmentsOf(ends, false, false), notes }
+    const full = { input: join(inputs), segments: segmentsOf(ends, false, false), notes }
     inputs = []
     ends = []
     notes = []

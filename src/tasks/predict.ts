@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Device } from '../backends/open.js'
-import type { Chunk } from '../engine/chunk.js'
+import type { Chunk, Input } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
@@ -53,7 +53,8 @@ export async function* predict<Note>(
     spare?.give(inputBuffer)
     return { notes, ...result }
   }
-  const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1)
+  const joined = spare && ((inputs: Input[]) => spare.joined(inputs as Float32Array[]))
+  const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1, joined)
   try {
     // Two jobs a thread: one at work, one waiting.
     for await (const { notes, data, width, rows } of inOrder(packed, run, 2 * threads)) {

@@ -89,7 +89,7 @@ export interface Cutting<N extends Numbers> {
   minLength?: number
   /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
   piece?: number
-  /** Makes the arrays of such pieces. */
+  /** Makes the arrays of such pieces and of windows. */
   fresh?: Fresh<N>
 }
 
@@ -98,7 +98,7 @@ export function stretchesOf<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   { width, window, stride, minLength = 0, piece, fresh }: Cutting<N>,
 ): AsyncGenerator<StretchPiece<N>> {
-  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width)
+  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh)
   return piece === undefined ? wholeStretches(parts, width) : streamedStretches(parts, piece, width, fresh)
 }
 
@@ -112,32 +112,40 @@ export async function* windows<N extends Numbers>(
   stride: number,
   minLength: number,
   width = 1,
+  fresh: Fresh<N> = like,
 ): AsyncGenerator<StretchPiece<N>> {
   let start = 0 // of the next window
   let covered = 0 // end of the last window
-  let kept: N | null = null // rows from `start` on
+  let held: N | null = null // the first `used` numbers are the rows from `start` on
+  let used = 0
   const window = (record: SequenceRecord, rows: N): StretchPiece<N> => {
     covered = start + rows.length / width
-    const stretch = { record, start, end: covered }
-    return { stretch, rows: rows.slice() as N, continues: false, goesOn: false }
+    const copy = fresh(rows, rows.length)
+    copy.set(rows)
+    return { stretch: { record, start, end: covered }, rows: copy, continues: false, goesOn: false }
   }
   for await (const { record, offset, rows, last } of parts) {
     if (offset === 0) {
       start = 0
       covered = 0
-      kept = null
+      used = 0
     }
     // Rows before `start` lie between windows (stride > size).
-    const wanted = rows.subarray(Math.max(0, start - offset) * width) as N
-    let rest: N = kept && kept.length > 0 ? joined(kept, wanted) : wanted
-    while (rest.length >= size * width) {
-      yield window(record, rest.subarray(0, size * width) as N)
+    const wanted = rows.subarray(Math.max(0, start - offset) * width)
+    held = grown(held ?? like(rows, 0), used, used + wanted.length)
+    held.set(wanted, used)
+    used += wanted.length
+    let from = 0
+    while (used - from >= size * width) {
+      yield window(record, held.subarray(from, from + size * width) as N)
       start += stride
-      rest = rest.subarray(stride * width) as N
+      from += stride * width
     }
-    const reachesOn = offset + rows.length / width > covered && rest.length > 0
-    if (last && reachesOn && rest.length >= minLength * width) yield window(record, rest)
-    kept = rest.slice() as N
+    from = Math.min(from, used)
+    const reachesOn = offset + rows.length / width > covered && used > from
+    if (last && reachesOn && used - from >= minLength * width) yield window(record, held.subarray(from, used) as N)
+    held.copyWithin(0, from, used)
+    used -= from
   }
 }
 
@@ -201,13 +209,6 @@ export async function* streamedStretches<N extends Numbers>(
 
 /** An empty array of the same kind. */
 const like = <N extends Numbers>(rows: N, length: number): N => new (rows.constructor as new (n: number) => N)(length)
-
-function joined<N extends Numbers>(a: N, b: N): N {
-  const both = like(a, a.length + b.length)
-  both.set(a)
-  both.set(b, a.length)
-  return both
-}
 
 /** `numbers[0..used)` with room for `length`, doubling so that a long record is not copied once per part. */
 function grown<N extends Numbers>(numbers: N, used: number, length: number): N {
