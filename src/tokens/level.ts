@@ -32,7 +32,7 @@ export class Level {
   /** Takes in the energies [bands] of a frame. */
   add(energies: Float64Array): void {
     let sum = 0
-    for (const energy of energies) sum += energy
+    for (let m = 0; m < energies.length; m++) sum += energies[m]
     const weight = Math.sqrt(sum)
     this.weight = this.weight * this.keep + weight
     this.mean = moved(this.mean, this.weight, weight, sum)

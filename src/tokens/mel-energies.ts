@@ -21,7 +21,8 @@ export class MelEnergies {
   private held: number
   private read = 0
   private made = 0
-  private previous: number | null = null
+  /** The last sample; NaN before the first. */
+  private previous = Number.NaN
   /** [frames.., n_mels] */
   private energies = new Float64Array(0)
 
@@ -71,7 +72,7 @@ export class MelEnergies {
       return
     }
     // The sample before the first is taken to be like it, so that an offset does not begin with a click.
-    let previous = this.previous ?? samples[0]
+    let previous = Number.isNaN(this.previous) ? samples[0] : this.previous
     for (let i = 0; i < samples.length; i++) {
       this.samples[from + i] = samples[i] - preemphasis * previous
       previous = samples[i]
