@@ -13,57 +13,45 @@ interface Lane<Result> {
 const resourceLimits = { maxYoungGenerationSizeMb: 4 }
 
 /**
- * A pool of worker threads, each with its own backend, started when there is work for it. A worker (`serve`) does its jobs in the order
- * they come. `follow` sends a job to the worker of the job before it (a cut sequence).
+ * A pool of worker threads, each with its own backend. A worker (`serve`) does its jobs in the order they come.
+ * `follow` sends a job to the worker of the job before it (a cut sequence).
  */
 export class WorkerPool<Job, Result> {
   private readonly lanes: Lane<Result>[]
   private last: Lane<Result>
   private failure: Error | null = null
 
-  constructor(
-    private readonly script: URL,
-    private readonly workerData: unknown,
-    private readonly threads: number,
-  ) {
-    // It opens its backend while the first job is being read.
-    this.last = this.start()
-    this.lanes = [this.last]
+  constructor(script: URL, workerData: unknown, threads: number) {
+    this.lanes = Array.from({ length: threads }, () => this.start(script, workerData))
+    this.last = this.lanes[0]
   }
 
   /** `transfer`: buffers of the job that its sender has no more use for. */
   run(job: Job, follow = false, transfer: ArrayBuffer[] = []): Promise<Result> {
     if (this.failure) return Promise.reject(this.failure)
-    if (!follow) this.last = this.idlest()
-    return this.send(this.last, job, transfer)
-  }
-
-  /** The same job on every worker, answers in the order of the workers. */
-  runAll(job: Job): Promise<Result[]> {
-    if (this.failure) return Promise.reject(this.failure)
-    while (this.lanes.length < this.threads) this.lanes.push(this.start())
-    return Promise.all(this.lanes.map((lane) => this.send(lane, job)))
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.lanes.map(({ worker }) => worker.terminate()))
-  }
-
-  private idlest(): Lane<Result> {
-    const lane = this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
-    if (lane.pending.length === 0 || this.lanes.length === this.threads) return lane
-    return this.lanes[this.lanes.push(this.start()) - 1]
-  }
-
-  private send(lane: Lane<Result>, job: Job, transfer: ArrayBuffer[] = []): Promise<Result> {
+    const lane = follow ? this.last : this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
+    this.last = lane
     return new Promise((resolve, reject) => {
       lane.pending.push({ resolve, reject })
       lane.worker.postMessage(job, transfer)
     })
   }
 
-  private start(): Lane<Result> {
-    const { script, workerData } = this
+  /** The same job on every worker, answers in the order of the workers. */
+  runAll(job: Job): Promise<Result[]> {
+    return Promise.all(
+      this.lanes.map((lane) => {
+        this.last = lane
+        return this.run(job, true)
+      }),
+    )
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.lanes.map(({ worker }) => worker.terminate()))
+  }
+
+  private start(script: URL, workerData: unknown): Lane<Result> {
     const lane: Lane<Result> = { worker: new Worker(script, { workerData, resourceLimits }), pending: [] }
     lane.worker.on('message', (answer: Answer<Result>) => {
       const job = lane.pending.shift()!

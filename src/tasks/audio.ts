@@ -55,6 +55,8 @@ export interface ListeningOptions extends AudioOptions {
   cut: CutAudio
   /** The sequences are windows that the caller asked for. */
   windows: boolean
+  /** The sequences are cut, and their state carried: one thread works at a recording. */
+  streams: boolean
   /** A recording that breaks off is taken to end there; otherwise nothing is said of it. */
   keepBroken: boolean
 }
@@ -80,13 +82,13 @@ export class Listening {
   }
 
   /**
-   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. A recording is one
-   * stream where state is carried, so that threads help where there are several; each track has its share of them.
+   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Where state is
+   * carried, threads help with several recordings; otherwise each track has its share of them.
    */
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
-    const { device, threads, wanted } = this.options
+    const { device, threads, wanted, streams } = this.options
     const tracks = Math.max(1, Math.min(threads, this.recordings.length))
     const { model, chunk } = this
     const pieces = this.pieces.bind(this)
@@ -105,7 +107,7 @@ export class Listening {
           failed = { item, failure }
         }
       }
-      const share = Math.floor((threads + track) / tracks)
+      const share = streams ? 1 : Math.floor((threads + track) / tracks)
       yield* take(predict(untilBad(), model, { device, threads: share, chunk, wanted, spare }))
       if (failed) yield failed
     }
@@ -165,7 +167,13 @@ export class AudioRun implements Run<Prediction> {
       return stretchesOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
     }
     const windows = window !== undefined
-    this.listening = new Listening(model, recordings, { ...options, cut, windows, keepBroken: false })
+    this.listening = new Listening(model, recordings, {
+      ...options,
+      cut,
+      windows,
+      streams: streams && !windows,
+      keepBroken: false,
+    })
   }
 
   async *results(): AsyncGenerator<Prediction> {

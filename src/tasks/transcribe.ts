@@ -78,7 +78,7 @@ export class Transcription implements Run<Transcribed> {
     // A window in one chunk needs no sweep.
     const chunk = options.chunk ?? (causal ? undefined : quiet.longest)
     const wanted = { kind: 'token logits' } as const
-    const listening = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
+    const listening = { ...options, chunk, wanted, cut, windows: false, streams: causal, keepBroken: true }
     this.listening = new Listening({ spec, weights: model.weights }, recordings, listening)
   }
 
