@@ -20,7 +20,7 @@ export class Level {
   /** `hop`: seconds from frame to frame. */
   constructor(
     private readonly spec: LevelSpec,
-    bands: number,
+    private readonly bands: number,
     hop: number,
   ) {
     const equalised = spec.equalise === undefined ? 0 : bands
@@ -29,31 +29,32 @@ export class Level {
     this.keep = Math.exp(-hop / spec.memory)
   }
 
-  /** Takes in the energies [bands] of a frame. */
-  add(energies: Float64Array): void {
+  /** Takes in the energies [bands] of a frame, which begin at `from`. */
+  add(energies: Float64Array, from: number): void {
     let sum = 0
-    for (let m = 0; m < energies.length; m++) sum += energies[m]
+    for (let m = 0; m < this.bands; m++) sum += energies[from + m]
     const weight = Math.sqrt(sum)
     this.weight = this.weight * this.keep + weight
     this.mean = moved(this.mean, this.weight, weight, sum)
     const { means, weights } = this
     for (let m = 0; m < means.length; m++) {
-      const weight = Math.sqrt(energies[m])
+      const energy = energies[from + m]
+      const weight = Math.sqrt(energy)
       weights[m] = weights[m] * this.keep + weight
-      means[m] = moved(means[m], weights[m], weight, energies[m])
+      means[m] = moved(means[m], weights[m], weight, energy)
     }
   }
 
   /**
-   * out [bands] from energies [bands]: 1 + d / 20 with d the decibels above the level as it is now, at least -range. So 1 is the level itself,
+   * [bands] at `to` from energies [bands] at `from`: 1 + d / 20 with d the decibels above the level as it is now, at least -range. So 1 is the level itself,
    * and a range of 60 dB gives numbers from -2 to about 1.5, which need no further scaling.
    */
-  measure(energies: Float64Array, out: Float32Array): void {
+  measure(energies: Float64Array, from: number, out: Float32Array, to: number): void {
     const { quietest, range, equalise } = this.spec
     const level = Math.max(this.mean, quietest)
-    for (let m = 0; m < energies.length; m++) {
+    for (let m = 0; m < this.bands; m++) {
       const against = equalise === undefined ? level : Math.max(this.means[m], level - equalise)
-      out[m] = 1 + Math.max(decibels(energies[m]) - against, -range) / 20
+      out[to + m] = 1 + Math.max(decibels(energies[from + m]) - against, -range) / 20
     }
   }
 }

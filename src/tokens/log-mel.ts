@@ -53,14 +53,14 @@ export class Levelled {
     const energies = this.held(added, frames)
     const ready = last ? frames : Math.max(0, frames - this.lookahead)
     if (this.features.length < ready * n_mels) this.features = new Float32Array(ready * n_mels)
-    const { features } = this
-    const frame = (t: number) => energies.subarray(t * n_mels, (t + 1) * n_mels)
-    const measure = (t: number) => this.level.measure(frame(t), features.subarray(t * n_mels, (t + 1) * n_mels))
+    const { level, lookahead, features } = this
     for (let t = before; t < frames; t++) {
-      this.level.add(frame(t))
-      if (t >= this.lookahead) measure(t - this.lookahead)
+      level.add(energies, t * n_mels)
+      const at = (t - lookahead) * n_mels
+      if (at >= 0) level.measure(energies, at, features, at)
     }
-    if (last) for (let t = Math.max(0, frames - this.lookahead); t < frames; t++) measure(t)
+    for (let t = Math.max(0, frames - lookahead); t < ready; t++)
+      level.measure(energies, t * n_mels, features, t * n_mels)
     energies.copyWithin(0, ready * n_mels, frames * n_mels)
     this.waiting = frames - ready
     return this.features.subarray(0, ready * n_mels)
