@@ -9,7 +9,7 @@ export default class BenchTranscribe extends BenchCommand {
     model: modelToMeasure,
     ...shapeFlags,
     minutes: integer({ min: 1, max: 100_000, default: 60, description: 'length of the long recording' }),
-    beam: integer({ min: 0, max: 1000, default: 0, description: 'as for transcribe' }),
+    beam: integer({ min: 0, max: 1000, description: 'as for transcribe, with the same default' }),
     threads: shared.threads,
     rounds: rounds(1),
     json: shared.json,

@@ -25,7 +25,8 @@ export interface TranscribeBenchOptions {
   shape: Pick<Shape, 'layers' | 'd_model'>
   /** Of the long recording; the short one has one. */
   minutes: number
-  beam: number
+  /** Absent: what transcribe takes by itself. */
+  beam?: number
   threads: number
   rounds: number
   onRound?: (done: number) => void
@@ -40,7 +41,8 @@ export function benchTranscribe(options: TranscribeBenchOptions): Promise<Transc
     const cases = models.flatMap((model) => counts.map((threads) => ({ ...model, threads })))
     const lengths = [1, 60, minutes * 60]
     const runs = cases.flatMap(({ folder: path, threads }) => {
-      const args = ['transcribe', '-m', path, '-t', String(threads), '--beam', String(beam), '-q', '-f', 'tsv']
+      const width = beam === undefined ? [] : ['--beam', String(beam)]
+      const args = ['transcribe', '-m', path, '-t', String(threads), ...width, '-q', '-f', 'tsv']
       return lengths.map((seconds) => () => runMeasured([...args, '-'], waveform(seconds)))
     })
     const measured = (await interleaved(runs, rounds, onRound)).map(middle)

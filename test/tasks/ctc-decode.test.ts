@@ -195,6 +195,16 @@ describe('both decoders', () => {
     }
   })
 
+  it('go on with another sequence after the end of one', () => {
+    const random = new Random(25)
+    const V = 5
+    const sequences = [30, 1, 0, 120, 60].map((T) => (T === 0 ? new Float64Array(0) : log(randomRows(random, T, V, 2))))
+    for (const open of [() => new GreedyDecoder(V), () => new BeamDecoder(V, { width: 6, settle: 20 })]) {
+      const decoder = open()
+      for (const logits of sequences) expect(decode(decoder, logits, V)).toEqual(decode(open(), logits, V))
+    }
+  })
+
   it('give nothing for nothing', () => {
     for (const decoder of [new GreedyDecoder(3), new BeamDecoder(3, { width: 4 })])
       expect([...decoder.push(new Float32Array(0)), ...decoder.end()]).toEqual([])
