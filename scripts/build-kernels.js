@@ -1,4 +1,4 @@
-// Compiles the AssemblyScript kernels of the cpu backend to dist/kernels/plain.wasm and relaxed.wasm.
+// Compiles the AssemblyScript kernels to dist/kernels: those of the cpu backend twice, and that of resampling.
 // -O0 is on purpose: Binaryen's optimised output runs 1.6 to 2 times slower on Node 24 (V8 optimises either way).
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,12 +8,13 @@ import asc from 'assemblyscript/asc'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 mkdirSync(join(root, 'dist/kernels'), { recursive: true })
 
-for (const [name, features] of [
-  ['plain', ['simd']],
-  ['relaxed', ['simd', 'relaxed-simd']],
+for (const [name, source, features] of [
+  ['plain', 'src/backends/cpu/kernels/index.ts', ['simd']],
+  ['relaxed', 'src/backends/cpu/kernels/index.ts', ['simd', 'relaxed-simd']],
+  ['polyphase', 'src/input/kernels/polyphase.ts', ['simd']],
 ]) {
   const { error, stderr } = await asc.main([
-    'src/backends/cpu/kernels/index.ts',
+    source,
     '--baseDir',
     root,
     '--outFile',

@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { packageRoot } from '../../root.js'
+import { readWasm } from '../../wasm.js'
 
 /** `relaxed` uses fused multiply-add where the processor has it; `plain` gives the same bits on every machine. */
 export type KernelSet = 'plain' | 'relaxed'
@@ -55,7 +53,7 @@ function compile(name: KernelSet): WebAssembly.Module {
     if (name === 'relaxed') runsRelaxed()
     // The baseline compiler's code is 4 times slower and stays for several calls; optimising takes about 2 ms.
     setFlagsFromString('--no-liftoff')
-    module = new WebAssembly.Module(read(name))
+    module = new WebAssembly.Module(readWasm(name))
     modules.set(name, module)
   }
   return module
@@ -63,18 +61,9 @@ function compile(name: KernelSet): WebAssembly.Module {
 
 /** Node 20 has relaxed SIMD behind a flag. */
 function runsRelaxed(): boolean {
-  const bytes = read('relaxed')
+  const bytes = readWasm('relaxed')
   if (WebAssembly.validate(bytes)) return true
   if (!process.version.startsWith('v20.')) return false
   setFlagsFromString('--experimental-wasm-relaxed-simd')
   return WebAssembly.validate(bytes)
-}
-
-function read(name: KernelSet): Uint8Array<ArrayBuffer> {
-  const path = join(packageRoot, 'dist/kernels', `${name}.wasm`)
-  try {
-    return new Uint8Array(readFileSync(path))
-  } catch (cause) {
-    throw new Error(`cannot read ${path}: the package is not built (npm run build)`, { cause })
-  }
 }
