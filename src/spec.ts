@@ -104,7 +104,7 @@ export type HeadSpec =
 export interface LanguageSpec {
   /** Tokens of the longest n-gram. */
   order: number
-  /** How much the language counts against what is heard: a factor of its log probabilities. */
+  /** How much the language counts against what is heard: a factor of its log probabilities, above 0. */
   weight: number
   /** Nats added for each token, since a language always prefers short texts. */
   bonus: number

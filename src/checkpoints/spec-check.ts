@@ -74,7 +74,7 @@ const head = kinds({
   ctc: record({
     kind: text,
     vocabulary: list(text),
-    language: optional(record({ order: count, weight: number, bonus: number, texts: list(text) })),
+    language: optional(record({ order: count, weight: positive, bonus: number, texts: list(text) })),
   }),
 })
 

@@ -1,7 +1,7 @@
 import { blank } from './ctc-decode.js'
 import type { Context, Language } from './language.js'
 
-/** What the texts of the language look like: weight times log P, plus the bonus, is added for each token. */
+/** What the texts of the language look like: weight (above 0) times log P, plus the bonus, is added for each token. */
 export interface LanguageOptions {
   model: Language
   weight: number

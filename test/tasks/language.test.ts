@@ -53,7 +53,73 @@ describe('a beam with a language', () => {
       expect(found.join()).toBe(bestOf(logits, T, language))
     }
   })
+
+  it('keeps the texts that a beam keeps which looks at all of them', () => {
+    const random = new Random(4)
+    const model = learnt(3, 'abc', 'ab cab', 'cc a')
+    const unequal = new Set<string>()
+    for (let round = 0; round < 40; round++) {
+      const T = 10 + random.int(15)
+      const width = 1 + random.int(6)
+      const language = round % 3 === 0 ? undefined : { model, weight: 0.7, bonus: 0.4 }
+      const logits = Float64Array.from({ length: T * V }, () => 1.5 * random.normal())
+      const decoder = new BeamDecoder(V, { width, least: 0, settle: T, language })
+      const found = [...decoder.push(logits), ...decoder.end()].map(({ token }) => token)
+      expect(found.join()).toBe(plainBeam(logits, T, width, language))
+      if (found.join() !== plainBeam(logits, T, 30, language)) unequal.add(found.join())
+    }
+    // The width matters in these cases.
+    expect(unequal.size).toBeGreaterThan(10)
+  })
 })
+
+const logAdd = (a: number, b: number) => {
+  const top = Math.max(a, b)
+  return top === -Infinity ? top : top + Math.log(Math.exp(a - top) + Math.exp(b - top))
+}
+
+/** The search as Hannun et al. write it down: texts by their tokens, each with every token in every row. */
+function plainBeam(
+  logits: Float64Array,
+  T: number,
+  width: number,
+  language?: { model: Language; weight: number; bonus: number },
+): string {
+  const said = (text: number[]) => {
+    if (!language) return 0
+    const { model, weight, bonus } = language
+    let context = model.start
+    return text.reduce((sum, token) => {
+      const logP = model.logP(context, token)
+      context = model.after(context, token)
+      return sum + weight * logP + bonus
+    }, 0)
+  }
+  let beams = [{ text: [] as number[], gap: 0, on: -Infinity }]
+  for (let t = 0; t < T; t++) {
+    const row = [...logits.subarray(t * V, (t + 1) * V)]
+    const all = row.reduce(logAdd)
+    const grown = new Map<string, (typeof beams)[number]>()
+    const at = (text: number[]) => {
+      const key = text.join()
+      if (!grown.has(key)) grown.set(key, { text, gap: -Infinity, on: -Infinity })
+      return grown.get(key)!
+    }
+    for (const { text, gap, on } of beams) {
+      const stay = at(text)
+      stay.gap = logAdd(stay.gap, logAdd(gap, on) + row[0] - all)
+      for (let token = 1; token < V; token++) {
+        const same = token === text.at(-1)
+        if (same) stay.on = logAdd(stay.on, on + row[token] - all)
+        const longer = at([...text, token])
+        longer.on = logAdd(longer.on, (same ? gap : logAdd(gap, on)) + row[token] - all)
+      }
+    }
+    const ranked = [...grown.values()].map((beam) => ({ ...beam, score: logAdd(beam.gap, beam.on) + said(beam.text) }))
+    beams = ranked.sort((a, b) => b.score - a.score).slice(0, width)
+  }
+  return beams[0].text.join()
+}
 
 /** By all V^T alignments. */
 function bestOf(
