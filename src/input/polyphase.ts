@@ -11,10 +11,12 @@ const passBand = 1 / (1 + (attenuation - 7.95) / (14.36 * 2 * crossings))
 const maxWeights = 1 << 21
 
 const filters = new Map<string, Polyphase>()
+/** A memory takes gigabytes of address space, and a folder of odd files may have as many rates. */
+const mostFilters = 8
 
 /**
  * A polyphase low-pass filter of linear phase between two rates: Kaiser's window over a sinc, and the kernel that sums, in memory of its own.
- * One for each pair of rates serves all recordings.
+ * One for each pair of rates serves all recordings of it.
  */
 export class Polyphase {
   /** Outputs stand `step / phases` inputs apart. */
@@ -41,8 +43,12 @@ export class Polyphase {
 
   static between(from: number, to: number): Polyphase {
     const key = `${from} ${to}`
-    const filter = filters.get(key) ?? new Polyphase(from, to)
-    filters.set(key, filter)
+    let filter = filters.get(key)
+    if (!filter) {
+      if (filters.size === mostFilters) filters.clear()
+      filter = new Polyphase(from, to)
+      filters.set(key, filter)
+    }
     return filter
   }
 
