@@ -1,4 +1,5 @@
 import { type MessagePort, Worker } from 'node:worker_threads'
+import { nativeThread } from '../runtime/native-calls.js'
 import { UserError } from '../shell/errors.js'
 
 /** What a worker answers to a job; an error travels as its parts, because a thread cannot send a class. */
@@ -6,6 +7,8 @@ type Answer<Result> = { result: Result } | { failure: { message: string; stack?:
 
 interface Lane<Result> {
   worker: Worker
+  /** Waits until the worker is outside native code, for good. */
+  settle: () => void
   pending: { resolve: (result: Result) => void; reject: (error: Error) => void }[]
 }
 
@@ -47,12 +50,19 @@ export class WorkerPool<Job, Result> {
     )
   }
 
+  /** Ends the threads, whatever they are at. */
   async close(): Promise<void> {
-    await Promise.all(this.lanes.map(({ worker }) => worker.terminate()))
+    await Promise.all(
+      this.lanes.map(({ worker, settle }) => {
+        settle()
+        return worker.terminate()
+      }),
+    )
   }
 
   private start(script: URL, workerData: unknown): Lane<Result> {
-    const lane: Lane<Result> = { worker: new Worker(script, { workerData, resourceLimits }), pending: [] }
+    const { thread: worker, settle, left } = nativeThread(() => new Worker(script, { workerData, resourceLimits }))
+    const lane: Lane<Result> = { worker, settle, pending: [] }
     lane.worker.on('message', (answer: Answer<Result>) => {
       const job = lane.pending.shift()!
       if ('result' in answer) job.resolve(answer.result)
@@ -60,6 +70,7 @@ export class WorkerPool<Job, Result> {
     })
     lane.worker.on('error', (error) => this.fail(error instanceof Error ? error : new Error(String(error))))
     lane.worker.on('exit', (code) => {
+      left()
       if (lane.pending.length > 0) this.fail(new Error(`a worker thread ended (exit ${code}) with work in hand`))
     })
     return lane

@@ -1,4 +1,7 @@
-import { open } from 'node:fs/promises'
+import { closeSync, constants, openSync } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { isatty, ReadStream } from 'node:tty'
 import { createGunzip } from 'node:zlib'
 import { discard } from '../discard.js'
 import { exitCodes } from '../shell/errors.js'
@@ -20,16 +23,31 @@ const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b00030000000000000
  */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   try {
-    yield* path === '-' ? readStdin() : readFile(path)
+    const pipe = path === '-' ? process.stdin : await openPipe(path)
+    yield* pipe ? readStream(pipe) : readFile(path)
   } catch (error) {
     throw readProblem(error)
   }
 }
 
+/**
+ * A named pipe (also `<(...)`) or a terminal; null: anything else. They are read without a thread of libuv's pool: a process cannot end while
+ * one of those waits in the kernel for somebody to write, and signals would go unheeded.
+ */
+async function openPipe(path: string): Promise<Socket | null> {
+  const found = await stat(path)
+  if (!found.isFIFO() && !found.isCharacterDevice()) return null
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  if (found.isFIFO()) return new Socket({ fd, readable: true, writable: false })
+  if (isatty(fd)) return new ReadStream(fd)
+  closeSync(fd)
+  return null
+}
+
 /** Each block comes in a buffer of its own, or several short ones in a piece of one that Node shares out. */
-async function* readStdin(): AsyncGenerator<Uint8Array> {
+async function* readStream(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
   let before: Buffer | null = null
-  for await (const block of process.stdin as AsyncIterable<Buffer>) {
+  for await (const block of stream) {
     yield block
     if (before && before.byteLength === before.buffer.byteLength) discard(before.buffer as ArrayBuffer)
     before = block

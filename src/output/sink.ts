@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { fstatSync } from 'node:fs'
+import { constants, fstatSync, openSync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { forgetTemporary, rememberTemporary } from './temporary.js'
@@ -25,6 +28,7 @@ export async function openSink(path: string, force: boolean): Promise<Sink> {
   if (there === null) return fileSink(path, path)
   if (there.isDirectory())
     throw new UserError(`${path}: cannot create the output: this is a folder`, exitCodes.cannotCreate)
+  if (there.isFIFO()) return pipeSink(path)
   if (!there.isFile() || path.startsWith('/dev/fd/')) return deviceSink(path)
   if (!force) throw new UserError(`${path}: the output exists already; --force replaces it`, exitCodes.cannotCreate)
   // A link stays a link: what it points to is replaced.
@@ -60,7 +64,7 @@ async function fileSink(name: string, path: string): Promise<Sink> {
   }
 }
 
-/** /dev/null, a named pipe, a process substitution: written straight, because a rename would replace the device itself. */
+/** /dev/null and its like: written straight, because a rename would replace the device itself. */
 async function deviceSink(path: string): Promise<Sink> {
   const handle = await open(path, 'w').catch((error) => {
     throw cannotCreate(path, error)
@@ -73,19 +77,46 @@ async function deviceSink(path: string): Promise<Sink> {
   }
 }
 
+/** Milliseconds between two looks whether a named pipe has a reader. */
+const lookAgain = 20
+
+/**
+ * A named pipe or a process substitution. Waits for its reader as every program does, but not in a thread of libuv's pool: a process cannot
+ * end while one of those waits in the kernel, and signals would go unheeded.
+ */
+async function pipeSink(path: string): Promise<Sink> {
+  let fd: number | null = null
+  while (fd === null) {
+    try {
+      fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw cannotCreate(path, error)
+      await setTimeout(lookAgain)
+    }
+  }
+  const pipe = new Socket({ fd, readable: false, writable: true })
+  pipe.on('error', () => {}) // whoever writes is told
+  return {
+    write: (bytes) => explain(path, () => writeStream(pipe, bytes)),
+    finish: () => explain(path, () => new Promise((resolve) => pipe.end(resolve))),
+    publish: async () => {},
+    abort: async () => void pipe.destroy(),
+  }
+}
+
 function stdoutSink(): Sink {
   const name = 'standard output'
   const kind = fstatSync(1)
   const nothing = async () => {}
   // Node's own stream for files and devices ignores that a full disk takes only a part of a write.
   const direct = (kind.isFile() || kind.isCharacterDevice()) && !isatty(1)
-  const write = direct ? writeStdoutFile : writeStdoutStream
+  const write = direct ? writeStdoutFile : (bytes: Uint8Array) => writeStream(process.stdout, bytes)
   return { write: (bytes) => explain(name, () => write(bytes)), finish: nothing, publish: nothing, abort: nothing }
 }
 
-const writeStdoutStream = (bytes: Uint8Array) =>
+const writeStream = (stream: Writable, bytes: Uint8Array) =>
   new Promise<void>((resolve, reject) => {
-    process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()))
+    stream.write(bytes, (error) => (error ? reject(error) : resolve()))
   })
 
 async function writeStdoutFile(bytes: Uint8Array): Promise<void> {

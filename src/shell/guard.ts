@@ -12,8 +12,15 @@ export function guardProcess(): void {
       // Other write errors reach the writer that awaits them; here they only must not become uncaught.
     })
   }
-  process.on('SIGINT', () => process.exit(exitCodes.interrupted))
-  process.on('SIGTERM', () => process.exit(exitCodes.terminated))
+  // Node forgets that a signal was ignored when the program was started (`nohup`); bin/run.js tells.
+  if (process.env.LONGWAVE_SIGHUP === 'ignored') process.on('SIGHUP', () => {})
+  for (const [signal, code] of Object.entries(endingSignals())) process.on(signal, () => process.exit(code))
   if (process.env.NO_COLOR) process.env.FORCE_COLOR = '0'
   process.env.ORT_DISABLE_TELEMETRY = '1'
+}
+
+/** The signals that end a command, and its exit code then. */
+export function endingSignals(): Partial<Record<NodeJS.Signals, number>> {
+  const { hungUp: SIGHUP, interrupted: SIGINT, terminated: SIGTERM } = exitCodes
+  return process.env.LONGWAVE_SIGHUP === 'ignored' ? { SIGINT, SIGTERM } : { SIGHUP, SIGINT, SIGTERM }
 }

@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { discard } from '../../discard.js'
+import { native } from '../../runtime/native-calls.js'
 import { gemmModel } from './onnx.js'
 import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
 
@@ -15,6 +16,15 @@ const runSize = 2 ** 19
 
 /** Up to this inner dimension (dt_proj) the own kernel is faster than the set-up of ONNX Runtime. */
 const narrow = 16
+
+const sessionOptions: InferenceSession.SessionOptions = {
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  // A pattern would be kept for every number of rows ever seen.
+  enableMemPattern: false,
+  extra: { session: { intra_op: { allow_spinning: '0' } } },
+}
 
 export interface ProductArgs {
   a: CpuTensor
@@ -45,7 +55,7 @@ export class Products {
     // From 1.29 on it uploads usage events and writes files of its own, unless this is set before it is loaded.
     process.env.ORT_DISABLE_TELEMETRY = '1'
     try {
-      return new Products(machine, await import('onnxruntime-node'))
+      return new Products(machine, await native(() => import('onnxruntime-node')))
     } catch (error) {
       if (wanted) throw error
       return new Products(machine, null)
@@ -70,7 +80,10 @@ export class Products {
   }
 
   async close(): Promise<void> {
-    for (const session of this.sessions.values()) await (await session).release()
+    for (const opened of this.sessions.values()) {
+      const session = await opened
+      await native(() => session.release())
+    }
     this.sessions.clear()
   }
 
@@ -120,7 +133,7 @@ export class Products {
         await this.inPlace(c !== y, async () => {
           const feeds: Record<string, OrtTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
           if (c) feeds.C = c.rows === 1 ? tensor(c) : tensor(c, from, rows)
-          const results = await session.run(feeds, { Y: tensor(y, from, rows) })
+          const results = await native(() => session.run(feeds, { Y: tensor(y, from, rows) }))
           // The binding copies every result into an array of its own, besides the memory that it was given for it.
           const { buffer } = results.Y.data as Float32Array<ArrayBuffer>
           if (buffer !== this.machine.memory.wasm.buffer) discard(buffer)
@@ -164,14 +177,8 @@ export class Products {
     const key = `${transA} ${transB} ${addend}`
     let session = this.sessions.get(key)
     if (!session) {
-      session = ort.InferenceSession.create(gemmModel({ transA, transB, addend }), {
-        intraOpNumThreads: 1,
-        interOpNumThreads: 1,
-        executionMode: 'sequential',
-        // A pattern would be kept for every number of rows ever seen.
-        enableMemPattern: false,
-        extra: { session: { intra_op: { allow_spinning: '0' } } },
-      })
+      const model = gemmModel({ transA, transB, addend })
+      session = native(() => ort.InferenceSession.create(model, sessionOptions))
       this.sessions.set(key, session)
     }
     return session
