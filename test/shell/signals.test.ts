@@ -1,0 +1,81 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { packageRoot } from '../../src/root.js'
+import { longwave, shell, temporaryFolder } from './run.js'
+
+const folder = temporaryFolder()
+const fragments = join(packageRoot, 'fixtures/fragments.fa')
+const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+const signals = Object.keys(codes) as (keyof typeof codes)[]
+
+interface Interrupted {
+  code: number
+  stderr: string
+  files: string[]
+}
+
+/**
+ * Starts the program as a shell does, in a folder of its own that has a named pipe `pipe`, and ends it by a signal when it has had time to
+ * wait for the pipe, into which `written` goes.
+ */
+async function interrupted(args: string[], signal: NodeJS.Signals, written = ''): Promise<Interrupted> {
+  const cwd = mkdtempSync(join(folder, 'run '))
+  execFileSync('mkfifo', [join(cwd, 'pipe')])
+  const child = spawn(join(packageRoot, 'bin/run.js'), args, { cwd, stdio: ['ignore', 'ignore', 'pipe'] })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const closed = new Promise<number>((resolve) =>
+    child.on('close', (code, by) => resolve(code ?? 128 + constants.signals[by!])),
+  )
+  if (written !== '') writeSync(openSync(join(cwd, 'pipe'), 'r+'), written)
+  await setTimeout(1500)
+  child.kill(signal)
+  return { code: await closed, stderr, files: readdirSync(cwd) }
+}
+
+test.each(signals)(
+  '%s ends a command that waits for a named pipe, and nothing is left',
+  { timeout: 60_000 },
+  async (signal) => {
+    const ended = { code: codes[signal], stderr: '', files: ['pipe'] }
+    const waiting = [
+      ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', 'pipe'],
+      ['classify', '-q', '-m', 'origin', '-o', 'pipe', fragments],
+      ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', '--report', 'pipe', fragments],
+      ['transcribe', '-q', '-m', 'digits', '-o', 'out.txt', 'pipe'],
+      ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', '--infile-list', 'pipe'],
+      ['evaluate', '-q', '-m', 'origin', '--data', fragments, '--labels', 'pipe'],
+      ['train', 'classify', '-q', '--data', fragments, '--labels', 'pipe', '--out', 'model'],
+      ['train', 'classify', '-q', '--data', fragments, '--labels', 'x.tsv', '--config', 'pipe', '--out', 'model'],
+    ]
+    const all = await Promise.all(waiting.map((args) => interrupted(args, signal)))
+    expect(all).toEqual(waiting.map(() => ended))
+  },
+)
+
+test('SIGTERM ends a command whose pipe has begun and stays open', async () => {
+  const args = ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', 'pipe']
+  expect(await interrupted(args, 'SIGTERM', '>x\nACGTACGTACGT\n')).toEqual({ code: 143, stderr: '', files: ['pipe'] })
+})
+
+test('named pipes and process substitutions are inputs and outputs like files', async () => {
+  const whole = await longwave(['classify', '-q', '-m', 'origin', fragments])
+  const { code, stdout } = await shell(
+    `longwave classify -q -m origin <(cat '${fragments}'); longwave classify -q -m origin '${fragments}' -o >(cat); wait`,
+  )
+  expect(code).toBe(0)
+  expect(stdout.toString()).toBe(`${whole.stdout}${whole.stdout}`)
+})
+
+test('nohup keeps a command alive', async () => {
+  const line = `trap '' HUP; '${join(packageRoot, 'bin/run.js')}' classify -q -m origin ${'"$F" '.repeat(20)} & p=$!; sleep 0.6; kill -HUP $p; wait $p; wait $p`
+  const { code, stdout } = await shell(line, { env: { F: fragments } })
+  expect(code).toBe(0)
+  expect(stdout.toString().split('\n')).toHaveLength(20 * 12 + 2)
+})
