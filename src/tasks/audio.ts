@@ -91,6 +91,7 @@ export class Listening {
     const { device, threads, wanted, streams } = this.options
     const tracks = Math.max(1, Math.min(threads, this.recordings.length))
     const { model, chunk } = this
+    const name = ({ recording }: AudioNote) => recording.file
     const pieces = this.pieces.bind(this)
     const work = async function* (drawn: Iterable<Recording>, track: number) {
       const spare = new Spare()
@@ -108,7 +109,7 @@ export class Listening {
         }
       }
       const share = streams ? 1 : Math.floor((threads + track) / tracks)
-      yield* take(predict(untilBad(), model, { device, threads: share, chunk, wanted, spare }))
+      yield* take(predict(untilBad(), model, { device, threads: share, chunk, wanted, name, spare }))
       if (failed) yield failed
     }
     for await (const given of inItemOrder(this.recordings, tracks, work)) {

@@ -57,9 +57,18 @@ export class DnaRun implements Run<Prediction> {
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
-    const name = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
     const { chunk } = this
-    this.check = new Check({ spec, wanted, chunk, width: 1, unit: 'bases', name, windows: !!window, skip, note })
+    this.check = new Check({
+      spec,
+      wanted,
+      chunk,
+      width: 1,
+      unit: 'bases',
+      name: nameOf,
+      windows: !!window,
+      skip,
+      note,
+    })
   }
 
   results(): AsyncGenerator<Prediction> {
@@ -70,7 +79,8 @@ export class DnaRun implements Run<Prediction> {
     const piece = streams ? this.chunk : undefined
     const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, piece }))
     const pieces = strandsOf(stretches, spec, this.strand)
-    return withStrands(predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted }))
+    const name = ({ stretch }: StrandNote) => nameOf(stretch)
+    return withStrands(predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted, name }))
   }
 
   progress(records: number, seconds: number): string {
@@ -89,6 +99,9 @@ export class DnaRun implements Run<Prediction> {
     ]
   }
 }
+
+/** How messages name the record of a stretch. */
+const nameOf = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
 
 interface StrandNote {
   stretch: Stretch

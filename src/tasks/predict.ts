@@ -5,18 +5,21 @@ import type { Chunk, Input } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
+import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Wanted } from './inference.js'
 import type { Stretch } from './sequences.js'
 import type { Spare } from './spare.js'
 import type { InferenceAnswer, InferenceSetup } from './worker.js'
 
-export interface PredictOptions {
+export interface PredictOptions<Note> {
   device: Device
   threads: number
   /** Tokens per chunk, a multiple of the network's stride. */
   chunk: number
   wanted: Wanted
+  /** How the error about an answer names its record. */
+  name: (note: Note) => string
   /** Takes the buffers of inputs that have been read. */
   spare?: Spare
 }
@@ -36,11 +39,14 @@ export interface Prediction {
   width: number
 }
 
-/** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */
+/**
+ * Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. Errors: 69 for a
+ * sequence of which the model says something that is no finite number: its weights are too large.
+ */
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, threads, chunk, wanted, spare }: PredictOptions,
+  { device, threads, chunk, wanted, name, spare }: PredictOptions<Note>,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
@@ -61,7 +67,10 @@ export async function* predict<Note>(
       let at = 0
       for (const [s, note] of notes.entries()) {
         if (rows[s] === 0) continue // the sequence goes on
-        yield { note, data: data.subarray(at, at + rows[s] * width), width }
+        const answer = data.subarray(at, at + rows[s] * width)
+        if (!answer.every(Number.isFinite))
+          throw new UserError(`the model gives no finite number for ${name(note)}`, exitCodes.unavailable)
+        yield { note, data: answer, width }
         at += rows[s] * width
       }
     }
