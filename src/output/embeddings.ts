@@ -26,6 +26,10 @@ export interface EmbeddingOptions {
   force?: boolean
 }
 
+/** The files that the embeddings of `-o output` are written to. */
+export const embeddingPaths = (format: 'npy' | 'jsonl', output: string): string[] =>
+  format === 'npy' && output !== '-' ? [output, idsPath(output)] : [output]
+
 export function embeddingRows(
   format: 'npy' | 'jsonl',
   output: Output,
