@@ -44,16 +44,24 @@ export default class Evaluate extends LongwaveCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Evaluate)
     const { classification, labelsOf, wantClasses } = await import('../src/tasks/classify.js')
+    const { refuseOverlap } = await import('../src/output/overlap.js')
     const { drain, openRun, openTranscription, transcribes } = await import('../src/tasks/open.js')
     const { LabelTable } = await import('../src/training/labels.js')
     const { Calls, metricsTable, Transcripts, transcriptsTable } = await import('../src/training/evaluation.js')
 
     const note = (line: string) => this.note(line)
+    await refuseOverlap(
+      [],
+      [
+        { role: '--labels', path: flags.labels },
+        { role: '--data', path: flags.data },
+      ],
+    )
     const table = await LabelTable.read(flags.labels)
     const folder = statSync(flags.data, { throwIfNoEntry: false })?.isDirectory() ? flags.data : null
     const rows = folder === null ? null : await table.recordings(folder, note)
     const inputs = rows === null ? [flags.data] : rows.map(({ id }) => join(flags.data, id))
-    const files = { inputs, tables: [{ role: '--labels', path: flags.labels }], outputs: [] }
+    const files = { inputs, outputs: [] }
     // A recording of a folder is a line of the table, whatever its path is called there; other records have ids.
     const entryOf = (record: SequenceRecord) =>
       rows === null ? table.entryOf(record) : rows[(record as Recording).index]

@@ -12,7 +12,7 @@ export interface Named {
   path: string
 }
 
-const standardOutput: Named = { role: 'standard output', path: '' }
+const standardOutput: Named = { role: 'standard output', path: '-' }
 
 /**
  * Refuses an output that is one of the inputs or another output, whatever the spelling: files are told apart by device and
@@ -40,7 +40,7 @@ export async function refuseOverlap(outputs: readonly Named[], inputs: readonly 
   }
 }
 
-const nameOf = ({ role, path }: Named) => (path === '' ? role : `${role} ${path}`)
+const nameOf = (named: Named) => (named === standardOutput ? named.role : `${named.role} ${named.path}`)
 const usage = (message: string) => new UserError(message, exitCodes.usage)
 
 type Kind = { dev: bigint; ino: bigint; isFile(): boolean; isDirectory(): boolean }

@@ -48,8 +48,6 @@ export interface AudioFlags extends RunFlags {
 export interface CommandFiles {
   /** Arguments; undefined or none: --infile-list or standard input. */
   inputs: string[] | undefined
-  /** What else it reads. */
-  tables?: readonly Named[]
   outputs: readonly Named[]
 }
 
@@ -105,10 +103,7 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
 }
 
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
-async function open(
-  flags: DnaFlags,
-  { inputs, tables = [], outputs }: CommandFiles,
-): Promise<{ model: Model; paths: string[] }> {
+async function open(flags: DnaFlags, { inputs, outputs }: CommandFiles): Promise<{ model: Model; paths: string[] }> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
@@ -119,7 +114,6 @@ async function open(
     ...paths.map((path) => ({ role: 'the input', path })),
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
-    ...tables,
   ])
   return { model: await openCheckpoint(folder), paths }
 }
