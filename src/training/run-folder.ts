@@ -88,7 +88,7 @@ export class RunFolder {
     for (const path of found.temporaries) await rm(path)
     if (!resumed && found.own.has(checkpoint)) await removeEmpty(checkpoint)
     if (!found.folder)
-      await mkdir(out, { recursive: true }).catch((error: Error) => {
+      await makeFolder(out).catch((error: Error) => {
         throw new UserError(`cannot create ${out}: ${error.message}`, exitCodes.cannotCreate)
       })
     const logged = resumed !== null && (await cutLog(log, resumed.logged))
@@ -132,6 +132,22 @@ export class RunFolder {
     if (this.logged) await rm(this.files.log, { force: true })
     forgetTemporary(this.files.log)
     if (this.made) await removeEmpty(this.out)
+  }
+}
+
+/** With the folders above it. mkdir with `recursive` never ends in /proc (Node 20). Errors: of the system. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    const above = dirname(folder)
+    const isThere = access(above).then(
+      () => true,
+      () => false,
+    )
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || (await isThere)) throw error
+    await makeFolder(above)
+    await mkdir(folder)
   }
 }
 
