@@ -153,8 +153,8 @@ function parse(text: string): unknown {
   }
 }
 
-/** As the id of a FASTA header: up to the first white space. */
+/** As the id of a FASTA header: up to the first white space of ASCII. */
 function idOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return undefined
-  return value.id.trimStart().split(/\s/, 1)[0]
+  return value.id.match(/[^ \t-\r]+/)?.[0] ?? ''
 }

@@ -1,4 +1,7 @@
-import { open } from 'node:fs/promises'
+import { constants, open as openFile } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { promisify } from 'node:util'
 import { createGunzip } from 'node:zlib'
 import { discard } from '../discard.js'
 import { exitCodes } from '../shell/errors.js'
@@ -20,19 +23,35 @@ const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b00030000000000000
  */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   try {
-    yield* path === '-' ? readStdin() : readFile(path)
+    if (path === '-') yield* readStream(process.stdin)
+    else yield* (await stat(path)).isFIFO() ? readPipe(path) : readFile(path)
   } catch (error) {
     throw readProblem(error)
   }
 }
 
 /** Each block comes in a buffer of its own, or several short ones in a piece of one that Node shares out. */
-async function* readStdin(): AsyncGenerator<Uint8Array> {
+async function* readStream(stream: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
   let before: Buffer | null = null
-  for await (const block of process.stdin as AsyncIterable<Buffer>) {
+  for await (const block of stream) {
     yield block
     if (before && before.byteLength === before.buffer.byteLength) discard(before.buffer as ArrayBuffer)
     before = block
+  }
+}
+
+/**
+ * A named pipe or a process substitution, read when there is something to read: a thread that waits in `read` would keep the
+ * process from ending at a signal. So would one that waits for a writer; how a pipe without one behaves otherwise is known of Linux.
+ */
+async function* readPipe(path: string): AsyncGenerator<Uint8Array> {
+  const { O_NONBLOCK, O_RDONLY } = constants
+  const fd = await promisify(openFile)(path, O_RDONLY | (process.platform === 'linux' ? O_NONBLOCK : 0))
+  const socket = new Socket({ fd, readable: true, writable: false })
+  try {
+    yield* readStream(socket)
+  } finally {
+    socket.destroy()
   }
 }
 

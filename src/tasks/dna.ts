@@ -7,7 +7,7 @@ import { reverseComplement } from '../tokens/dna.js'
 import { dnaTokenizer } from '../tokens/tokenizer.js'
 import { Check, isCausal, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
-import { type Answer, type Prediction, predict } from './predict.js'
+import { type Answer, notFinite, type Prediction, predict } from './predict.js'
 import type { LeftOutCount, Run } from './run.js'
 import {
   type LeftOut,
@@ -79,8 +79,7 @@ export class DnaRun implements Run<Prediction> {
     const piece = streams ? this.chunk : undefined
     const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, piece }))
     const pieces = strandsOf(stretches, spec, this.strand)
-    const name = ({ stretch }: StrandNote) => nameOf(stretch)
-    return withStrands(predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted, name }))
+    return withStrands(predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted }))
   }
 
   progress(records: number, seconds: number): string {
@@ -128,10 +127,12 @@ async function* strandsOf(
   }
 }
 
-/** The answers on the strands of a stretch, together. */
+/** The answers on the strands of a stretch, together. Errors: 69 for one that is not finite. */
 async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
   let strands: Float32Array[] = []
   for await (const { note, data, width } of answers) {
+    const failure = notFinite({ data }, nameOf(note.stretch))
+    if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
     yield { stretch: note.stretch, strands, width }

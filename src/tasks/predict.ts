@@ -12,14 +12,12 @@ import type { Stretch } from './sequences.js'
 import type { Spare } from './spare.js'
 import type { InferenceAnswer, InferenceSetup } from './worker.js'
 
-export interface PredictOptions<Note> {
+export interface PredictOptions {
   device: Device
   threads: number
   /** Tokens per chunk, a multiple of the network's stride. */
   chunk: number
   wanted: Wanted
-  /** How the error about an answer names its record. */
-  name: (note: Note) => string
   /** Takes the buffers of inputs that have been read. */
   spare?: Spare
 }
@@ -39,14 +37,11 @@ export interface Prediction {
   width: number
 }
 
-/**
- * Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. Errors: 69 for a
- * sequence of which the model says something that is no finite number: its weights are too large.
- */
+/** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, threads, chunk, wanted, name, spare }: PredictOptions<Note>,
+  { device, threads, chunk, wanted, spare }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
@@ -67,16 +62,19 @@ export async function* predict<Note>(
       let at = 0
       for (const [s, note] of notes.entries()) {
         if (rows[s] === 0) continue // the sequence goes on
-        const answer = data.subarray(at, at + rows[s] * width)
-        if (!answer.every(Number.isFinite))
-          throw new UserError(`the model gives no finite number for ${name(note)}`, exitCodes.unavailable)
-        yield { note, data: answer, width }
+        yield { note, data: data.subarray(at, at + rows[s] * width), width }
         at += rows[s] * width
       }
     }
   } finally {
     await pool.close()
   }
+}
+
+/** The error (69) about an answer that is not all finite numbers, as weights that are too large give it; `name`: of the record. */
+export function notFinite({ data }: { data: Float32Array }, name: string): UserError | null {
+  if (data.every(Number.isFinite)) return null
+  return new UserError(`the model gives no finite number for ${name}`, exitCodes.unavailable)
 }
 
 /** Weights in shared memory: all threads start from one copy. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
+import { FileProblem } from '../input/collector.js'
+import { readBytes } from '../input/open.js'
 import { decodeText } from '../input/text.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 
@@ -24,12 +25,10 @@ const mostBytes = 2 ** 30
 /**
  * Reads a table of tab-separated columns, plain or gzip, from a file or a pipe, which is read once. Lines end with LF, CRLF or CR; a
  * UTF-8 byte order mark is passed over. Each line is decoded as the headers of FASTA are, and white space is ASCII's, as there.
- * Errors: 65 for what is no such text, 66.
+ * Errors: 65 for what is no such text, 66, 74.
  */
 export async function readTable(file: string): Promise<Table> {
-  const packed = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new UserError(`cannot read ${file}: ${error.code ?? error.message}`, exitCodes.noInput)
-  })
+  const packed = await readWhole(file)
   const bytes = unpacked(file, packed)
   refuseOtherEncodings(file, bytes)
   const rows: TableRow[] = []
@@ -38,6 +37,16 @@ export async function readTable(file: string): Promise<Table> {
     if (fields.some((field) => field !== '')) rows.push({ line: i + 1, fields })
   }
   return { rows, sha256: createHash('sha256').update(packed).digest('hex') }
+}
+
+async function readWhole(file: string): Promise<Buffer> {
+  const blocks: Buffer[] = []
+  try {
+    for await (const block of readBytes(file)) blocks.push(Buffer.from(block))
+  } catch (error) {
+    throw error instanceof FileProblem ? new UserError(`${file}: ${error.message}`, error.exitCode) : error
+  }
+  return Buffer.concat(blocks)
 }
 
 /** `trim` would take away a no-break space, which may belong to an id. */

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packageRoot } from '../../src/root.js'
 import { Random } from '../../src/training/random.js'
@@ -143,9 +142,8 @@ describe('longwave train classify', () => {
       await writer.write('>r0\nACGT\n')
       const ended = new Promise((resolve) => child.on('close', resolve))
       child.kill(signal)
-      await setTimeout(300)
-      await writer.close()
       expect(await ended).toBe(code)
+      await writer.close()
       await expect(stat(at('waiting'))).rejects.toThrow(/ENOENT/)
     }
   })
