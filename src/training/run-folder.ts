@@ -98,8 +98,9 @@ export class RunFolder {
   /** A line of the log, which the first one makes. Errors: 73 for a log that is not of this run, 74. */
   async write(line: Record<string, unknown>): Promise<void> {
     const { log } = this.files
+    const { O_APPEND, O_WRONLY } = constants
     const all = this.logged ? line : { ...logMark, ...line }
-    await appendFile(log, `${JSON.stringify(all)}\n`, { flag: this.logged ? 'a' : 'ax' }).catch(cannotWrite(log))
+    await appendFile(log, `${JSON.stringify(all)}\n`, { flag: this.logged ? O_WRONLY | O_APPEND : 'ax' }).catch(cannotWrite(log))
     if (!this.logged && !this.saved) rememberTemporary(log)
     this.logged = true
   }
