@@ -24,7 +24,7 @@ export async function refuseOverlap(outputs: readonly Named[], inputs: readonly 
   const seen = new Map<string, Named>()
   const toStandardOutput = outputs.filter(({ path }) => isStandardOutput(path))
   if (toStandardOutput.length > 1)
-    throw usage(`${toStandardOutput.map(nameOf).join(' and ')} are both standard output: name a file for one of them`)
+    throw usage(`${toStandardOutput.map(asGiven).join(' and ')} are both standard output: name a file for one of them`)
   for (const output of toStandardOutput.length > 0 ? outputs : [...outputs, standardOutput]) {
     const identity = isStandardOutput(output.path) ? await ofDescriptor(1) : await identityOf(output.path)
     if (identity === null) continue
@@ -36,11 +36,13 @@ export async function refuseOverlap(outputs: readonly Named[], inputs: readonly 
   for (const input of inputs) {
     const identity = input.path === '-' ? await ofDescriptor(0) : await identityOf(input.path)
     const output = identity !== null && seen.get(identity)
-    if (output) throw usage(`${nameOf(output)} is the same file as ${nameOf(input)}: an output is never an input`)
+    if (output) throw usage(`${nameOf(output)} is the same file as ${nameOfInput(input)}: an output is never an input`)
   }
 }
 
-const nameOf = (named: Named) => (named === standardOutput ? named.role : `${named.role} ${named.path}`)
+const asGiven = ({ role, path }: Named) => `${role} ${path}`
+const nameOf = (output: Named) => (isStandardOutput(output.path) ? standardOutput.role : asGiven(output))
+const nameOfInput = (input: Named) => (input.path === '-' ? 'standard input' : asGiven(input))
 const usage = (message: string) => new UserError(message, exitCodes.usage)
 
 type Kind = { dev: bigint; ino: bigint; isFile(): boolean; isDirectory(): boolean }

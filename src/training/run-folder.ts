@@ -100,7 +100,9 @@ export class RunFolder {
     const { log } = this.files
     const { O_APPEND, O_WRONLY } = constants
     const all = this.logged ? line : { ...logMark, ...line }
-    await appendFile(log, `${JSON.stringify(all)}\n`, { flag: this.logged ? O_WRONLY | O_APPEND : 'ax' }).catch(cannotWrite(log))
+    await appendFile(log, `${JSON.stringify(all)}\n`, { flag: this.logged ? O_WRONLY | O_APPEND : 'ax' }).catch(
+      cannotWrite(log),
+    )
     if (!this.logged && !this.saved) rememberTemporary(log)
     this.logged = true
   }

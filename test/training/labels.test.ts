@@ -64,6 +64,8 @@ describe('the entries of a table', () => {
 
   it('are matched to the byte: no-break spaces and bytes that are no UTF-8 belong to an id', async () => {
     expect(await load('r1\u00a0\tcat\nr1 \tant\n', ['r1\u00a0', 'r1'])).toMatchObject({ targets: [1, 0], notes: [] })
+    const json = Buffer.from(['r1\u00a0', 'r1'].map((id) => `${JSON.stringify({ id, seq: 'ACGT' })}\n`).join(''))
+    expect(await load('r1\u00a0\tcat\nr1 \tant\n', json)).toMatchObject({ targets: [1, 0], notes: [] })
     // A line of Latin-1 in a table that is UTF-8 otherwise.
     writeFileSync(labels, Buffer.concat([Buffer.from('gène\tcat\n'), Buffer.from('gène2\tant\n', 'latin1')]))
     const table = await LabelTable.read(labels)
