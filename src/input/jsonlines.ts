@@ -98,7 +98,9 @@ export class JsonLinesParser implements Parser {
     else if (byte === BACKSLASH) this.escaped = true
     else if (byte === QUOTE) {
       this.state = PLAIN
-      if (this.depth === 1 && !this.expectsValue) this.key = String(parse(this.text.toString().slice(this.stringStart)))
+      const { bytes, length } = this.text
+      if (this.depth === 1 && !this.expectsValue)
+        this.key = String(parse(bytes.toString('utf8', this.stringStart, Math.min(length, bytes.length))))
     }
   }
 
