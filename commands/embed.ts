@@ -47,7 +47,7 @@ export default class Embed extends LongwaveCommand {
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const take = (prediction: Prediction) => {
       const { record, start, end } = prediction.stretch
-      return rows.write({ id: record.id, start, end }, embedding(prediction), prediction.width)
+      return rows.write({ record, start, end }, embedding(prediction), prediction.width)
     }
     await drain(
       opened,

@@ -84,8 +84,8 @@ export class RunFolder {
     const { config, model, log, checkpoint, state } = runFiles(out)
     const resumed = !force && found.own.has(state) ? await loadCheckpoint(out, state, written) : null
     // A model without its config would be found with that of the next run: the config goes first, and comes last.
-    for (const path of [config, model, ...(resumed ? [] : [state, log])]) if (found.own.has(path)) await rm(path)
-    for (const path of found.temporaries) await rm(path)
+    for (const path of [config, model, ...(resumed ? [] : [state, log])]) if (found.own.has(path)) await remove(path)
+    for (const path of found.temporaries) await remove(path)
     if (!resumed && found.own.has(checkpoint)) await removeEmpty(checkpoint)
     if (!found.folder)
       await makeFolder(out).catch((error: Error) => {
@@ -125,18 +125,20 @@ export class RunFolder {
   async finish(standing: Standing, spec: ModelSpec, weights: Weights, card: Record<string, unknown>): Promise<void> {
     if (!this.saved) await this.save(standing)
     await saveModel(this.out, spec, weights, card, false)
-    await rm(this.files.state, { force: true })
+    await remove(this.files.state)
     await removeEmpty(this.files.checkpoint)
   }
 
   /** After a failure: what cannot be continued is removed. */
   async abandon(): Promise<void> {
     if (this.saved) return
-    if (this.logged) await rm(this.files.log, { force: true })
+    if (this.logged) await remove(this.files.log)
     forgetTemporary(this.files.log)
     if (this.made) await removeEmpty(this.out)
   }
 }
+
+const remove = (file: string) => rm(file, { force: true }).catch(cannotWrite(file))
 
 /** With the folders above it. mkdir with `recursive` never ends in /proc (Node 20). Errors: of the system. */
 async function makeFolder(folder: string): Promise<void> {
@@ -182,7 +184,7 @@ async function cutLog(log: string, length: number): Promise<boolean> {
   )
   const kept = Math.min(size, length)
   if (kept < size) await truncate(log, kept).catch(cannotWrite(log))
-  if (kept === 0) await rm(log, { force: true })
+  if (kept === 0) await remove(log)
   return kept > 0
 }
 
