@@ -35,7 +35,11 @@ export default class Classify extends LongwaveCommand {
     const { openRows } = await import('../src/output/formats.js')
     const { tsvRows } = await import('../src/output/tsv.js')
 
-    const opened = await openRun(flags, args.inputs, wantClasses, (line) => this.note(line))
+    const outputs = [
+      { role: '-o', path: flags.output },
+      ...(flags.report === undefined ? [] : [{ role: '--report', path: flags.report }]),
+    ]
+    const opened = await openRun(flags, { inputs: args.inputs, outputs }, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
     const place = flags.window === undefined ? ['length'] : ['start', 'end']
     const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? labels : [])]

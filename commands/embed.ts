@@ -32,19 +32,22 @@ export default class Embed extends LongwaveCommand {
     const { embedding, wantEmbedding } = await import('../src/tasks/embed.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
-    const { embeddingRows } = await import('../src/output/embeddings.js')
+    const { embeddingPaths, embeddingRows } = await import('../src/output/embeddings.js')
     if (flags.pool === 'none' && flags.strand === 'both')
       throw new UserError('--pool none reads one strand: use --strand + or -', exitCodes.usage)
 
     const strand = flags.pool === 'none' ? (flags.strand ?? '+') : flags.strand
     const want = wantEmbedding(flags.pool, flags.layer)
-    const opened = await openRun({ ...flags, strand }, args.inputs, want, (line) => this.note(line))
+    const outputs = embeddingPaths(flags.format, flags.output).map((path) => ({ role: '-o', path }))
+    const opened = await openRun({ ...flags, strand }, { inputs: args.inputs, outputs }, want, (line) =>
+      this.note(line),
+    )
     const output = await openOutput(flags.output, flags)
     const rows = await embeddingRows(flags.format, output, { windows: flags.window !== undefined, force: flags.force })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const take = (prediction: Prediction) => {
       const { record, start, end } = prediction.stretch
-      return rows.write({ id: record.id, start, end }, embedding(prediction), prediction.width)
+      return rows.write({ record, start, end }, embedding(prediction), prediction.width)
     }
     await drain(
       opened,

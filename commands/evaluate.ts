@@ -1,11 +1,14 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Flags } from '@oclif/core'
+import type { SequenceRecord } from '../src/input/records.js'
 import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
+import { exitCodes, UserError } from '../src/shell/errors.js'
 import { dnaFlags, integer, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
+import type { Recording } from '../src/tasks/recordings.js'
 import type { Transcribed } from '../src/tasks/transcribe.js'
 
 export default class Evaluate extends LongwaveCommand {
@@ -41,35 +44,51 @@ export default class Evaluate extends LongwaveCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Evaluate)
     const { classification, labelsOf, wantClasses } = await import('../src/tasks/classify.js')
+    const { refuseOverlap } = await import('../src/output/overlap.js')
     const { drain, openRun, openTranscription, transcribes } = await import('../src/tasks/open.js')
     const { LabelTable } = await import('../src/training/labels.js')
     const { Calls, metricsTable, Transcripts, transcriptsTable } = await import('../src/training/evaluation.js')
 
+    const note = (line: string) => this.note(line)
+    await refuseOverlap(
+      [],
+      [
+        { role: '--labels', path: flags.labels },
+        { role: '--data', path: flags.data },
+      ],
+    )
     const table = await LabelTable.read(flags.labels)
     const folder = statSync(flags.data, { throwIfNoEntry: false })?.isDirectory() ? flags.data : null
-    const inputs = folder === null ? [flags.data] : table.ids.map((path) => join(folder, path))
-    // As the table names them: it may say ./a.wav, and a path is given without the dot.
-    const named = new Map(folder === null ? [] : inputs.map((path, i) => [path, table.ids[i]]))
-    const idOf = (id: string) => named.get(id) ?? id
+    const rows = folder === null ? null : await table.recordings(folder, note)
+    const inputs = rows === null ? [flags.data] : rows.map(({ id }) => join(flags.data, id))
+    const files = { inputs, outputs: [] }
+    // A recording of a folder is a line of the table, whatever its path is called there; other records have ids.
+    const entryOf = (record: SequenceRecord) =>
+      rows === null ? table.entryOf(record) : rows[(record as Recording).index]
     const nothing = async () => {}
     const progress = await Progress.start(progressStyle(flags, true))
     this.progress = progress
 
     if (await transcribes(flags.model)) {
-      const opened = await openTranscription(flags, inputs, (line) => this.note(line))
-      const transcripts = new Transcripts(table)
-      const add = async ({ recording, words }: Transcribed) => transcripts.add(idOf(recording.id), words)
+      const opened = await openTranscription(flags, files, note)
+      const transcripts = new Transcripts(table.file)
+      const add = async ({ recording, words }: Transcribed) => transcripts.add(entryOf(recording), words)
       await drain(opened, progress, add, nothing, nothing)
       const metrics = transcripts.metrics()
       return print(flags.json ? `${JSON.stringify(metrics, null, 2)}\n` : transcriptsTable(metrics))
     }
-    const opened = await openRun(flags, inputs, wantClasses, (line) => this.note(line))
+    const opened = await openRun(flags, files, wantClasses, note)
+    if (rows !== null && opened.spec.log_mel === undefined)
+      throw new UserError(`--data ${flags.data}: a folder, but this model reads a file of DNA`, exitCodes.usage)
     const calls = new Calls(table, labelsOf(opened.spec))
+    const present = new Set<string>()
     const add = async (prediction: Prediction) => {
       const { stretch, best } = classification(prediction)
-      calls.add({ ...stretch.record, id: idOf(stretch.record.id) }, best)
+      present.add(stretch.record.id)
+      calls.add(entryOf(stretch.record), best)
     }
     await drain(opened, progress, add, nothing, nothing)
+    if (rows === null) table.noteAbsent(present, note)
     const metrics = calls.metrics()
     const json = { labels: calls.classes, ...metrics }
     await print(flags.json ? `${JSON.stringify(json, null, 2)}\n` : metricsTable(metrics, calls.classes))

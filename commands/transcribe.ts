@@ -40,7 +40,8 @@ export default class Transcribe extends LongwaveCommand {
     const { Cues } = await import('../src/output/subtitles.js')
     const { transcripts } = await import('../src/output/transcripts.js')
 
-    const opened = await openTranscription(flags, args.inputs, (line) => this.note(line))
+    const outputs = [{ role: '-o', path: flags.output }]
+    const opened = await openTranscription(flags, { inputs: args.inputs, outputs }, (line) => this.note(line))
     const output = await openOutput(flags.output, flags)
     const writer = await transcripts(flags.format, output, opened.paths.length)
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))

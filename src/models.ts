@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Config } from './checkpoints/config.js'
 import { SafetensorsFile } from './checkpoints/safetensors.js'
+import type { Named } from './output/overlap.js'
 import { packageRoot } from './root.js'
 import { exitCodes, UserError } from './shell/errors.js'
 import type { ModelSpec } from './spec.js'
@@ -60,6 +61,12 @@ export async function modelFolder(nameOrFolder: string | undefined, bundled = bu
   if (isFolder)
     throw new UserError(`${nameOrFolder}: no config.json in this folder, so it is no model`, exitCodes.unavailable)
   throw new UserError(`${nameOrFolder}: no such model; ${offer(names)}`, exitCodes.unavailable)
+}
+
+/** The files that a model is read from. */
+export async function modelFiles(folder: string): Promise<Named[]> {
+  const names = (await readdir(folder)).filter((name) => /^config\.json$|\.safetensors(\.index\.json)?$/.test(name))
+  return names.map((name) => ({ role: 'the model file', path: join(folder, name) }))
 }
 
 export async function summarizeModel(folder: string): Promise<ModelSummary> {

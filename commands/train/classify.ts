@@ -38,10 +38,12 @@ export default class TrainClassify extends TrainCommand {
     const valid =
       flags.valid === undefined ? null : { data: flags.valid, labels: flags['valid-labels'] ?? flags.labels }
     const files = { train: { data: flags.data, labels: flags.labels }, valid }
+    await this.checkFiles(flags, files, 'labels')
     if (statSync(flags.data, { throwIfNoEntry: false })?.isDirectory())
       return this.trainOnAudio(flags, files, 'classify', more)
     const { prepareDna } = await import('../../src/training/dna/prepare.js')
     const given = await this.given(flags, more)
-    await this.train(flags, await prepareDna(files, given, await this.pretrained(flags), flags.freeze))
+    const from = await this.pretrained(flags)
+    await this.train(flags, await prepareDna(files, given, from, flags.freeze, (line) => this.note(line)))
   }
 }

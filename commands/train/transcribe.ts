@@ -24,6 +24,7 @@ export default class TrainTranscribe extends TrainCommand {
     const { flags } = await this.parse(TrainTranscribe)
     const valid = flags.valid === undefined ? null : { data: flags.valid, labels: flags['valid-texts'] ?? flags.texts }
     const files = { train: { data: flags.data, labels: flags.texts }, valid }
+    await this.checkFiles(flags, files, 'texts')
     await this.trainOnAudio(flags, files, 'transcribe')
   }
 }

@@ -27,15 +27,19 @@ export const own: Layout = {
   },
 }
 
+/** Metadata of the weights that longwave writes: by it training knows its own file again. `pt` is what transformers asks for. */
+export const ownMetadata = { format: 'pt', writer: 'longwave' }
+
 /**
- * Writes a model folder that `openCheckpoint` reads; both files appear by rename. `extras` are further keys of
- * config.json: name, description, training, licence. Errors: 73 when it cannot be written.
+ * Writes a model folder that `openCheckpoint` reads; both files appear by rename, config.json last. `extras` are further
+ * keys of config.json: name, description, training, licence. `replace`: existing files. Errors: 73, 74.
  */
 export async function saveCheckpoint(
   folder: string,
   spec: ModelSpec,
   weights: Weights,
   extras: Record<string, unknown> = {},
+  replace = true,
 ): Promise<void> {
   const tensors = weightShapes(spec).flatMap(({ name, rows, cols, optional }) => {
     const matrix = weights.get(name)
@@ -48,7 +52,7 @@ export async function saveCheckpoint(
   await mkdir(folder, { recursive: true }).catch((error: Error) => {
     throw new UserError(`cannot create ${folder}: ${error.message}`, exitCodes.cannotCreate)
   })
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors)
-  const config = { ...extras, format: 'longwave', spec }
-  await writeWhole(join(folder, 'config.json'), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)])
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, ownMetadata, replace)
+  const config = { format: 'longwave', ...extras, spec }
+  await writeWhole(join(folder, 'config.json'), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)], replace)
 }

@@ -1,5 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { openSink } from '../output/sink.js'
 
 export interface StoredTensor {
   name: string
@@ -9,14 +8,12 @@ export interface StoredTensor {
   data: ArrayBufferView
 }
 
-/**
- * Writes a safetensors file; it appears whole, by rename. Same tensors, same bytes.
- * Errors: 73 when it cannot be written.
- */
+/** Writes a safetensors file; it appears whole, by rename. Same tensors, same bytes. Errors: 73, 74. */
 export async function writeSafetensors(
   path: string,
   tensors: readonly StoredTensor[],
   metadata: Record<string, string> = { format: 'pt' },
+  replace = true,
 ): Promise<void> {
   let at = 0
   const header: Record<string, unknown> = { __metadata__: metadata }
@@ -29,25 +26,19 @@ export async function writeSafetensors(
   json.copy(padded)
   const length = Buffer.alloc(8)
   length.writeBigUInt64LE(BigInt(padded.length))
-  await writeWhole(path, [length, padded, ...tensors.map(({ data }) => data)])
+  await writeWhole(path, [length, padded, ...tensors.map(({ data }) => data)], replace)
 }
 
-/** Writes `pieces` beside `path`, flushes, and renames. Errors: 73. */
-export async function writeWhole(path: string, pieces: readonly ArrayBufferView[]): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
+/** Writes a file that appears whole, by rename; without `replace` an existing one is kept (73). Errors: 73, 74. */
+export async function writeWhole(path: string, pieces: readonly ArrayBufferView[], replace = true): Promise<void> {
+  const sink = await openSink(path, replace)
   try {
-    const file = await open(temporary, 'w')
-    try {
-      for (const { buffer, byteOffset, byteLength } of pieces) {
-        await file.writeFile(new Uint8Array(buffer, byteOffset, byteLength))
-      }
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
+    for (const { buffer, byteOffset, byteLength } of pieces)
+      await sink.write(new Uint8Array(buffer, byteOffset, byteLength))
+    await sink.finish()
+    await sink.publish()
   } catch (error) {
-    await rm(temporary, { force: true })
-    throw new UserError(`cannot write ${path}: ${(error as Error).message}`, exitCodes.cannotCreate)
+    await sink.abort()
+    throw error
   }
 }

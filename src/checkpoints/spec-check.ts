@@ -1,5 +1,6 @@
 import type { ModelSpec } from '../spec.js'
 import { logMelProblem } from '../tokens/mel-energies.js'
+import { inWords } from './config.js'
 
 /** A rule says what it expects of a value, or nothing when the value keeps it. */
 type Rule = (value: unknown, path: string) => string | undefined
@@ -7,12 +8,12 @@ type Rule = (value: unknown, path: string) => string | undefined
 const expected =
   (what: string, test: (value: unknown) => boolean): Rule =>
   (value, path) =>
-    test(value) ? undefined : `${path} is ${JSON.stringify(value) ?? 'missing'}, expected ${what}`
+    test(value) ? undefined : `${path} is ${inWords(value)}, expected ${what}`
 
 const count = expected('a whole number above 0', (n) => Number.isSafeInteger(n) && (n as number) > 0)
 const natural = expected('a whole number', (n) => Number.isSafeInteger(n) && (n as number) >= 0)
-const positive = expected('a number above 0', (n) => typeof n === 'number' && n > 0)
-const number = expected('a number', (n) => typeof n === 'number' && Number.isFinite(n))
+const positive = expected('a number above 0', (n) => Number.isFinite(n) && (n as number) > 0)
+const number = expected('a number', Number.isFinite)
 const flag = expected('true or false', (b) => typeof b === 'boolean')
 const text = expected('a string', (s) => typeof s === 'string')
 const oneOf = (...words: string[]) => expected(words.join(', '), (w) => typeof w === 'string' && words.includes(w))
@@ -25,7 +26,7 @@ const optional =
 const list =
   (rule: Rule): Rule =>
   (value, path) => {
-    if (!Array.isArray(value)) return `${path} is ${JSON.stringify(value) ?? 'missing'}, expected a list`
+    if (!Array.isArray(value)) return `${path} is ${inWords(value)}, expected a list`
     for (const [i, item] of value.entries()) {
       const wrong = rule(item, `${path}[${i}]`)
       if (wrong) return wrong
@@ -36,7 +37,7 @@ const record =
   (rules: Record<string, Rule>): Rule =>
   (value, path) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      return `${path} is ${JSON.stringify(value) ?? 'missing'}, expected an object`
+      return `${path} is ${inWords(value)}, expected an object`
     }
     for (const [key, rule] of Object.entries(rules)) {
       const wrong = rule((value as Record<string, unknown>)[key], `${path}.${key}`)

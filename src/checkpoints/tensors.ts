@@ -63,10 +63,14 @@ export class Tensors {
     return shape
   }
 
-  /** Reads a tensor of exactly this shape. Errors: 69. */
+  /** Reads a tensor of exactly this shape. Errors: 69, also for a value that is no finite number, with its place. */
   async floats(name: string, expected: readonly number[]): Promise<Float32Array> {
     this.check(name, expected)
-    return this.file(name).floats(name)
+    const values = await this.file(name).floats(name)
+    const wrong = values.findIndex((value) => !Number.isFinite(value))
+    if (wrong < 0) return values
+    const place = placeOf(wrong, expected).join(', ')
+    throw this.broken(name, `holds ${values[wrong]} at [${place}], expected finite numbers`)
   }
 
   /** [rows, cols] */
@@ -126,6 +130,17 @@ export class Tensors {
     }
     this.used.add(name)
   }
+}
+
+/** The indexes of a value of a row-major tensor. */
+function placeOf(index: number, shape: readonly number[]): number[] {
+  const place: number[] = []
+  let rest = index
+  for (const length of shape.toReversed()) {
+    place.unshift(rest % length)
+    rest = Math.floor(rest / length)
+  }
+  return place
 }
 
 async function openShards(folder: string, index: string): Promise<Tensors> {

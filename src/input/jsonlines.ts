@@ -98,7 +98,9 @@ export class JsonLinesParser implements Parser {
     else if (byte === BACKSLASH) this.escaped = true
     else if (byte === QUOTE) {
       this.state = PLAIN
-      if (this.depth === 1 && !this.expectsValue) this.key = String(parse(this.text.toString().slice(this.stringStart)))
+      const { bytes, length } = this.text
+      if (this.depth === 1 && !this.expectsValue)
+        this.key = String(parse(bytes.toString('utf8', this.stringStart, Math.min(length, bytes.length))))
     }
   }
 
@@ -153,8 +155,8 @@ function parse(text: string): unknown {
   }
 }
 
-/** As the id of a FASTA header: up to the first white space. */
+/** As the id of a FASTA header: up to the first white space of ASCII. */
 function idOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return undefined
-  return value.id.trimStart().split(/\s/, 1)[0]
+  return value.id.match(/[^ \t-\r]+/)?.[0] ?? ''
 }

@@ -7,7 +7,8 @@ import { tsvRows } from './tsv.js'
 
 /** Whose vector it is. */
 export interface Origin {
-  id: string
+  /** The record itself: another one may have the same id. */
+  record: { id: string }
   /** 0-based, half-open, in bases. */
   start: number
   end: number
@@ -25,6 +26,10 @@ export interface EmbeddingOptions {
   windows: boolean
   force?: boolean
 }
+
+/** The files that the embeddings of `-o output` are written to. */
+export const embeddingPaths = (format: 'npy' | 'jsonl', output: string): string[] =>
+  format === 'npy' && output !== '-' ? [output, idsPath(output)] : [output]
 
 export function embeddingRows(
   format: 'npy' | 'jsonl',
@@ -51,16 +56,16 @@ async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOption
   let open: { origin: Origin; first: number } | null = null
   const finish = async () => {
     if (open === null) return
-    const { id, start, end } = open.origin
+    const { record, start, end } = open.origin
     const place: Row = windows ? { start, end } : { length: end - start }
-    await table.write({ id, ...place, row: open.first, rows: row - open.first })
+    await table.write({ id: record.id, ...place, row: open.first, rows: row - open.first })
     open = null
   }
   return {
     async write(origin, values, width) {
       npy ??= await npyRows(output, width)
       // Rows of a streamed sequence come in several writes, each with the end that is known so far.
-      const goesOn = open !== null && open.origin.id === origin.id && open.origin.start === origin.start
+      const goesOn = open !== null && open.origin.record === origin.record && open.origin.start === origin.start
       if (!goesOn) await finish()
       open = { origin, first: goesOn && open ? open.first : row }
       await npy.write(values)
@@ -83,10 +88,10 @@ async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOption
 async function jsonlEmbeddings(output: Output, { windows }: EmbeddingOptions): Promise<EmbeddingWriter> {
   const rows = await jsonlRows(output)
   return {
-    async write({ id, start, end }, values, width) {
+    async write({ record, start, end }, values, width) {
       const place: Row = windows ? { start, end } : { length: end - start }
       for (let at = 0; at < values.length; at += width) {
-        await rows.write({ id, ...place, embedding: values.subarray(at, at + width) })
+        await rows.write({ id: record.id, ...place, embedding: values.subarray(at, at + width) })
       }
     },
     async close() {

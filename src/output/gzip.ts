@@ -21,6 +21,7 @@ export function gzipSink(inner: Sink): Sink {
       await inner.finish()
     },
     publish: inner.publish,
+    withdraw: inner.withdraw,
     async abort() {
       gzip.destroy()
       await drained.catch(() => {})

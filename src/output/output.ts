@@ -16,8 +16,10 @@ export interface Output {
   readonly patch: ((bytes: Uint8Array, position: number) => Promise<void>) | null
   /** All bytes are on the disk, the name is not there yet. */
   finish(): Promise<void>
-  /** `finish`, then the file gets its name. */
+  /** `finish`, then the file gets its name. Errors: 73 when another process took it meanwhile (without `force`). */
   close(): Promise<void>
+  /** Takes the name back after `close`, because a partner did not get its own; an older file that was replaced stays replaced. */
+  withdraw(): Promise<void>
   /** Leaves nothing behind. Harmless after `close`. */
   abort(): Promise<void>
 }
@@ -41,7 +43,14 @@ export async function openOutput(path: string, { force = false }: OutputOptions 
 /** Closes several outputs of one command so that their names appear only after all bytes of all of them are safe. */
 export async function closeAll(...outputs: Output[]): Promise<void> {
   for (const output of outputs) await output.finish()
-  for (const output of outputs) await output.close()
+  for (const [i, output] of outputs.entries()) {
+    try {
+      await output.close()
+    } catch (error) {
+      for (const closed of outputs.slice(0, i)) await closed.withdraw()
+      throw error
+    }
+  }
 }
 
 class BufferedOutput implements Output {
@@ -101,8 +110,12 @@ class BufferedOutput implements Output {
   async close(): Promise<void> {
     await this.finish()
     if (this.state === 'closed') return
-    this.state = 'closed'
     await this.sink.publish()
+    this.state = 'closed'
+  }
+
+  async withdraw(): Promise<void> {
+    await this.sink.withdraw?.()
   }
 
   async abort(): Promise<void> {

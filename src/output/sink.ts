@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { constants, fstatSync, openSync } from 'node:fs'
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { exitCodes, UserError } from '../shell/errors.js'
+import { destination } from './destination.js'
+import { takeName } from './take-name.js'
 import { forgetTemporary, rememberTemporary } from './temporary.js'
 
 /** Where bytes go, one call at a time. */
@@ -15,28 +17,35 @@ export interface Sink {
   /** Only where earlier bytes can be overwritten. */
   writeAt?(bytes: Uint8Array, position: number): Promise<void>
   finish(): Promise<void>
+  /** The file gets its name. Errors: 73 when another took it meanwhile (unless `force`). */
   publish(): Promise<void>
+  /** Takes back what `publish` did, where no older file was replaced. */
+  withdraw?(): Promise<void>
   abort(): Promise<void>
 }
 
+export const isStandardOutput = (path: string) => path === '-' || path === '/dev/stdout'
+
 export async function openSink(path: string, force: boolean): Promise<Sink> {
-  if (path === '-' || path === '/dev/stdout') return stdoutSink()
+  if (isStandardOutput(path)) return stdoutSink()
   const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw cannotCreate(path, error)
   })
-  if (there === null) return fileSink(path, path)
-  if (there.isDirectory())
+  if (there?.isDirectory())
     throw new UserError(`${path}: cannot create the output: this is a folder`, exitCodes.cannotCreate)
-  if (there.isFIFO()) return pipeSink(path)
-  if (!there.isFile() || path.startsWith('/dev/fd/')) return deviceSink(path)
-  if (!force) throw new UserError(`${path}: the output exists already; --force replaces it`, exitCodes.cannotCreate)
-  // A link stays a link: what it points to is replaced.
-  return fileSink(path, await realpath(path))
+  if (there?.isFIFO()) return pipeSink(path)
+  if (there && (!there.isFile() || path.startsWith('/dev/fd/'))) return deviceSink(path)
+  if (there && !force) throw existsAlready(path)
+  // A link stays a link: what it points to is created or replaced.
+  const place = await destination(path).catch((error) => {
+    throw cannotCreate(path, error)
+  })
+  return fileSink(path, place, force)
 }
 
 /** A file under a temporary name beside its own: workflow engines take an existing file for a finished one. */
-async function fileSink(name: string, path: string): Promise<Sink> {
+async function fileSink(name: string, path: string, force: boolean): Promise<Sink> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   const handle = await open(temporary, 'wx').catch((error) => {
     throw cannotCreate(name, error)
@@ -57,9 +66,10 @@ async function fileSink(name: string, path: string): Promise<Sink> {
       })
     },
     async publish() {
-      await explain(name, () => rename(temporary, path))
+      await explain(name, () => (force ? rename(temporary, path) : takeName(temporary, path)))
       forgetTemporary(temporary)
     },
+    ...(force ? {} : { withdraw: () => rm(path, { force: true }) }),
     abort: remove,
   }
 }
@@ -128,11 +138,14 @@ async function writeStdoutFile(bytes: Uint8Array): Promise<void> {
   }
 }
 
+/** Bytes that one system call takes. */
+const mostAtOnce = 2 ** 30
+
 const writeAll = (handle: FileHandle, bytes: Uint8Array, position: number | null, name: string) =>
   explain(name, async () => {
     for (let done = 0; done < bytes.length; ) {
       const at = position === null ? null : position + done
-      done += (await handle.write(bytes, done, bytes.length - done, at)).bytesWritten
+      done += (await handle.write(bytes, done, Math.min(bytes.length - done, mostAtOnce), at)).bytesWritten
     }
   })
 
@@ -141,10 +154,15 @@ async function explain(name: string, step: () => Promise<void>): Promise<void> {
   try {
     await step()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EPIPE') throw error
+    if (code === 'EEXIST') throw existsAlready(name)
     throw new UserError(`${name}: cannot write: ${reason(error)}`, exitCodes.io)
   }
 }
+
+const existsAlready = (path: string) =>
+  new UserError(`${path}: the output exists already; --force replaces it`, exitCodes.cannotCreate)
 
 const cannotCreate = (path: string, error: unknown) =>
   new UserError(`${path}: cannot create the output: ${reason(error)}`, exitCodes.cannotCreate)

@@ -5,7 +5,7 @@ import type { LogMelSpec, ModelSpec, Weights } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { Check, isCausal, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
-import { type Answer, type Prediction, predict, share } from './predict.js'
+import { type Answer, notFinite, type Prediction, predict, share } from './predict.js'
 import { featureParts, type Recording } from './recordings.js'
 import type { LeftOutCount, Run } from './run.js'
 import { type Part, type Stretch, type StretchPiece, stretchesOf } from './sequences.js'
@@ -108,7 +108,20 @@ export class Listening {
         }
       }
       const share = streams ? 1 : Math.floor((threads + track) / tracks)
-      yield* take(predict(untilBad(), model, { device, threads: share, chunk, wanted, spare }))
+      const answers = predict(untilBad(), model, { device, threads: share, chunk, wanted, spare })
+      // An answer that is not finite comes before what was read later.
+      const untilNotFinite = async function* () {
+        for await (const answer of answers) {
+          const { recording } = answer.note
+          const failure = notFinite(answer, recording.file)
+          if (failure) {
+            failed = { item: recording, failure }
+            return
+          }
+          yield answer
+        }
+      }
+      yield* take(untilNotFinite())
       if (failed) yield failed
     }
     for await (const given of inItemOrder(this.recordings, tracks, work)) {

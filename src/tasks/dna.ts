@@ -7,7 +7,7 @@ import { reverseComplement } from '../tokens/dna.js'
 import { dnaTokenizer } from '../tokens/tokenizer.js'
 import { Check, isCausal, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
-import { type Answer, type Prediction, predict } from './predict.js'
+import { type Answer, notFinite, type Prediction, predict } from './predict.js'
 import type { LeftOutCount, Run } from './run.js'
 import {
   type LeftOut,
@@ -57,9 +57,18 @@ export class DnaRun implements Run<Prediction> {
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
-    const name = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
     const { chunk } = this
-    this.check = new Check({ spec, wanted, chunk, width: 1, unit: 'bases', name, windows: !!window, skip, note })
+    this.check = new Check({
+      spec,
+      wanted,
+      chunk,
+      width: 1,
+      unit: 'bases',
+      name: nameOf,
+      windows: !!window,
+      skip,
+      note,
+    })
   }
 
   results(): AsyncGenerator<Prediction> {
@@ -90,6 +99,9 @@ export class DnaRun implements Run<Prediction> {
   }
 }
 
+/** How messages name the record of a stretch. */
+const nameOf = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
+
 interface StrandNote {
   stretch: Stretch
   lastStrand: boolean
@@ -115,10 +127,12 @@ async function* strandsOf(
   }
 }
 
-/** The answers on the strands of a stretch, together. */
+/** The answers on the strands of a stretch, together. Errors: 69 for one that is not finite. */
 async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
   let strands: Float32Array[] = []
   for await (const { note, data, width } of answers) {
+    const failure = notFinite({ data }, nameOf(note.stretch))
+    if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
     yield { stretch: note.stretch, strands, width }

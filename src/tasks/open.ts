@@ -1,7 +1,8 @@
 import type { Device } from '../backends/open.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import { readRecords } from '../input/read.js'
-import { modelFolder, summarizeModel } from '../models.js'
+import { modelFiles, modelFolder, summarizeModel } from '../models.js'
+import { type Named, refuseOverlap } from '../output/overlap.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { inputPaths } from '../shell/inputs.js'
 import type { Progress } from '../shell/progress.js'
@@ -43,6 +44,13 @@ export interface AudioFlags extends RunFlags {
   duration?: number
 }
 
+/** What a command reads and writes besides its model. */
+export interface CommandFiles {
+  /** Arguments; undefined or none: --infile-list or standard input. */
+  inputs: string[] | undefined
+  outputs: readonly Named[]
+}
+
 interface Model {
   spec: ModelSpec
   weights: Weights
@@ -59,11 +67,11 @@ export interface OpenedRun {
  */
 export async function openRun(
   flags: DnaFlags & AudioFlags,
-  inputs: string[] | undefined,
+  files: CommandFiles,
   want: (spec: ModelSpec) => Wanted,
   note: (line: string) => void,
 ): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, inputs)
+  const { model, paths } = await open(flags, files)
   const { spec, weights } = model
   const { log_mel } = spec
   const wanted = want(spec)
@@ -79,10 +87,10 @@ export async function openRun(
 /** Opens a model that transcribes, and the recordings that the flags name. */
 export async function openTranscription(
   flags: AudioFlags & { beam?: number },
-  inputs: string[] | undefined,
+  files: CommandFiles,
   note: (line: string) => void,
 ): Promise<{ paths: string[]; run: Transcription }> {
-  const { model, paths } = await open(flags, inputs)
+  const { model, paths } = await open(flags, files)
   transcriber(model.spec)
   const options = { ...audioOptions(flags, note), beam: flags.beam }
   return { paths, run: new Transcription(model, recordingsOf(paths), options) }
@@ -94,12 +102,19 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
   return spec?.head?.kind === 'ctc'
 }
 
-async function open(flags: DnaFlags, inputs: string[] | undefined): Promise<{ model: Model; paths: string[] }> {
+/** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
+async function open(flags: DnaFlags, { inputs, outputs }: CommandFiles): Promise<{ model: Model; paths: string[] }> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const folder = await modelFolder(flags.model)
-  const paths = await inputPaths(inputs, flags['infile-list'])
+  const list = flags['infile-list']
+  const paths = await inputPaths(inputs, list)
+  await refuseOverlap(outputs, [
+    ...paths.map((path) => ({ role: 'the input', path })),
+    ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
+    ...(await modelFiles(folder)),
+  ])
   return { model: await openCheckpoint(folder), paths }
 }
 

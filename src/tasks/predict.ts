@@ -5,6 +5,7 @@ import type { Chunk, Input } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../root.js'
+import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Wanted } from './inference.js'
 import type { Stretch } from './sequences.js'
@@ -68,6 +69,12 @@ export async function* predict<Note>(
   } finally {
     await pool.close()
   }
+}
+
+/** The error (69) about an answer that is not all finite numbers, as weights that are too large give it; `name`: of the record. */
+export function notFinite({ data }: { data: Float32Array }, name: string): UserError | null {
+  if (data.every(Number.isFinite)) return null
+  return new UserError(`the model gives no finite number for ${name}`, exitCodes.unavailable)
 }
 
 /** Weights in shared memory: all threads start from one copy. */

@@ -8,6 +8,8 @@ import type { Part } from './sequences.js'
 
 /** An audio file as a record: its id is the path as it was given. */
 export interface Recording extends SequenceRecord {
+  /** Its place among the inputs, from 0: two of them may have one path. */
+  index: number
   /** Seconds read so far, after the offset. */
   seconds: number
   /** It could not be opened, or reading it broke off; this was told, and the next one read. */
@@ -15,7 +17,14 @@ export interface Recording extends SequenceRecord {
 }
 
 export const recordingsOf = (paths: readonly string[]): Recording[] =>
-  paths.map((path) => ({ id: path, file: path === '-' ? stdinName : path, line: 1, seconds: 0, broken: false }))
+  paths.map((path, index) => ({
+    index,
+    id: path,
+    file: path === '-' ? stdinName : path,
+    line: 1,
+    seconds: 0,
+    broken: false,
+  }))
 
 export interface ReadOptions extends Omit<AudioOptions, 'rate' | 'report'> {
   /** What cannot be read is told and passed over, otherwise it is thrown. */

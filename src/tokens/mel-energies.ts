@@ -119,7 +119,9 @@ export function logMelProblem(spec: LogMelSpec): string | undefined {
     return `log_mel: bands from ${f_min} to ${f_max} Hz, expected 0 <= f_min < f_max <= ${sample_rate / 2}`
   if (!(level?.memory > 0 && level.lookahead >= 0 && level.range > 0 && tail >= 0))
     return 'log_mel: expected level.memory > 0, level.lookahead >= 0, level.range > 0 and tail >= 0'
-  if (!Number.isFinite(level.quietest)) return `log_mel.level.quietest is ${level.quietest}, expected decibels`
+  const { preemphasis = 0 } = spec
+  for (const [name, value] of Object.entries({ tail, preemphasis, ...level, quietest: level.quietest }))
+    if (!Number.isFinite(value)) return `log_mel: ${name} is ${value}, expected a finite number`
   const dead = melBands(spec).findIndex(({ weights }) => weights.length === 0)
   if (dead >= 0)
     return `log_mel: band ${dead} of ${n_mels} meets no bin of an FFT of ${n_fft} samples; fewer bands or a longer FFT are needed`

@@ -92,6 +92,32 @@ export abstract class TrainCommand extends LongwaveCommand {
     return { name: from, ...(await openCheckpoint(await modelFolder(from))) }
   }
 
+  /**
+   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input, 73 for a
+   * folder that cannot be used (RunFolder.check).
+   */
+  protected async checkFiles(
+    flags: TrainFlags,
+    { train, valid }: { train: LabelledFiles; valid: LabelledFiles | null },
+    labels: string,
+  ): Promise<void> {
+    const { refuseOverlap } = await import('../output/overlap.js')
+    const { runFiles } = await import('./run-files.js')
+    const { RunFolder } = await import('./run-folder.js')
+    const { modelFiles, modelFolder } = await import('../models.js')
+    const { out, config, from, force } = flags
+    const outputs = [out, ...Object.values(runFiles(out))].map((path) => ({ role: '--out', path }))
+    const inputs = [
+      { role: '--data', path: train.data },
+      { role: `--${labels}`, path: train.labels },
+      ...(valid ? [{ role: '--valid', path: valid.data }, { role: `--valid-${labels}`, path: valid.labels }] : []),
+      ...(config === undefined ? [] : [{ role: '--config', path: config }]),
+      ...(from === undefined ? [] : await modelFiles(await modelFolder(from))),
+    ] // biome-ignore format: a list
+    await refuseOverlap(outputs, inputs)
+    await RunFolder.check(out, force)
+  }
+
   /** Hears the recordings, and trains. */
   protected async trainOnAudio(
     flags: TrainFlags,
@@ -148,15 +174,20 @@ export abstract class TrainCommand extends LongwaveCommand {
   }
 }
 
-/** The first signal lets the step at hand and a checkpoint finish; the second ends the process. */
+/**
+ * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes away may
+ * hang up twice, by itself and through its shell: that is one signal.
+ */
 function stopOnSignals(stop: AbortController): { exitCode(): number } {
   let exitCode: number = exitCodes.interrupted
   for (const [signal, code] of [
+    ['SIGHUP', exitCodes.hungUp],
     ['SIGINT', exitCodes.interrupted],
     ['SIGTERM', exitCodes.terminated],
   ] as const) {
     process.removeAllListeners(signal)
     process.on(signal, () => {
+      if (stop.signal.aborted && signal === 'SIGHUP') return
       if (stop.signal.aborted) process.exit(code)
       exitCode = code
       stop.abort()

@@ -3,7 +3,7 @@ import { exitCodes, UserError } from '../shell/errors.js'
 import { normaliseTranscript } from '../tasks/vocabulary.js'
 import type { Word } from '../tasks/words.js'
 import type { EditCounts } from './edit-distance.js'
-import type { LabelTable } from './labels.js'
+import type { Entry, LabelTable } from './labels.js'
 import { type Metrics, measure } from './metrics.js'
 import { measureTexts, type TextMetrics } from './validation.js'
 
@@ -17,9 +17,9 @@ export class Calls {
     readonly classes: string[],
   ) {}
 
-  /** Errors: 65 for a record without a label, or with one that the model does not know. */
-  add(record: { id: string; file: string; line: number }, called: number): void {
-    this.truth.push(this.labels.classOf(record, this.classes))
+  /** A record, and the class that it was called. Errors: 65 for a label that the model does not know. */
+  add(entry: Entry, called: number): void {
+    this.truth.push(this.labels.classOf(entry, this.classes))
     this.called.push(called)
   }
 
@@ -43,26 +43,23 @@ export function metricsTable({ records, accuracy, mcc, macro_f1, confusion }: Me
 
 /** What a model wrote of the recordings of a set. */
 export class Transcripts {
-  private readonly written = new Map<string, string[]>()
+  /** By the line of the table, not by the text of a path: no two recordings run together. */
+  private readonly written = new Map<Entry, string[]>()
 
-  constructor(private readonly texts: LabelTable) {}
+  constructor(private readonly file: string) {}
 
   /** The next words of a recording. */
-  add(id: string, words: readonly Word[]): void {
-    const before = this.written.get(id)
-    if (before) before.push(...words.map(({ text }) => text))
-    else
-      this.written.set(
-        id,
-        words.map(({ text }) => text),
-      )
+  add(entry: Entry, words: readonly Word[]): void {
+    const texts = words.map(({ text }) => text)
+    const before = this.written.get(entry)
+    if (before) before.push(...texts)
+    else this.written.set(entry, texts)
   }
 
   metrics(): TextMetrics {
-    if (this.written.size === 0) throw new UserError(`no recordings for ${this.texts.file}`, exitCodes.data)
-    const references = [...this.written.keys()].map((id) => normaliseTranscript(this.texts.labelOf(id)))
+    if (this.written.size === 0) throw new UserError(`no recordings for ${this.file}`, exitCodes.data)
     return measureTexts(
-      references,
+      [...this.written.keys()].map(({ label }) => normaliseTranscript(label)),
       [...this.written.values()].map((words) => normaliseTranscript(words.join(' '))),
     )
   }

@@ -64,7 +64,7 @@ const orderStream = 2
 /**
  * Trains until the last epoch, until patience runs out, or until the signal. Same run, same bytes, whatever the number of
  * threads and however often it was interrupted. Errors: 73 when `out` holds another run or a finished model, 1 when the
- * loss is no longer a number.
+ * loss, the gradient or a weight is no longer a finite number.
  */
 export async function train(run: TrainRun): Promise<TrainResult> {
   const { out, spec, settings, trainable, train: records, valid } = run
@@ -93,8 +93,14 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   let order: { epoch: number; records: Int32Array } = { epoch: -1, records: new Int32Array() }
   let saved = Date.now()
   const speed = new Speed()
+  const state = async () => {
+    const now = await team.state()
+    for (const { data } of now.weights.values())
+      for (const value of data) if (!Number.isFinite(value)) checkFinite('weight', value, step, settings)
+    return now
+  }
   const save = async () => {
-    at.state = await team.state()
+    at.state = await state()
     await folder.save(at)
     saved = Date.now()
   }
@@ -109,13 +115,11 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       speed.start()
       const result = await team.gradients(step, chosen)
       step++
-      if (!Number.isFinite(result.loss))
-        throw new UserError(
-          `training diverged: the loss of step ${step} is ${result.loss}; a lower lr (now ${settings.lr}) may help`,
-          exitCodes.internal,
-        )
+      checkFinite('loss', result.loss, step, settings)
       const lr = learningRate(step, steps, settings)
       const norm = await team.update(step, chosen.length, lr)
+      // What is not finite is in the weights by now: nothing after this is saved.
+      checkFinite('gradient', norm, step, settings)
       speed.stop(result.tokens)
       at.epoch.loss += result.loss * chosen.length
       at.epoch.right += result.right
@@ -133,6 +137,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
 
       if (step % stepsPerEpoch === 0) {
         if (valid) latest = validation(spec.head, valid, await team.evaluate(countOf(valid)))
+        if (latest) checkFinite('validation loss', latest.loss, step, settings)
         await folder.write({
           step,
           epoch: epoch + 1,
@@ -144,7 +149,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
           const score = scoreOf(latest, settings.metric)
           at.stale++
           if (!at.best || score > at.best.score) {
-            at.best = { step, score, weights: evaluated(await team.state()) }
+            at.best = { step, score, weights: evaluated(await state()) }
             at.stale = 0
           }
         }
@@ -168,14 +173,24 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       }
       if (Date.now() - saved > checkpointEvery) await save()
     }
+    at.state = await state()
     const { best } = at
-    const weights = best?.weights ?? evaluated(await team.state())
+    const weights = best?.weights ?? evaluated(at.state)
     const training = { settings, ...run.provenance, device: run.device, steps: step, best: summary(best) }
-    await folder.finish(spec, single(weights), { ...run.card, training })
+    await folder.finish(at, spec, single(weights), { ...run.card, training })
     return { finished: true, step, best: summary(best) }
+  } catch (error) {
+    await folder.abandon()
+    throw error
   } finally {
     await team.close()
   }
+}
+
+function checkFinite(what: string, value: number, step: number, { lr }: TrainSettings): void {
+  if (Number.isFinite(value)) return
+  const text = `training diverged: the ${what} of step ${step} is ${value}; a lower lr (now ${lr}) may help`
+  throw new UserError(text, exitCodes.internal)
 }
 
 function freshState({ weights, settings, trainable }: TrainRun): TrainingState {

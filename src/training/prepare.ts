@@ -1,17 +1,26 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Data } from './data.js'
 import { initialise, initialiseHead } from './initialise.js'
+import { LabelTable } from './labels.js'
 import { bodyKeys, type TrainSettings } from './settings.js'
 
 /** What to learn from, or to choose by: a file of DNA or a folder of audio, and the table of labels or texts. */
 export interface LabelledFiles {
   data: string
   labels: string
+}
+
+/** The tables of both sets; one that is named for both is read once. */
+export async function readTables({ train, valid }: { train: LabelledFiles; valid: LabelledFiles | null }): Promise<{
+  train: LabelTable
+  valid: LabelTable | null
+}> {
+  const table = await LabelTable.read(train.labels)
+  if (!valid) return { train: table, valid: null }
+  return { train: table, valid: valid.labels === train.labels ? table : await LabelTable.read(valid.labels) }
 }
 
 export interface Prepared {
@@ -92,10 +101,4 @@ export function refuseArchitecture(given: Record<string, unknown>): void {
 function withHead(weights: Weights, spec: ModelSpec, seed: number): Weights {
   const body = [...weights].filter(([name]) => !name.startsWith('head.'))
   return new Map([...body, ...initialiseHead(spec, seed)])
-}
-
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const block of createReadStream(file)) hash.update(block)
-  return hash.digest('hex')
 }

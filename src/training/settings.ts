@@ -95,9 +95,16 @@ export const common: Rules<TrainSettings> = { ...architecture, ...regime }
 /** What comes with the model of --from and cannot be set. */
 export const bodyKeys = [...Object.keys(architecture).filter((key) => key !== 'pool'), 'd_embed', 'log_mel']
 
-export function checkStem({ stem, d_model }: TrainSettings): void {
-  if (stem.length > 0 && stem[stem.length - 1].d_out !== d_model)
-    throw usage(`the last stem convolution has d_out ${stem[stem.length - 1].d_out}, expected d_model (${d_model})`)
+/**
+ * Whether the blocks are as wide as what they are given: the last convolution of the stem, or, without a stem, the `input`
+ * (an embedding takes the width of the model). Errors: 2.
+ */
+export function checkStem({ stem, d_model }: TrainSettings, input?: { width: number; name: string }): void {
+  const last = stem.at(-1)
+  if (last && last.d_out !== d_model)
+    throw usage(`the last stem convolution has d_out ${last.d_out}, expected d_model (${d_model})`)
+  if (!last && input && input.width !== d_model)
+    throw usage(`without a stem d_model must be ${input.width} (${input.name}), not ${d_model}`)
 }
 
 function stem(value: StemSpec[]): Rule<StemSpec[]> {

@@ -234,6 +234,63 @@ describe('broken checkpoints are one line with exit code 69', () => {
     expect(await fails(folder)).toContain('is already in')
   })
 
+  test('a weight that is no finite number, of any layout and dtype, with its place', async () => {
+    const name = 'backbone.layers.1.mixer.x_proj.weight'
+    const { config, raw } = await goldenModel('hf-mamba')
+    const { shape, values } = raw.get(name)!
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const bad = values.slice()
+      bad[shape[1] + 3] = value
+      const folder = await writeModel(config, new Map([...raw, [name, { shape, values: bad }]]))
+      const place = `model.safetensors: tensor ${name} holds ${value} at [1, 3], expected finite numbers`
+      expect(await fails(folder)).toContain(place)
+    }
+    const halves = { F16: [0x3c00, 0xfc00, 'holds -Infinity'], BF16: [0x3f80, 0x7fc0, 'holds NaN'] } as const
+    for (const [dtype, [one, wrong, holds]] of Object.entries(halves)) {
+      const folder = await writeModel(config, raw)
+      const stored = floatTensors(raw).map((tensor) =>
+        tensor.name === name
+          ? {
+              ...tensor,
+              dtype: dtype as 'F16' | 'BF16',
+              data: new Uint16Array(values.length).fill(one).fill(wrong, -1),
+            }
+          : tensor,
+      )
+      await writeSafetensors(join(folder, 'model.safetensors'), stored)
+      expect(await fails(folder)).toContain(`${holds} at [${shape[0] - 1}, ${shape[1] - 1}]`)
+    }
+    const { spec, weights } = await openCheckpoint('test/golden/ssm-mamba1')
+    weights.get('norm_f.weight')!.data[2] = Number.NaN
+    const folder = await newFolder()
+    await saveCheckpoint(folder, spec, weights)
+    expect(await fails(folder)).toContain('tensor norm_f.weight holds NaN at [0, 2]')
+  })
+
+  test('a number of a config that is not finite', async () => {
+    for (const [text, value] of [
+      ['Infinity', 'Infinity'],
+      ['1e999', 'Infinity'],
+      ['-Infinity', '-Infinity'],
+      ['NaN', 'NaN'],
+    ]) {
+      const { config, raw } = await goldenModel('hf-mamba')
+      const folder = await writeModel(config, raw)
+      await writeFile(
+        join(folder, 'config.json'),
+        JSON.stringify({ ...config, layer_norm_epsilon: 7e-7 }).replace('7e-7', text),
+      )
+      expect(await fails(folder)).toContain(`layer_norm_epsilon is ${value}, expected a finite number`)
+      const { spec, weights } = await openCheckpoint('test/golden/hf-mamba')
+      const own = await newFolder()
+      await saveCheckpoint(own, { ...spec, norm: { kind: 'rms', eps: 7e-7 } }, weights)
+      const path = join(own, 'config.json')
+      await writeFile(path, (await readFile(path, 'utf8')).replace('7e-7', text))
+      const told = value === 'NaN' ? 'null' : value
+      expect(await fails(own)).toContain(`spec.norm.eps is ${told}, expected a number above 0`)
+    }
+  })
+
   test('our own layout: a spec that contradicts itself or the weights', async () => {
     const { spec, weights } = await openCheckpoint('test/golden/hf-mamba')
     const folder = await newFolder()

@@ -188,6 +188,20 @@ test.each([
 })
 
 describe('embed', () => {
+  test('keeps records of one id apart, also where a long one comes in pieces', async () => {
+    const [twice, output] = [join(folder, 'twice.fa'), join(folder, 'twice.npy')]
+    writeFileSync(twice, '>r\nACGTACGT\n>r\nGGTTACG\n>r\nAC\n')
+    for (const [pool, rows] of [
+      ['mean', ['8 0 1', '7 1 1', '2 2 1']],
+      ['none', ['8 0 8', '7 8 7', '2 15 2']],
+    ] as const) {
+      const args = ['embed', '-m', models.causal, '--pool', pool, '--chunk', '3', '-q', '--force', '-o', output, twice]
+      expect((await longwave(args)).code).toBe(0)
+      const [, ...lines] = table(readFileSync(`${output}.ids.tsv`))
+      expect(lines.map(([id, ...place]) => [id, place.join(' ')])).toEqual(rows.map((row) => ['r', row]))
+    }
+  })
+
   test('npy with ids beside it', async () => {
     const out = join(folder, 'reads.npy')
     const { code } = await longwave(['embed', '-m', models.causal, '-o', out, reads])

@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -30,15 +31,19 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** Runs the command; `interruptAt`: SIGINT when this appears on stderr. */
-function longwave(args: string[], interruptAt?: string): Promise<{ code: number | null; out: string; err: string }> {
+/** Runs the command; `interruptAt`: the signal when this appears on stderr. */
+function longwave(
+  args: string[],
+  interruptAt?: string,
+  signal: NodeJS.Signals = 'SIGINT',
+): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...args])
   let [out, err] = ['', '']
   child.stdout.on('data', (text) => {
     out += text
   })
   child.stderr.on('data', (text) => {
-    if (interruptAt && !err.includes(interruptAt) && (err + text).includes(interruptAt)) child.kill('SIGINT')
+    if (interruptAt && !err.includes(interruptAt) && (err + text).includes(interruptAt)) child.kill(signal)
     err += text
   })
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })))
@@ -100,6 +105,65 @@ describe('longwave train classify', () => {
       code: 2,
       err: 'longwave: layers comes with the model of --from and cannot be set\n',
     })
+  })
+
+  it('goes on after a hang-up, and starts anew after kill -9, to the same bytes', async () => {
+    const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
+    const hungUp = await longwave(trainArgs('hung up'), 'epoch 2/8', 'SIGHUP')
+    expect(hungUp.code).toBe(129)
+    expect(hungUp.err).toMatch(/stopped after step \d+; the same command goes on from there\n$/)
+    expect((await longwave(trainArgs('hung up'))).code).toBe(0)
+    const killed = await longwave(trainArgs('killed'), 'epoch 3/8', 'SIGKILL')
+    expect(killed.code).toBeNull()
+    expect(await readdir(at('killed'))).toEqual(['train-log.jsonl'])
+    expect((await longwave(trainArgs('killed'))).code).toBe(0)
+    expect((await weights('killed')).equals(await weights('hung up'))).toBe(true)
+    expect((await readdir(at('killed'))).sort()).toEqual(['config.json', 'model.safetensors', 'train-log.jsonl'])
+  })
+
+  it('keeps files of others, is told so before data is read, and ends without a file while it reads', async () => {
+    await mkdir(at('mine'))
+    await writeFile(join(at('mine'), 'thesis.txt'), 'mine')
+    execFileSync('mkfifo', [at('endless.fa')])
+    const args = (out: string, data = 'endless.fa') =>
+      ['train', 'classify', '--data', at(data), '--labels', at('x.tsv'), '--out', at(out), '--force'] // biome-ignore format: a command line
+    // Nobody writes into the pipe: reading it would wait for ever.
+    const refused = await longwave(args('mine'))
+    expect(refused.err).toMatch(/^longwave: .*mine\/thesis\.txt: training did not make this, .*\n$/)
+    expect(refused.code).toBe(73)
+    expect(await longwave(args('x.fa', 'x.fa'))).toMatchObject({ code: 2 })
+    expect(await readFile(join(at('mine'), 'thesis.txt'), 'utf8')).toBe('mine')
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...args('waiting')])
+      const writer = await open(at('endless.fa'), 'w') // there is a reader now
+      await writer.write('>r0\nACGT\n')
+      const ended = new Promise((resolve) => child.on('close', resolve))
+      child.kill(signal)
+      expect(await ended).toBe(code)
+      await writer.close()
+      await expect(stat(at('waiting'))).rejects.toThrow(/ENOENT/)
+    }
+  })
+
+  it('reads data and tables from pipes, once, and tells the sums of what it read', async () => {
+    for (const name of ['data', 'labels']) execFileSync('mkfifo', [at(name)])
+    const feed = (from: string, to: string) => spawn('bash', ['-c', `cat '${at(from)}' > '${at(to)}'`])
+    feed('x.fa', 'data')
+    feed('x.tsv', 'labels')
+    const sum = async (name: string) =>
+      createHash('sha256')
+        .update(await readFile(at(name)))
+        .digest('hex')
+    const ran = await longwave(
+      ['train', 'classify', '--data', at('data'), '--labels', at('labels'), '--valid', at('data'), '--config', at('small.json')]
+        .concat('--epochs', '1', '--out', at('piped'), '-t', '1', '-q'),
+    ) // biome-ignore format: a command line
+    expect(ran).toMatchObject({ code: 0, err: '' })
+    const { training } = JSON.parse(await readFile(join(at('piped'), 'config.json'), 'utf8'))
+    expect(training.data.train).toMatchObject({ data_sha256: await sum('x.fa'), labels_sha256: await sum('x.tsv') })
   })
 
   it('says in one line what is wrong', async () => {

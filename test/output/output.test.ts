@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { closeAll, openOutput } from '../../src/output/output.js'
+import { takeName } from '../../src/output/take-name.js'
 import { UserError } from '../../src/shell/errors.js'
 import { shell, temporaryFolder } from '../shell/run.js'
 
@@ -82,6 +83,50 @@ describe('a file', () => {
     expect(readFileSync(inFolder('target'), 'utf8')).toBe('new')
   })
 
+  test('behind a link to nothing yet is created, the link stays', async () => {
+    symlinkSync('to come', inFolder('dangling'))
+    const output = await openOutput(inFolder('dangling'))
+    await output.write('new')
+    await output.close()
+    expect(lstatSync(inFolder('dangling')).isSymbolicLink()).toBe(true)
+    expect(readFileSync(inFolder('to come'), 'utf8')).toBe('new')
+    symlinkSync('no folder/x', inFolder('nowhere'))
+    symlinkSync('round', inFolder('round'))
+    for (const name of ['nowhere', 'round', 'dangling/', 'nothing/'])
+      expect(await failure(openOutput(inFolder(name))), name).toMatchObject({ exitCode: 73 })
+    expect(await failure(openOutput(''))).toMatchObject({ exitCode: 73 })
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('of two runs to one name one gets it, the other ends with 73 and leaves nothing', async () => {
+    const path = inFolder('raced.tsv')
+    const outputs = await Promise.all([openOutput(path), openOutput(path)])
+    for (const [i, output] of outputs.entries()) await output.write(`run ${i}\n`)
+    await outputs[1].close()
+    const error = await failure(outputs[0].close())
+    expect(error).toMatchObject({ exitCode: 73, message: `${path}: the output exists already; --force replaces it` })
+    await outputs[0].abort()
+    expect(readFileSync(path, 'utf8')).toBe('run 1\n')
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+
+    const ended = await shell(
+      `write '${inFolder('race')}' 3000 & write '${inFolder('race')}' 3000; a=$?; wait $!; echo $a $?`,
+    )
+    expect(ended.stdout.toString().trim()).toMatch(/^(0 73|73 0)$/)
+    expect(readFileSync(inFolder('race'), 'utf8')).toBe(expectedLines(3000))
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+  })
+
+  test('takes its name on file systems without hard links, too', async () => {
+    const [temporary, path] = [inFolder('t'), inFolder('no links')]
+    const noLinks = () => Promise.reject(Object.assign(new Error('EPERM'), { code: 'EPERM' }))
+    writeFileSync(temporary, 'first')
+    await takeName(temporary, path, noLinks)
+    writeFileSync(temporary, 'second')
+    await expect(takeName(temporary, path, noLinks)).rejects.toMatchObject({ code: 'EEXIST' })
+    expect(readFileSync(path, 'utf8')).toBe('first')
+  })
+
   test('leaves nothing after abort, even with writes under way', async () => {
     const path = inFolder('aborted.gz')
     const output = await openOutput(path)
@@ -97,6 +142,16 @@ describe('a file', () => {
     await b.write('b')
     await closeAll(a, b)
     expect([readFileSync(inFolder('pair.a'), 'utf8'), readFileSync(inFolder('pair.b'), 'utf8')]).toEqual(['a', 'b'])
+  })
+
+  test('goes when its partner does not get its name', async () => {
+    const [a, b] = [await openOutput(inFolder('left.a')), await openOutput(inFolder('left.b'))]
+    writeFileSync(inFolder('left.b'), 'of another')
+    expect(await failure(closeAll(a, b))).toMatchObject({ exitCode: 73 })
+    await a.abort()
+    await b.abort()
+    expect(readdirSync(folder).filter((name) => name.startsWith('left'))).toEqual(['left.b'])
+    expect(readFileSync(inFolder('left.b'), 'utf8')).toBe('of another')
   })
 
   test('cannot be created: 73 with the reason', async () => {

@@ -13,6 +13,7 @@ function memory(): { output: Output; text: () => string } {
     },
     finish: async () => {},
     close: async () => {},
+    withdraw: async () => {},
     abort: async () => {},
   }
   return { output, text: () => text }

@@ -185,6 +185,48 @@ describe('a vocabulary', () => {
   })
 })
 
+describe('the stem of a model of audio', () => {
+  const widths = (given: Record<string, unknown>, task: 'transcribe' | 'classify') =>
+    completeAudioSettings(given, task).stem.map(({ window, stride, d_out }) => [window, stride, d_out])
+
+  it('is that of the bundled models, as wide as the model, unless another is given', () => {
+    expect(widths({}, 'transcribe')).toEqual([[8, 2, 128], [4, 2, 128]]) // biome-ignore format: one line
+    expect(widths({ d_model: 64 }, 'transcribe')).toEqual([[8, 2, 64], [4, 2, 64]]) // biome-ignore format: one line
+    expect(widths({ d_model: 64 }, 'classify')).toEqual([[4, 2, 64], [4, 2, 64]]) // biome-ignore format: one line
+    expect(widths({ d_model: 64, stem: [{ window: 3, stride: 1, d_out: 64 }] }, 'classify')).toEqual([[3, 1, 64]])
+    expect(widths({ d_model: 40, stem: [] }, 'transcribe')).toEqual([])
+    expect(widths({ d_model: 16, stem: [], log_mel: { n_mels: 16 } }, 'classify')).toEqual([])
+  })
+
+  it('that does not fit is a usage error', () => {
+    for (const [given, message] of [
+      [{ stem: [] }, 'without a stem d_model must be 40 (log_mel.n_mels), not 128'],
+      [
+        { d_model: 40, stem: [], log_mel: { n_mels: 16 } },
+        'without a stem d_model must be 16 (log_mel.n_mels), not 40',
+      ],
+      [{ stem: [{ window: 4, stride: 2, d_out: 64 }] }, 'has d_out 64, expected d_model (128)'],
+    ] as const)
+      expect(() => completeAudioSettings(given, 'transcribe')).toThrow(
+        expect.objectContaining({ exitCode: 2, message: expect.stringContaining(message) }),
+      )
+  })
+
+  it('lets the documented commands run with default settings', async () => {
+    const files = { train: corpus('defaults', 4, 7), valid: null }
+    for (const [task, more] of [
+      ['transcribe', {}],
+      ['classify', { bidirectional: true, tied: false, pool: 'center' }],
+    ] as const) {
+      const given = { layers: 1, epochs: 1, ...more }
+      const prepared = await prepareAudio(files, given, null, 'none', { task, ...quiet })
+      const out = join(folder, `default ${task}`)
+      expect(await train({ ...prepared, device: 'cpu', card: {}, threads: 1, out })).toMatchObject({ finished: true })
+      expect((await openCheckpoint(out)).spec.d_model).toBe(128)
+    }
+  })
+})
+
 describe('training on audio', () => {
   it('learns to transcribe tones, to the same bytes with one thread and two, and the model opens', async () => {
     const files = { train: corpus('train', 96, 2), valid: corpus('valid', 24, 3) }

@@ -11,6 +11,7 @@ import { LabelTable } from '../../src/training/labels.js'
 import { Random } from '../../src/training/random.js'
 
 let folder: string
+const silent = () => {}
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'longwave-data-'))
 })
@@ -31,7 +32,7 @@ describe('a labelled set', () => {
   it('takes labels with or without header, more columns, CRLF and gzip', async () => {
     for (const text of ['id\tlabel\nr1\tcat\nr2\tant\n', 'r1\tcat\tfrom here\r\nr2\tant\tfrom there\r\n\r\n']) {
       for (const bytes of [Buffer.from(text), gzipSync(text)]) {
-        const set = await loadDataset(source(['r2', [0, 1]], ['r1', [3]]), await table(bytes), null, null)
+        const set = await loadDataset(source(['r2', [0, 1]], ['r1', [3]]), await table(bytes), null, null, silent)
         expect(set.classes).toEqual(['ant', 'cat'])
         expect([...set.targets]).toEqual([0, 1])
         expect([...set.codes]).toEqual([0, 1, 3])
@@ -45,14 +46,13 @@ describe('a labelled set', () => {
   const cases: [string, string, [string, number[]][], string[] | null, 'first' | null, RegExp][] = [
     ['no label', set, [['r1', [0]], ['r3', [0]]], null, null, /^x\.fa: record r3, line 3: no label in .*labels\.tsv$/],
     ['an unknown label', set, [['r2', [0]]], ['cat', 'dog'], null, /labels\.tsv: line 2: label 'ant' of record r2, expected one of cat, dog/],
-    ['a repeated id', set, [['r1', [0]], ['r1', [1]]], null, null, /^x\.fa: record r1, line 3: .* on line 1$/],
     ['no bases', set, [['r1', []]], null, null, /^x\.fa: record r1, line 1: no bases$/],
     ['another length', set, [['r1', [0, 0]], ['r2', [0]]], null, 'first', /^x\.fa: record r2, line 3: 1 bases, expected 2/],
     ['no record at all', set, [], null, null, /^no records for/],
   ] // biome-ignore format: a table
   for (const [name, text, records, classes, length, message] of cases)
     it(`names file and line of a record with ${name}`, async () => {
-      const error = await loadDataset(source(...records), await table(text), classes, length).catch((e) => e)
+      const error = await loadDataset(source(...records), await table(text), classes, length, silent).catch((e) => e)
       expect(error).toMatchObject({ name: 'UserError', exitCode: 65 })
       expect(error.message).toMatch(message)
     })
@@ -68,13 +68,19 @@ describe('a labelled set', () => {
     await writeFile(data, '>a\nACGT\n>b\nTTTT\n')
     await writeFile(labels, 'a\tx\nb\ty\n')
     const files = { train: { data, labels }, valid: null }
-    const { spec, train, trainable, provenance } = await prepareDna(files, { layers: 2, pool: 'positions' }, null, '1')
+    const { spec, train, trainable, provenance } = await prepareDna(
+      files,
+      { layers: 2, pool: 'positions' },
+      null,
+      '1',
+      silent,
+    )
     expect([...(train as Records).codes]).toEqual([0, 1, 2, 3, 3, 3, 3, 3])
     expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'positions', length: 4 })
     expect(trainable.some((name) => name.startsWith('blocks.0') || name.startsWith('embedding'))).toBe(false)
     expect(trainable.filter((name) => name.startsWith('blocks.1')).length).toBeGreaterThan(5)
     expect(provenance.data.train).toMatchObject({ data: 'r.fa', records: 2 })
-    await expect(prepareDna(files, {}, null, 'tail')).rejects.toMatchObject({ exitCode: 2 })
+    await expect(prepareDna(files, {}, null, 'tail', silent)).rejects.toMatchObject({ exitCode: 2 })
   })
 })
 

@@ -140,5 +140,26 @@ describe('training', () => {
     const run = makeRun('nan', {}, 32)
     run.weights.get('head.bias')!.data.fill(Number.NaN)
     await expect(train(run)).rejects.toThrow(/training diverged: the loss of step 1 is NaN/)
+    await expect(stat(run.out)).rejects.toThrow(/ENOENT/)
+  })
+
+  it('stops before a weight or gradient that is no finite number is saved', async () => {
+    const saved = makeRun('overflow', { clip: 1e8, weight_decay: 9.9, lr: 9.9, warmup: 0, epochs: 200, ema: 0 }, 32)
+    const stop = new AbortController()
+    let steps = 0
+    const onProgress = ({ step }: TrainProgress) => {
+      steps = step
+      if (step === 1) stop.abort()
+    }
+    await train({ ...saved, valid: null, onProgress, signal: stop.signal })
+    const state = await readFile(join(saved.out, 'checkpoint', 'state'))
+    await expect(train({ ...saved, valid: null, onProgress })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^training diverged: the (loss|gradient|weight) of step \d+ is -?(NaN|Infinity); a lower lr/,
+      ),
+      exitCode: 1,
+    })
+    expect(steps).toBeGreaterThan(1)
+    expect((await readFile(join(saved.out, 'checkpoint', 'state'))).equals(state)).toBe(true)
   })
 })

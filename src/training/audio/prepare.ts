@@ -4,14 +4,14 @@ import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.j
 import { perRow } from '../../tasks/check.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
 import { ctcRows } from '../ctc.js'
-import { LabelTable } from '../labels.js'
+import type { Entry, LabelTable } from '../labels.js'
 import {
   type LabelledFiles,
   origin,
   type Prepared,
   type Pretrained,
+  readTables,
   refuseArchitecture,
-  sha256,
   start,
 } from '../prepare.js'
 import { countOf, targetOf } from '../targets.js'
@@ -44,31 +44,32 @@ export async function prepareAudio(
   if (from) refuseArchitecture(given)
   if (from && !from.spec.log_mel) throw new UserError(`--from ${from.name}: this model does not hear`, exitCodes.usage)
   const log_mel = from?.spec.log_mel ?? (settings.log_mel as LogMelSpec)
-  const tables = {
-    train: await LabelTable.read(files.train.labels),
-    valid: files.valid && (await LabelTable.read(files.valid.labels)),
-  }
-  const { head, encode } = task === 'transcribe' ? textHead(tables.train, settings) : classHead(tables.train, settings)
+  const { threads, onHeard, note } = preparation
+  const tables = await readTables(files)
+  const entries = await tables.train.recordings(files.train.data, note)
+  const { head, encode } =
+    task === 'transcribe' ? textHead(entries, settings) : classHead(entries, tables.train.file, settings)
   const spec = from ? { ...from.spec, head } : audioSpec(settings, log_mel, head)
 
-  const hear = (folder: string, table: LabelTable, speeds: number[]) => {
-    const recordings = table.ids.map((path) => ({ path, target: encode(table, path) }))
-    const { threads, onHeard, note } = preparation
+  const hear = (folder: string, table: LabelTable, all: readonly Entry[], speeds: number[]) => {
+    const recordings = all.map((entry) => ({ path: entry.id, target: encode(table, entry) }))
     return loadRecordings(folder, recordings, log_mel, speeds, threads, (n) => onHeard(n, recordings.length), note)
   }
-  const train = await hear(files.train.data, tables.train, settings.speeds)
-  const valid = files.valid && tables.valid && (await hear(files.valid.data, tables.valid, [1]))
-  if (task === 'transcribe') noteTooShort(train, tables.train, spec, preparation.note)
+  const train = await hear(files.train.data, tables.train, entries, settings.speeds)
+  const validEntries = files.valid && tables.valid && (await tables.valid.recordings(files.valid.data, note))
+  const valid =
+    files.valid && tables.valid && validEntries ? await hear(files.valid.data, tables.valid, validEntries, [1]) : null
+  if (task === 'transcribe') noteTooShort(train, entries, spec, note)
 
-  const describe = async ({ data, labels }: LabelledFiles, recordings: Recordings) => ({
+  const describe = ({ data, labels }: LabelledFiles, { sha256 }: LabelTable, recordings: Recordings) => ({
     data: basename(data),
     labels: basename(labels),
-    labels_sha256: await sha256(labels),
+    labels_sha256: sha256,
     records: countOf(recordings),
   })
   const data = {
-    train: await describe(files.train, train),
-    ...(files.valid && valid ? { valid: await describe(files.valid, valid) } : {}),
+    train: describe(files.train, tables.train, train),
+    ...(files.valid && tables.valid && valid ? { valid: describe(files.valid, tables.valid, valid) } : {}),
   }
   const provenance = { data, ...origin(from, settings) }
   return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
@@ -76,15 +77,15 @@ export async function prepareAudio(
 
 interface Target {
   head: HeadSpec
-  encode: (table: LabelTable, path: string) => Int32Array
+  encode: (table: LabelTable, entry: Entry) => Int32Array
 }
 
-function textHead(table: LabelTable, { units, ...settings }: AudioSettings): Target {
-  const texts = table.ids.map((id) => table.labelOf(id))
+function textHead(entries: readonly Entry[], { units, ...settings }: AudioSettings): Target {
+  const texts = entries.map(({ label }) => label)
   const vocabulary = Vocabulary.of(texts, units)
   return {
     head: { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) },
-    encode: (from, path) => vocabulary.encode(from.labelOf(path), `${from.file}: ${path}`),
+    encode: ({ file }, { id, label }) => vocabulary.encode(label, `${file}: ${id}`),
   }
 }
 
@@ -95,21 +96,26 @@ function language(
   return order === 0 ? {} : { language: { order, weight, bonus, texts: [...new Set(texts.map(normaliseTranscript))] } }
 }
 
-function classHead(table: LabelTable, { pool }: AudioSettings): Target {
-  const { labels, file } = table
+function classHead(entries: readonly Entry[], file: string, { pool }: AudioSettings): Target {
+  const labels = [...new Set(entries.map(({ label }) => label))].sort()
   if (labels.length < 2) throw new UserError(`${file}: one label (${labels[0]}), expected two or more`, exitCodes.data)
   return {
     head: { kind: 'classes', labels, pool },
-    encode: (from, path) => Int32Array.of(from.classOf({ id: path, file: from.file, line: 0 }, labels)),
+    encode: (table, entry) => Int32Array.of(table.classOf(entry, labels)),
   }
 }
 
 /** A text with more tokens than its recording has rows cannot be learned; it is left in, and counts nothing. */
-function noteTooShort(train: Recordings, table: LabelTable, spec: ModelSpec, note: (line: string) => void): void {
+function noteTooShort(
+  train: Recordings,
+  entries: readonly Entry[],
+  spec: ModelSpec,
+  note: (line: string) => void,
+): void {
   const { offsets } = train.versions[0]
-  const tooShort = table.ids.filter(
+  const tooShort = entries.filter(
     (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / perRow(spec)) < ctcRows(targetOf(train, i)),
   )
   if (tooShort.length > 0)
-    note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0]}`)
+    note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0].id}`)
 }

@@ -1,4 +1,4 @@
-import type { LogMelSpec } from '../../spec.js'
+import type { LogMelSpec, StemSpec } from '../../spec.js'
 import { logMelProblem } from '../../tokens/mel-energies.js'
 import { complete, oneOf, type Rule, type Rules, real, usage, whole } from '../rules.js'
 import { checkStem, common, type TrainSettings } from '../settings.js'
@@ -100,12 +100,21 @@ const audio: Rules<AudioOptions> = {
   band_masks: pair([0, 0], 0),
 }
 
+/**
+ * Frames to a row of the blocks: four, at 10 ms (speech) 40 ms and at 20 ms (sounds) 80 ms. The bundled models have these, too:
+ * a word needs more of what is about it than a sound.
+ */
+function defaultStem(task: 'transcribe' | 'classify', d_model: number): StemSpec[] {
+  const first = { window: task === 'transcribe' ? 8 : 4, stride: 2, d_out: d_model }
+  return [first, { window: 4, stride: 2, d_out: d_model }]
+}
+
 /** All settings of a model that hears, from those given. Errors: 2, one line that names the setting. */
 export function completeAudioSettings(given: Record<string, unknown>, task: 'transcribe' | 'classify'): AudioSettings {
   const metric = oneOf<TrainSettings['metric']>('cer', 'wer', 'loss')
   const rules: Rules<AudioSettings> = { ...common, ...audio, ...(task === 'transcribe' ? { metric } : {}) }
-  const settings = complete<AudioSettings>(rules, given)
-  checkStem(settings)
+  const completed = complete<AudioSettings>(rules, given)
+  const settings = given.stem === undefined ? { ...completed, stem: defaultStem(task, completed.d_model) } : completed
   if (task === 'transcribe' && settings.crop > 0) throw usage('crop cuts texts off: it is for classes')
   if (task === 'classify' && settings.join > 0) throw usage('join makes texts longer: it is for transcription')
   if (settings.pool === 'positions') throw usage("the read-out 'positions' is for records of one length")
@@ -116,5 +125,6 @@ export function completeAudioSettings(given: Record<string, unknown>, task: 'tra
   const log_mel = { ...features, ...settings.log_mel }
   const problem = logMelProblem(log_mel)
   if (problem) throw usage(`training setting ${problem}`)
+  checkStem(settings, { width: log_mel.n_mels, name: 'log_mel.n_mels' })
   return { ...settings, log_mel }
 }

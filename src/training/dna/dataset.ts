@@ -1,5 +1,5 @@
 import { exitCodes, UserError } from '../../shell/errors.js'
-import type { LabelTable } from '../labels.js'
+import type { Entry, LabelTable } from '../labels.js'
 import { shareTargets } from '../targets.js'
 import type { Records } from './records.js'
 
@@ -13,6 +13,7 @@ export interface LabelledSource {
 }
 
 export interface Dataset extends Records {
+  /** Of each record. */
   ids: string[]
   /** Names of the labels by class number. */
   classes: string[]
@@ -21,40 +22,38 @@ export interface Dataset extends Records {
 }
 
 /**
- * All records of a labelled set in shared memory. `classes`: the labels a model knows; null: those of the table, sorted.
- * `length`: what every record must have (read-out `positions`; `first`: as many as the first); null: any. Errors: 65, one line with file and line, for a
- * record that comes twice, is empty, has no label, an unknown one or another length.
+ * All records of a labelled set in shared memory; records of one id have one label, and each counts. `classes`: the labels a
+ * model knows; null: those of the records, sorted. `length`: what every record must have (read-out `positions`; `first`: as
+ * many as the first); null: any. `note` takes warnings. Errors: 65, one line with file and line, for a record that is empty,
+ * has no label, an unknown one or another length, and where there is no record.
  */
 export async function loadDataset(
   source: AsyncIterable<LabelledSource>,
   table: LabelTable,
   classes: string[] | null,
   length: number | 'first' | null,
+  note: (line: string) => void,
 ): Promise<Dataset> {
-  const names = classes ?? table.labels
-  const seen = new Map<string, number>()
+  const ids: string[] = []
   const parts: Uint8Array[] = []
-  const labels: number[] = []
+  const entries: Entry[] = []
   for await (const record of source) {
     const { id, file, line, codes } = record
     const bad = (message: string) => new UserError(`${file}: record ${id}, line ${line}: ${message}`, exitCodes.data)
-    const before = seen.get(id)
-    if (before !== undefined) throw bad(`a record of this name was there before, on line ${before}`)
     if (codes.length === 0) throw bad('no bases')
     const expected = length === 'first' ? (parts[0]?.length ?? codes.length) : length
     if (expected !== null && codes.length !== expected)
       throw bad(`${codes.length} bases, expected ${expected} (the read-out 'positions' takes one length)`)
-    seen.set(id, line)
+    ids.push(id)
     parts.push(codes)
-    labels.push(table.classOf(record, names))
+    entries.push(table.entryOf(record))
   }
   if (parts.length === 0) throw new UserError(`no records for ${table.file}`, exitCodes.data)
-  return {
-    ids: [...seen.keys()],
-    classes: names,
-    longest: parts.reduce((most, part) => Math.max(most, part.length), 0),
-    ...share(parts, labels),
-  }
+  table.noteAbsent(new Set(ids), note)
+  const names = classes ?? [...new Set(entries.map(({ label }) => label))].sort()
+  const labels = entries.map((entry) => table.classOf(entry, names))
+  const longest = parts.reduce((most, part) => Math.max(most, part.length), 0)
+  return { ids, classes: names, longest, ...share(parts, labels) }
 }
 
 function share(parts: Uint8Array[], labels: number[]): Records {

@@ -1,63 +1,81 @@
 import { basename } from 'node:path'
-import { readRecords } from '../../input/read.js'
+import { readBytes, stdinName } from '../../input/open.js'
+import { readSources } from '../../input/read.js'
 import { wholeRecords } from '../../input/records.js'
 import { exitCodes, UserError } from '../../shell/errors.js'
-import { LabelTable } from '../labels.js'
+import { Hashed } from '../hashed.js'
+import type { LabelTable } from '../labels.js'
 import {
   type LabelledFiles,
   origin,
   type Prepared,
   type Pretrained,
+  readTables,
   refuseArchitecture,
-  sha256,
   start,
 } from '../prepare.js'
 import { type Dataset, loadDataset } from './dataset.js'
-import { completeSettings, type DnaSettings } from './settings.js'
+import { completeSettings } from './settings.js'
 import { classifierSpec, withClassHead } from './spec.js'
+
+/** A labelled set with the sums of the files that it was read from. */
+interface Loaded extends Dataset {
+  sums: { data_sha256: string; labels_sha256: string }
+}
 
 /**
  * Reads the data and makes the model to start from: a fresh one, or the body of `from` with a new head. `given`: the
- * settings that were given. `freeze`: which weights keep still. Errors: 2 settings, 65 and 66 data.
+ * settings that were given. `freeze`: which weights keep still. `note` takes warnings. Errors: 2 settings, 65 and 66 data.
  */
 export async function prepareDna(
   files: { train: LabelledFiles; valid: LabelledFiles | null },
   given: Record<string, unknown>,
   from: Pretrained | null,
   freeze: string,
+  note: (line: string) => void,
 ): Promise<Prepared> {
   const settings = completeSettings(given)
-  const train = await load(files.train, null, settings)
+  if (from) refuseArchitecture(given)
+  const positions = settings.pool === 'positions'
+  const tables = await readTables(files)
+  const train = await load(files.train, tables.train, null, positions ? 'first' : null, note)
   const { classes } = train
   if (classes.length < 2)
     throw new UserError(`${files.train.labels}: one label (${classes[0]}), expected two or more`, exitCodes.data)
-  const length = settings.pool === 'positions' ? train.longest : null
-  const valid = files.valid && (await load(files.valid, { classes, length }, settings))
+  const loadValid = async ({ data, labels }: LabelledFiles, table: LabelTable) =>
+    data === files.train.data && labels === files.train.labels
+      ? train
+      : await load({ data, labels }, table, classes, positions ? train.longest : null, note)
+  const valid = files.valid && tables.valid && (await loadValid(files.valid, tables.valid))
   const spec = from
     ? withClassHead(from.spec, classes, train.longest, settings)
     : classifierSpec(settings, classes, train.longest)
-  if (from) refuseArchitecture(given)
-  const describe = async ({ data, labels }: LabelledFiles, { ids }: Dataset) => ({
+  const describe = ({ data, labels }: LabelledFiles, { ids, sums }: Loaded) => ({
     data: basename(data),
-    data_sha256: await sha256(data),
     labels: basename(labels),
-    labels_sha256: await sha256(labels),
+    ...sums,
     records: ids.length,
   })
   const data = {
-    train: await describe(files.train, train),
-    ...(files.valid && valid ? { valid: await describe(files.valid, valid) } : {}),
+    train: describe(files.train, train),
+    ...(files.valid && valid ? { valid: describe(files.valid, valid) } : {}),
   }
   const provenance = { data, ...origin(from, settings) }
   return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
 }
 
+/** Data and table are read once, so that they may be pipes. */
 async function load(
-  { data, labels }: LabelledFiles,
-  known: { classes: string[]; length: number | null } | null,
-  { pool }: DnaSettings,
-): Promise<Dataset> {
-  const table = await LabelTable.read(labels)
-  const length = known ? known.length : pool === 'positions' ? 'first' : null
-  return loadDataset(wholeRecords(readRecords([data])), table, known?.classes ?? null, length)
+  { data }: LabelledFiles,
+  table: LabelTable,
+  classes: string[] | null,
+  length: number | 'first' | null,
+  note: (line: string) => void,
+): Promise<Loaded> {
+  const bytes = new Hashed(readBytes(data))
+  const records = readSources([{ file: data === '-' ? stdinName : data, bytes }], {
+    report: ({ message }) => note(message),
+  })
+  const set = await loadDataset(wholeRecords(records), table, classes, length, note)
+  return { ...set, sums: { data_sha256: bytes.sha256(), labels_sha256: table.sha256 } }
 }
