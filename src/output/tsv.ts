@@ -9,7 +9,7 @@ import { type RowWriter, type Scalar, significant } from './rows.js'
 export async function tsvRows(output: Output, columns: readonly string[]): Promise<RowWriter> {
   await output.write(tsvLine(columns))
   return {
-    write: (row) => output.write(tsvLine(columns.map((column) => (row[column] ?? null) as Scalar))),
+    write: (cells) => output.write(tsvLine(cells as readonly Scalar[])),
     end: async () => {},
   }
 }

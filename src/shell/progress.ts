@@ -94,6 +94,8 @@ export interface Work {
   /** Records done, and in all if known. */
   records: number
   totalRecords?: number
+  /** What they are called. */
+  item?: 'record' | 'window'
   /** Tokens (bases, samples) done. */
   tokens: number
   unit: 'bp' | 'tokens' | 'samples'
@@ -103,9 +105,17 @@ export interface Work {
 }
 
 /** `12/300 records  41.2 Mbp  3.10 Mbp/s  ETA 0:42` */
-export function progressText({ records, totalRecords, tokens, unit, fraction, seconds }: Work): string {
+export function progressText({
+  records,
+  totalRecords,
+  item = 'record',
+  tokens,
+  unit,
+  fraction,
+  seconds,
+}: Work): string {
   const parts = [
-    `${records}${totalRecords === undefined ? '' : `/${totalRecords}`} record${(totalRecords ?? records) === 1 ? '' : 's'}`,
+    `${records}${totalRecords === undefined ? '' : `/${totalRecords}`} ${item}${(totalRecords ?? records) === 1 ? '' : 's'}`,
     quantity(tokens, unit),
   ]
   if (seconds > 0) parts.push(`${quantity(tokens / seconds, unit)}/s`)

@@ -180,7 +180,7 @@ export class AudioRun implements Run<Prediction> {
     for await (const { result } of this.listening.results(predictions)) if (result) yield result
   }
 
-  progress(_results: number, seconds: number): string {
+  progress(seconds: number): string {
     return this.listening.progress(seconds)
   }
 
@@ -189,7 +189,14 @@ export class AudioRun implements Run<Prediction> {
   }
 }
 
+const prediction = ({ stretch, goesOn }: AudioNote, data: Float32Array, width: number): Prediction => ({
+  stretch,
+  last: !goesOn,
+  strands: [data],
+  width,
+})
+
 async function* predictions(answers: AsyncIterable<Answer<AudioNote>>) {
   for await (const { note, data, width } of answers)
-    yield { item: note.recording, result: { stretch: note.stretch, strands: [data], width } satisfies Prediction }
+    yield { item: note.recording, result: prediction(note, data, width) }
 }

@@ -50,7 +50,7 @@ export class Transcripts {
   /** The next words of a recording. */
   add(id: string, words: readonly Word[]): void {
     const before = this.written.get(id)
-    if (before) before.push(...words.map(({ text }) => text))
+    if (before) for (const { text } of words) before.push(text)
     else
       this.written.set(
         id,
