@@ -64,7 +64,17 @@ const bad: [string, string | Buffer, string][] = [
   ],
   ['FASTQ: qualities too short', '@a\nAC\n+\nI\n', 'record a, line 5: the file ends after 1 of 2 qualities'],
   ['FASTQ: no +', '@a\nAC\n@b\nA\n+\nI', `record a, line 3: expected a line with '+' after the sequence, not a header`],
-  ['FASTQ: another header after +', '@a\nAC\n+b\nII', `record a, line 3: the line with '+' does not repeat the header`],
+  [
+    'FASTQ: another header after +, and no sequence',
+    '@a\n+b\nII',
+    `record a, line 2: the line with '+' does not repeat the header`,
+  ],
+  [
+    'FASTQ: qualities too short, then a record',
+    '@a\nACGT\n+\nII\n@b\nACGT\n+\nIIII\n',
+    'record a, line 5: 4 bases but 2 qualities before the next header, expected as many',
+  ],
+  ['FASTQ: no sequence', '@a\n+\nII\n', `record a, line 3: expected '@' and a header after the qualities, not 'I'`],
   ['FASTQ: cut off', '@a\nAC\n+\nII\n@b\nA', `record b, line 6: the file ends before the line with '+'`],
   [
     'FASTQ: a blank among qualities',
