@@ -59,10 +59,7 @@ export class FastqParser implements Parser {
   }
 
   end() {
-    while (this.held.length > 0) {
-      this.shape.end()
-      this.goOn(Buffer.concat(this.held))
-    }
+    this.settle()
     if (this.state === HEADER) this.beginRecord()
     if (this.state === PLUS) this.state = this.endPlus()
     if (this.state === QUALITY) this.state = this.endQualities()
@@ -73,6 +70,19 @@ export class FastqParser implements Parser {
       this.broken(`the file ends after ${this.qualities} of ${this.symbols} qualities`)
     }
     if (this.otherPlus > 0) this.out.warn(`${this.otherPlus} records whose line with '+' repeats another header`)
+  }
+
+  breakOff() {
+    this.settle()
+    if (this.state === COMPLETE) this.endRecord()
+  }
+
+  /** No more follows: lines that are held are told apart. */
+  private settle() {
+    while (this.held.length > 0) {
+      this.shape.end()
+      this.goOn(Buffer.concat(this.held))
+    }
   }
 
   private parse(block: Uint8Array) {

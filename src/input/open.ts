@@ -1,18 +1,15 @@
 import { open } from 'node:fs/promises'
-import { createGunzip } from 'node:zlib'
 import { discard } from '../discard.js'
 import { exitCodes } from '../shell/errors.js'
 import { FileProblem } from './collector.js'
 import { isBgzf, isGzip, magicLength, refuseForeign } from './format.js'
+import { gunzip } from './gunzip.js'
 
 /** Bytes read from a file at a time. */
 export const blockSize = 1 << 18
 
 /** What `-` is called in messages and records. */
 export const stdinName = 'stdin'
-
-/** Last block of every whole bgzip file (SAM specification, section 4.1.2). */
-const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b0003000000000000000000', 'hex')
 
 /**
  * The bytes of a file or of standard input (`-`), as they are. A block is overwritten when the second next one is asked
@@ -61,7 +58,7 @@ async function* readFile(path: string): AsyncGenerator<Uint8Array> {
 
 /**
  * Blocks of text: gzip, of one or many members, and bgzip are recognised by their first bytes and unpacked; other
- * packings are refused (FileProblem), as is gzip that is cut off or damaged, after what came before.
+ * packings are refused (FileProblem), as is gzip that is cut off or damaged, after all that could be unpacked of it.
  */
 export async function* unpack(
   file: string,
@@ -72,7 +69,7 @@ export async function* unpack(
   for await (const first of blocks) {
     const rest = prepend(first, blocks)
     if (!isGzip(first)) refuseForeign(file, first)
-    yield* isGzip(first) ? joinFirst(gunzip(rest, isBgzf(first) ? warn : undefined)) : rest
+    yield* isGzip(first) ? joinFirst(gunzip(rest, isBgzf(first), warn)) : rest
   }
 }
 
@@ -94,87 +91,6 @@ async function* joinFirst(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
     }
   }
   if (!joined && head.length > 0) yield head
-}
-
-/**
- * Unpacks block by block. One block is unpacked while the text of the one before is in use; everything in front of a
- * damaged place is handed out first, so that the same file always gives the same records.
- */
-async function* gunzip(source: AsyncIterable<Uint8Array>, warn?: (text: string) => void): AsyncGenerator<Uint8Array> {
-  const gunzip = createGunzip({ chunkSize: blockSize })
-  let texts: Buffer[] = []
-  let failure: Error | undefined
-  gunzip.on('data', (text: Buffer) => texts.push(text))
-  gunzip.on('error', (error) => {
-    failure ??= error
-  })
-  const take = () => {
-    const taken = texts
-    texts = []
-    return taken
-  }
-  // After an error zlib calls no one back: it closes.
-  let wake = () => {}
-  gunzip.on('close', () => wake())
-  const settle = (start: (done: () => void) => void) =>
-    new Promise<void>((resolve) => {
-      wake = resolve
-      if (gunzip.destroyed) resolve()
-      else start(resolve)
-    })
-  const tail = new Tail(bgzfEnd.length)
-  // zlib stops at zero bytes after the data, which pad it; nothing else may follow.
-  let ended = false
-  gunzip.on('end', () => {
-    ended = true
-  })
-  let given = 0
-  try {
-    for await (const block of source) {
-      for (let from = 0; from < block.length && !failure; from += packedSize) {
-        const part = block.subarray(from, from + packedSize)
-        tail.push(part)
-        const ready = take()
-        const done = ended ? undefined : settle((resolve) => gunzip.write(part, () => resolve()))
-        yield* ready
-        await done
-        if (ended && part.subarray(Math.max(0, gunzip.bytesWritten - given)).some((byte) => byte !== 0)) {
-          failure ??= new Error('something else after its end')
-        }
-        given += part.length
-      }
-      if (failure) break
-    }
-    if (!failure && !ended) {
-      const done = settle(() => gunzip.end())
-      yield* take()
-      await done
-    }
-    yield* take()
-    if (failure) throw new FileProblem(gzipProblem(failure))
-    if (warn && !bgzfEnd.equals(tail.bytes)) warn('the end mark of bgzip is missing: the file may be cut off')
-  } finally {
-    gunzip.destroy()
-  }
-}
-
-/** Packed bytes given to zlib at a time: bounds what one of them can unpack to. */
-const packedSize = 1 << 16
-
-/** The last bytes that went by. */
-class Tail {
-  bytes: Buffer = Buffer.alloc(0)
-  constructor(private readonly length: number) {}
-  push(block: Uint8Array) {
-    const bytes =
-      block.length < this.length ? Buffer.concat([this.bytes, block]) : Buffer.from(block.subarray(-this.length))
-    this.bytes = bytes.subarray(-this.length)
-  }
-}
-
-function gzipProblem(error: Error): string {
-  if ('code' in error && error.code === 'Z_BUF_ERROR') return 'gzip data that is cut off, expected more of it'
-  return `damaged gzip data (${error.message})`
 }
 
 function readProblem(error: unknown): unknown {

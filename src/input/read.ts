@@ -62,7 +62,7 @@ async function* readAll(sources: Iterable<Source>, out: Collector): AsyncGenerat
       failure ??= attempt(() => text.end())
     } catch (error) {
       if (!(error instanceof FileProblem)) throw error
-      failure = attempt(() => out.fileProblem(error, text.place))
+      failure = attempt(() => text.breakOff()) ?? attempt(() => out.fileProblem(error, text.place))
     }
     const batch = out.take()
     if (batch) yield batch
@@ -105,6 +105,10 @@ class Text {
   end() {
     if (this.parser) this.parser.end()
     else this.out.warn('empty, no records')
+  }
+
+  breakOff() {
+    this.parser?.breakOff?.()
   }
 
   /** The line that was reached. */
