@@ -95,7 +95,9 @@ async function* joinFirst(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
 
 function readProblem(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new FileProblem('no such file', exitCodes.noInput)
+  // ENAMETOOLONG and a NUL byte: names that no file can have.
+  if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE'].includes(code))
+    return new FileProblem('no such file', exitCodes.noInput)
   if (code === 'EISDIR') return new FileProblem('a folder, expected a file', exitCodes.noInput)
   if (code === 'EACCES' || code === 'EPERM') return new FileProblem(`may not be read (${code})`, exitCodes.noInput)
   if (/^E[A-Z0-9]+$/.test(code)) return new FileProblem(`reading failed (${code})`, exitCodes.io)

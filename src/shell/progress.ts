@@ -1,4 +1,5 @@
 import type { Ora } from 'ora'
+import { printable } from './printable.js'
 
 /** Where progress goes: a live line, plain lines, the last line only, or nowhere. */
 export type ProgressStyle = 'live' | 'plain' | 'summary' | 'quiet'
@@ -73,7 +74,7 @@ export class Progress {
   note(line: string): void {
     if (this.style === 'quiet') return
     this.spinner?.clear()
-    this.print(`longwave: ${line}`)
+    this.print(`longwave: ${printable(line)}`)
     this.spinner?.render()
   }
 

@@ -1,5 +1,6 @@
 import type { Device } from '../backends/open.js'
 import type { Piece } from '../engine/pack.js'
+import { nameId } from '../input/collector.js'
 import type { RecordStream } from '../input/read.js'
 import { progressText } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
@@ -60,7 +61,7 @@ export class DnaRun implements Run<Prediction> {
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
-    const name = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
+    const name = ({ record }: Stretch) => `${record.file}: record ${nameId(record.id)}, line ${record.line}`
     const { chunk } = this
     this.check = new Check({ spec, wanted, chunk, width: 1, unit: 'bases', name, windows: !!window, skip, note })
   }

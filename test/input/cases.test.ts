@@ -23,6 +23,12 @@ const good: [string, string, string][] = [
   ['empty ids stay', '>\nA\n>  \nC', ':A :C'],
   ['the id ends at white space; blanks before it do not count', '>a|b c\nA\n> d e\nC\n>f\tg\nG', 'a|b:A d:C f:G'],
   ['ids in UTF-8', '>\u00e9\u20ac x\nA', '\u00e9\u20ac:A'],
+  [
+    'JSON lines: keys behind text that is not ASCII',
+    '{"n":"\u00e9\u20ac","id":"\u20ac","m\u00e9":1,"seq":"AC"}',
+    '\u20ac:AC',
+  ],
+  ['JSON lines: ids end at the blanks of FASTA', '{"id":" a\u00a0b\u2003c d","seq":"A"}', 'a\u00a0b\u2003c:A'],
   ['comments', ';first\n>a\n; second\nAC\n;third\nGT', 'a:ACGT'],
   ["'>' inside a header", '>a>b >c\nA', 'a>b:A'],
   ['FASTQ', '@a x\nACGT\n+\nIIII\n@b\nA\n+b\nI\n@c y\nA\n+c y\n!\n', 'a:ACGT b:A c:A'],
@@ -117,6 +123,21 @@ const bad: [string, string | Buffer, string][] = [
 test.each(bad)('bad: %s', async (_, input, message) => {
   const { error } = await readBlocks([Buffer.from(input)])
   expect(error).toMatchObject({ name: 'UserError', message: `test: ${message}`, exitCode: 65 })
+})
+
+test('ids that are no UTF-8 are read as Latin-1: different bytes stay different ids', async () => {
+  const bytes = Buffer.from('>\xe9 x\nA\n>\xe8\nC\n>\x80\xff\nG\n', 'latin1')
+  const fastq = Buffer.from('@\xe9\nA\n+\xe9\nI\n@\xe8\nC\n+\nI\n', 'latin1')
+  const json = Buffer.from('{"id":"\xe9","seq":"A"}\n{"\xe8":1,"id":"\xe8","seq":"C"}\n', 'latin1')
+  const utf8 = Buffer.from('>\u00e9\u20ac\nA\n')
+  const ids = async (block: Buffer) => (await readBlocks([block])).records.map(({ id }) => id)
+  expect(await ids(bytes)).toEqual(['\u00e9', '\u00e8', '\u0080\u00ff'])
+  expect(await ids(fastq)).toEqual(['\u00e9', '\u00e8'])
+  expect(await ids(json)).toEqual(['\u00e9', '\u00e8'])
+  expect(await ids(utf8)).toEqual(['\u00e9\u20ac'])
+  // C1 controls among them stay out of error lines.
+  const { error } = await readBlocks([Buffer.from('>a\x9b31mb\x1b[0m\nE\n', 'latin1')])
+  expect(error?.message).toMatch(/^test: record a\?31mb\?\[0m, line 2: /)
 })
 
 test.each(['', '\n \r\n', '\ufeff'])('an empty file is a warning: %j', async (text) => {
