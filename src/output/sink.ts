@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { isatty } from 'node:tty'
 import { exitCodes, UserError } from '../shell/errors.js'
+import { refuseLost } from '../shell/surroundings.js'
 import { forgetTemporary, rememberTemporary } from './temporary.js'
 
 /** Where bytes go, one call at a time. */
@@ -18,6 +19,7 @@ export interface Sink {
 
 export async function openSink(path: string, force: boolean): Promise<Sink> {
   if (path === '-' || path === '/dev/stdout') return stdoutSink()
+  refuseLost(path)
   const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw cannotCreate(path, error)

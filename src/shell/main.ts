@@ -3,6 +3,7 @@ import { describeError } from './describe.js'
 import { guardProcess } from './guard.js'
 import { helpPage } from './help.js'
 import { printable } from './printable.js'
+import { completeSurroundings } from './surroundings.js'
 
 /**
  * Runs one command line and ends with its exit code. oclif's own `execute` is not used: it ends the process 10 s after
@@ -20,6 +21,7 @@ export async function main(argv: string[]): Promise<void> {
   }
   process.on('uncaughtException', fail)
   try {
+    completeSurroundings()
     const page = helpPage(argv)
     if (page !== null) {
       // Awaited, so that a full disk is an error and a slow reader gets all of it.

@@ -5,6 +5,7 @@ import { deserialize, serialize } from 'node:v8'
 import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
 import { writeWhole } from '../checkpoints/safetensors-write.js'
 import { exitCodes, UserError } from '../shell/errors.js'
+import { refuseLost } from '../shell/surroundings.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { HostTensor, TrainingState } from './replica.js'
 
@@ -50,6 +51,7 @@ export class RunFolder {
 
   /** Errors: 73 for a folder that holds another run or a finished model (unless `force`), or that cannot be made. */
   static async open(out: string, identity: Identity, force = false): Promise<RunFolder> {
+    refuseLost(out)
     // As it will be read again.
     const written = JSON.parse(JSON.stringify(identity)) as Identity
     if (force) await clear(out)
