@@ -319,6 +319,34 @@ test('embed gives a vector per recording, or window', async () => {
   ).toEqual([2, 3.2])
 })
 
+test.each(['sounds', 'sounds both'])(
+  'embed --pool none: a vector per row, with its seconds, whatever the cut (%s)',
+  async (model) => {
+    const embed = async (args: string[], input?: Uint8Array) => {
+      const run = ['embed', '-m', path(model), '-q', '-f', 'jsonl', '--pool', 'none', ...args]
+      const { code, stdout, stderr } = await longwave(run, { input })
+      expect([stderr, code]).toEqual(['', 0])
+      return stdout.toString()
+    }
+    const file = await embed([sentence])
+    const rows = file
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    for (const [i, row] of rows.entries()) {
+      expect(Object.keys(row)).toEqual(['id', 'start', 'end', 'embedding'])
+      if (i > 0) expect(row.start).toBe(rows[i - 1].end)
+    }
+    expect([rows[0].start, rows.at(-1).end]).toEqual([0, 3.2])
+    expect(await embed(['--chunk', '40', sentence])).toBe(file)
+    expect(
+      (await embed(['-'], readFileSync(sentence))).replaceAll('"id":"-"', `"id":${JSON.stringify(sentence)}`),
+    ).toBe(file)
+    const offset = (await embed(['--offset', '1', sentence])).split('\n', 1)[0]
+    expect(JSON.parse(offset).start).toBe(1)
+  },
+)
+
 describe('evaluate', () => {
   const evaluate = async (model: string, table: string, ...args: string[]) => {
     writeFileSync(path('truth.tsv'), table)
