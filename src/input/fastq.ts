@@ -54,7 +54,7 @@ export class FastqParser implements Parser {
   write(block: Uint8Array) {
     if (this.held.length === 0) return this.parse(block)
     this.shape.read(block, 0)
-    if (this.shape.fits === undefined) this.held.push(block.slice())
+    if (this.shape.fits === undefined) this.held.push(Uint8Array.from(block))
     else this.goOn(Buffer.concat([...this.held, block]))
   }
 
@@ -167,7 +167,7 @@ export class FastqParser implements Parser {
     const anyPlus = this.plusDiffers || this.otherPlus > 0
     this.shape.start({ anyPlus, bare: this.state !== QUALITY_START })
     this.shape.read(block, from)
-    if (this.shape.fits === undefined) this.held = [block.slice(from)]
+    if (this.shape.fits === undefined) this.held = [Uint8Array.from(block.subarray(from))]
     else this.decide()
     return this.shape.fits !== undefined
   }

@@ -2,7 +2,7 @@ import { exitCodes, UserError } from '../shell/errors.js'
 import type { Output } from './output.js'
 import type { RowWriter } from './rows.js'
 import { type Cue, type Line, srtRows, vttRows } from './subtitles.js'
-import { tsvRows } from './tsv.js'
+import { tsvField, tsvRows } from './tsv.js'
 
 export const transcriptFormats = ['txt', 'srt', 'vtt', 'json', 'tsv'] as const
 export type TranscriptFormat = (typeof transcriptFormats)[number]
@@ -49,7 +49,7 @@ export async function transcripts(
 /** The text alone in one line, or, of several recordings, a line for each: `path<TAB>text`. */
 function plain(output: Output, several: boolean): TranscriptWriter {
   let lines = 0
-  const before = (path: string) => (lines++ > 0 ? ' ' : several ? `${path}\t` : '')
+  const before = (path: string) => (lines++ > 0 ? ' ' : several ? `${tsvField(path)}\t` : '')
   return {
     write: (path, { text }) => output.write(before(path) + text),
     async close(path) {

@@ -16,7 +16,7 @@ export async function tsvRows(output: Output, columns: readonly string[]): Promi
 
 export const tsvLine = (fields: readonly Scalar[]) => `${fields.map(tsvField).join('\t')}\n`
 
-function tsvField(value: Scalar): string {
+export function tsvField(value: Scalar): string {
   if (value === null) return ''
   if (typeof value === 'number') return String(significant(value))
   return value.replace(/[\t\n\r]/g, (c) => escapes[c as keyof typeof escapes])
