@@ -69,7 +69,8 @@ export class FastqParser implements Parser {
     } else if (this.state === QUALITY_START || this.state === QUALITY) {
       this.broken(`the file ends after ${this.qualities} of ${this.symbols} qualities`)
     }
-    if (this.otherPlus > 0) this.out.warn(`${this.otherPlus} records whose line with '+' repeats another header`)
+    if (this.otherPlus > 0)
+      this.out.warn(`lines with '+' that repeat another header: ${this.otherPlus} (the records are kept)`)
   }
 
   breakOff() {

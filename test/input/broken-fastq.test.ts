@@ -154,7 +154,9 @@ test('another header after + is a warning for the file; the reads are kept', asy
   for (const onError of ['fail', 'skip'] as const) {
     const read = await readBlocks([Buffer.from(text)], onError)
     expect(idsOf(read)).toEqual(['r0', 'r1', 'r2', 'r3', 'r4'])
-    expect(read.problems).toEqual([`warning: test: 3 records whose line with '+' repeats another header`])
+    expect(read.problems).toEqual([
+      `warning: test: lines with '+' that repeat another header: 3 (the records are kept)`,
+    ])
   }
   const broken = text.replace('IIII', 'II')
   expect(idsOf(await readBlocks([Buffer.from(broken)], 'skip'))).toEqual(['r1', 'r2', 'r3', 'r4'])

@@ -158,6 +158,19 @@ test('skip goes on with the next record, reports each bad one and counts', async
   expect(counts).toEqual({ records: 3, bases: 4, skippedRecords: 2, skippedFiles: 0 })
 })
 
+test.each([
+  ['a bad letter', '>b\nACE\nAC\n'],
+  ['a header glued to a sequence', '>b\nAC>x\nAC\n'],
+  ['* inside', '>b\nAC*A\nAC\n'],
+  ['qualities', '>b\n40 40\n'],
+  ['a byte that is no text', '>b\nA\0\nAC\n'],
+  ['an endless header', `>${'b'.repeat(2 ** 20 + 1)}\nAC\n`],
+])('FASTA: a record with %s costs no other', async (_, broken) => {
+  const { records, counts } = await readText(`>a\nAC\n${broken}>c\nGT\nA\n`, 'skip')
+  expect(records.map(({ id, sequence }) => `${id}:${sequence}`)).toEqual(['a:AC', 'c:GTA'])
+  expect(counts).toMatchObject({ records: 2, skippedRecords: 1 })
+})
+
 test('records before a bad one are handed out before the error, at any place', async () => {
   const { records, error } = await readText('>a\nAC\n>b\nG\n>p\nACE\n>c\nA')
   expect(records.map(({ id }) => id)).toEqual(['a', 'b'])
