@@ -236,7 +236,7 @@ describe('classify', () => {
       const { code, stdout, stderr } = await classify(model, '--probabilities', ...files)
       expect([stderr, code]).toEqual(['', 0])
       const [header, ...rows] = table(stdout.toString())
-      expect(header).toEqual(['id', 'length', 'label', 'score', 'rain', 'dog', 'bell'])
+      expect(header).toEqual(['id', 'length', 'label', 'score', 'p:rain', 'p:dog', 'p:bell'])
       expect(rows.map(([id, length]) => [id, length])).toEqual(files.map((id) => [id, id === talk ? '70' : '3.2']))
       expect(rows[1].slice(2)).toEqual(rows[3].slice(2))
       for (const args of [
