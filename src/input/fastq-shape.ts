@@ -40,7 +40,8 @@ export interface ShapeOptions {
  */
 export class FastqShape {
   private state = FAILS
-  private readonly header = new Line()
+  /** With its '@'. */
+  readonly header = new Line()
   private readonly plus = new Line()
   private options: ShapeOptions = { anyPlus: false, bare: false }
   private symbols = 0

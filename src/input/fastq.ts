@@ -182,7 +182,7 @@ export class FastqParser implements Parser {
   }
 
   private decide() {
-    const { fits, began, id } = this.shape
+    const { fits, began, id, header } = this.shape
     if (this.state === LOST_START) {
       if (!fits && began) this.lose(id, this.line)
       this.state = fits ? BETWEEN : LOST
@@ -193,13 +193,19 @@ export class FastqParser implements Parser {
         this.broken(`expected '@' and a header after the qualities`)
         this.state = LOST
       }
-    } else if (fits) {
+    } else if (fits && !this.completedBy(header)) {
       this.broken(`${this.symbols} bases but ${this.qualities} qualities before the next header, expected as many`)
       this.state = BETWEEN
     } else {
       if (began) this.doubted.push({ id, line: this.line })
       this.state = QUALITY
     }
+  }
+
+  /** A line that completes the qualities, line for line, is theirs, unless it starts as the header of its record does. */
+  private completedBy({ bytes, length }: Line): boolean {
+    const complete = this.qualities + length === this.symbols && this.qualityLines + 1 === this.sequenceLines
+    return complete && bytes[1] !== this.text.bytes[1]
   }
 
   private sequence(block: Uint8Array, from: number): number {

@@ -19,6 +19,12 @@ const styles: Record<string, Style> = {
     plus: (i) => `+r${i}`,
     qualities: ['@III+@I'],
   },
+  'a lone + and qualities that start with @': {
+    header: (i) => `@r${i}`,
+    sequence: ['ACGTACG'],
+    plus: () => '+',
+    qualities: ['@III+@I'],
+  },
   'qualities that start with +': {
     header: (i) => `@r${i}`,
     sequence: ['ACGTAC'],
