@@ -65,6 +65,7 @@ export interface ListeningOptions extends AudioOptions {
 export class Listening {
   private readonly chunk: number
   private readonly check: Check
+  /** Recordings that were read to their end; the others are left out. */
   private done = 0
 
   constructor(
@@ -112,7 +113,8 @@ export class Listening {
       if (failed) yield failed
     }
     for await (const given of inItemOrder(this.recordings, tracks, work)) {
-      if (given.result === null) this.done++
+      const { item, result } = given
+      if (result === null && !item.broken && item.seconds > 0) this.done++
       yield given
     }
   }

@@ -183,7 +183,7 @@ describe('transcribe', () => {
     const skipped = await longwave(['transcribe', '-m', path('loudness'), '--on-error', 'skip', ...files])
     expect(skipped.code).toBe(0)
     expect(skipped.stdout.toString()).toBe(`${sentence}\tha ha\n${path('whole.wav')}\tha ha\n`)
-    expect(skipped.stderr.trimEnd().split('\n').at(-1)).toMatch(/of audio.*; left out: 2 bad files$/)
+    expect(skipped.stderr.trimEnd().split('\n').at(-1)).toMatch(/^2 files .*of audio.*; left out: 2 bad files$/)
   })
 
   test('models that do not transcribe, and none', async () => {
@@ -294,7 +294,7 @@ describe('classify', () => {
     const [, first, second, none] = table(stdout.toString())
     expect([code, first[0], second[0], none]).toEqual([0, sentence, path('sentence.flac'), undefined])
     expect(second.slice(1)).toEqual(first.slice(1))
-    expect(stderr).toMatch(/left out: 1 bad files/)
+    expect(stderr).toMatch(/^2 files .*; left out: 1 bad files/m)
   })
 })
 
