@@ -1,5 +1,4 @@
 import { Flags } from '@oclif/core'
-import type { Row } from '../src/output/rows.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
@@ -42,22 +41,24 @@ export default class Classify extends LongwaveCommand {
     const opened = await openRun(flags, { inputs: args.inputs, outputs }, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
     const place = flags.window === undefined ? ['length'] : ['start', 'end']
-    const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? labels : [])]
+    const nested = flags.format !== 'tsv'
+    const detail = nested ? ['probabilities'] : labels.map((label) => `p:${label}`)
+    const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? detail : [])]
     const output = await openOutput(flags.output, flags)
     const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
     const rows = await openRows(flags.format, output, columns)
-    const report = new Report([...labels, unclassified], opened.spec.log_mel ? 'seconds' : 'bases')
+    const report = new Report(labels, opened.spec.log_mel ? 'seconds' : 'bases')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
     const take = async (prediction: Prediction) => {
       const { stretch, best, probabilities } = classification(prediction)
       const { record, start, end } = stretch
       const score = probabilities[best]
-      const label = score < (flags['min-score'] ?? 0) ? unclassified : labels[best]
-      const where: Row = flags.window === undefined ? { length: end - start } : { start, end }
-      const each = Object.fromEntries(labels.map((name, i) => [name, probabilities[i]]))
-      const detail = flags.format === 'tsv' ? each : flags.probabilities ? { probabilities: each } : {}
-      await rows.write({ id: record.id, ...where, label, score, ...detail })
+      const label = score < (flags['min-score'] ?? 0) ? null : best
+      const where = flags.window === undefined ? [end - start] : [start, end]
+      const each = nested ? [new Map(labels.map((name, i) => [name, probabilities[i]]))] : probabilities
+      const name = label === null ? unclassified : labels[label]
+      await rows.write([record.id, ...where, name, score, ...(flags.probabilities ? each : [])])
       report.add(label, stretch)
     }
     const finish = async () => {

@@ -29,25 +29,29 @@ export default class Embed extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Embed)
-    const { embedding, wantEmbedding } = await import('../src/tasks/embed.js')
+    const { embedding, rowSize, wantEmbedding } = await import('../src/tasks/embed.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
     const { embeddingPaths, embeddingRows } = await import('../src/output/embeddings.js')
-    if (flags.pool === 'none' && flags.strand === 'both')
+    const allRows = flags.pool === 'none'
+    if (allRows && flags.strand === 'both')
       throw new UserError('--pool none reads one strand: use --strand + or -', exitCodes.usage)
 
-    const strand = flags.pool === 'none' ? (flags.strand ?? '+') : flags.strand
     const want = wantEmbedding(flags.pool, flags.layer)
     const outputs = embeddingPaths(flags.format, flags.output).map((path) => ({ role: '-o', path }))
-    const opened = await openRun({ ...flags, strand }, { inputs: args.inputs, outputs }, want, (line) =>
-      this.note(line),
-    )
+    const files = { inputs: args.inputs, outputs }
+    const opened = await openRun(flags, files, want, (line) => this.note(line), allRows ? '+' : undefined)
     const output = await openOutput(flags.output, flags)
-    const rows = await embeddingRows(flags.format, output, { windows: flags.window !== undefined, force: flags.force })
+    const span = allRows ? { size: rowSize(opened.spec), backwards: flags.strand === '-' } : undefined
+    const rows = await embeddingRows(flags.format, output, {
+      windows: flags.window !== undefined,
+      span,
+      force: flags.force,
+    })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const take = (prediction: Prediction) => {
-      const { record, start, end } = prediction.stretch
-      return rows.write({ record, start, end }, embedding(prediction), prediction.width)
+      const { stretch, last, width } = prediction
+      return rows.write({ ...stretch, last }, embedding(prediction), width)
     }
     await drain(
       opened,

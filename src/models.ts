@@ -1,7 +1,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Config } from './checkpoints/config.js'
-import { SafetensorsFile } from './checkpoints/safetensors.js'
+import { broken } from './checkpoints/safetensors.js'
+import { checkSpec } from './checkpoints/spec-check.js'
+import { Tensors } from './checkpoints/tensors.js'
 import type { Named } from './output/overlap.js'
 import { packageRoot } from './root.js'
 import { exitCodes, UserError } from './shell/errors.js'
@@ -69,19 +71,21 @@ export async function modelFiles(folder: string): Promise<Named[]> {
   return names.map((name) => ({ role: 'the model file', path: join(folder, name) }))
 }
 
+/** Errors: 69, one line, for a config.json or weights that `openModel` would not take either. */
 export async function summarizeModel(folder: string): Promise<ModelSummary> {
-  const config = (await Config.read(join(folder, 'config.json'))).values
-  const own = config.format === 'longwave' ? (config as unknown as ModelConfig) : null
-  const weights = await measureWeights(folder)
+  const config = await Config.read(join(folder, 'config.json'))
+  const own = config.values.format === 'longwave'
+  const spec = own ? checkSpec(config.values.spec, (what) => broken(config.path, what)) : null
+  const { head } = spec ?? {}
   return {
-    name: own?.name ?? basename(folder),
+    name: own ? config.text('name', basename(folder)) : basename(folder),
     folder,
-    description: own?.description ?? `checkpoint of type ${config.model_type ?? 'unknown'}`,
-    licence: own?.licence ?? null,
-    ...weights,
-    labels: own?.spec.head?.kind === 'classes' ? own.spec.head.labels : [],
-    test: own?.test ?? {},
-    spec: own?.spec ?? null,
+    description: own ? config.text('description', '') : `checkpoint of type ${config.values.model_type ?? 'unknown'}`,
+    licence: own ? config.text('licence', '') || null : null,
+    ...(await measureWeights(folder)),
+    labels: head?.kind === 'classes' ? head.labels : [],
+    test: own ? (config.section('test').values as Record<string, number>) : {},
+    spec,
   }
 }
 
@@ -93,16 +97,14 @@ const isModel = (folder: string) =>
     () => false,
   )
 
-/** Counts what the headers of the safetensors files announce; the weights themselves are not read. */
+/** Counts what the loader would read, from the headers of its files. */
 async function measureWeights(folder: string): Promise<{ parameters: number; bytes: number }> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.safetensors'))
+  const tensors = await Tensors.open(folder)
   let [parameters, bytes] = [0, 0]
-  for (const name of files) {
-    const path = join(folder, name)
-    bytes += (await stat(path)).size
-    const file = await SafetensorsFile.open(path)
+  for (const file of tensors.files) {
+    bytes += (await stat(file.path)).size
     for (const { shape } of file.tensors.values()) parameters += shape.reduce((product, n) => product * n, 1)
-    await file.close()
   }
+  await tensors.close()
   return { parameters, bytes }
 }

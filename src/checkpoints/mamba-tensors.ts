@@ -70,10 +70,14 @@ export async function normWeights(
  */
 export function countLayers(tensors: Tensors, prefix: string, config: Config, keys: readonly string[]): number {
   const found = new Set<number>()
+  let count = 0
   for (const name of tensors.names) {
-    if (name.startsWith(prefix)) found.add(Number.parseInt(name.slice(prefix.length), 10))
+    if (!name.startsWith(prefix)) continue
+    const layer = Number.parseInt(name.slice(prefix.length), 10)
+    if (Number.isNaN(layer)) continue // it is left over in the end
+    found.add(layer)
+    count = Math.max(count, layer + 1)
   }
-  const count = Math.max(-1, ...found) + 1
   for (let i = 0; i < count; i++) {
     if (!found.has(i)) throw broken(tensors.path, `layer ${i} of ${count} is missing (${prefix}${i}.*)`)
   }

@@ -127,7 +127,8 @@ async function readHeader(path: string, file: FileHandle) {
 function tensorInfo(path: string, name: string, entry: unknown, dataStart: number): TensorInfo {
   if (!isRecord(entry)) throw broken(path, `tensor ${name}: the header entry is not an object`)
   const { dtype, shape, data_offsets: offsets } = entry
-  if (typeof dtype !== 'string' || !(dtype in bytesPer)) throw broken(path, `tensor ${name}: unknown dtype ${dtype}`)
+  if (typeof dtype !== 'string' || !Object.hasOwn(bytesPer, dtype))
+    throw broken(path, `tensor ${name}: unknown dtype ${dtype}`)
   if (!isCounts(shape)) throw broken(path, `tensor ${name}: shape ${JSON.stringify(shape)} is not a list of lengths`)
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[1] < offsets[0]) {
     throw broken(path, `tensor ${name}: data_offsets ${JSON.stringify(offsets)}, expected [begin, end]`)

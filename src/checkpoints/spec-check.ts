@@ -43,7 +43,7 @@ const record =
       const wrong = rule((value as Record<string, unknown>)[key], `${path}.${key}`)
       if (wrong) return wrong
     }
-    const unknown = Object.keys(value).find((key) => !(key in rules))
+    const unknown = Object.keys(value).find((key) => !Object.hasOwn(rules, key))
     if (unknown !== undefined) return `${path}.${unknown} is not known`
   }
 
@@ -127,6 +127,8 @@ function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, rever
   const narrow = stem.findIndex(({ window, stride }) => window < stride)
   if (narrow >= 0) return `spec.stem[${narrow}].window is below its stride`
   if (head?.kind === 'classes' && head.labels.length === 0) return 'spec.head.labels is empty'
+  const twice = head?.kind === 'classes' && head.labels.find((label, i) => head.labels.indexOf(label) !== i)
+  if (typeof twice === 'string') return `spec.head.labels: ${JSON.stringify(twice)} appears twice`
   if (head?.kind === 'classes' && head.pool === 'positions' && !head.length) return 'spec.head.length is missing'
   if (head?.kind === 'tokens' && head.tied && d_embed !== d_model) return 'spec.head.tied needs d_embed = d_model'
   if (head?.kind === 'ctc' && head.vocabulary.length < 2) return 'spec.head.vocabulary: expected a blank and more'

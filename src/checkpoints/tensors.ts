@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Matrix } from '../spec.js'
 import { broken, SafetensorsFile } from './safetensors.js'
@@ -13,7 +13,7 @@ export class Tensors {
   private constructor(
     /** What error lines call the checkpoint's weights. */
     readonly path: string,
-    private readonly files: readonly SafetensorsFile[],
+    readonly files: readonly SafetensorsFile[],
     private readonly where: ReadonlyMap<string, SafetensorsFile>,
   ) {}
 
@@ -23,9 +23,10 @@ export class Tensors {
     if (await exists(single)) return Tensors.of(single, [single])
     const index = `${single}.index.json`
     if (await exists(index)) return openShards(folder, index)
-    if (await exists(join(folder, 'pytorch_model.bin'))) {
-      throw broken(folder, 'holds pickled weights only (pytorch_model.bin), expected model.safetensors')
-    }
+    const names = await readdir(folder).catch(() => [])
+    const pickled = names.sort().find((name) => /\.(bin|pt|pth|ckpt)$/.test(name))
+    if (pickled !== undefined)
+      throw broken(folder, `holds pickled weights only (${pickled}), which are not read, expected model.safetensors`)
     throw broken(folder, 'no weights: expected model.safetensors or model.safetensors.index.json')
   }
 

@@ -60,5 +60,7 @@ export async function* pack<Note>(
 }
 
 function segmentsOf(ends: number[], continues: boolean, goesOn: boolean): Segments {
-  return { offsets: Int32Array.of(0, ...ends), continues, goesOn }
+  const offsets = new Int32Array(ends.length + 1)
+  offsets.set(ends, 1)
+  return { offsets, continues, goesOn }
 }

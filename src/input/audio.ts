@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../shell/errors.js'
+import { printable } from '../shell/printable.js'
 import { audioFormat, audioMagicLength } from './audio-format.js'
 import { ByteReader } from './byte-reader.js'
-import { FileProblem, type InputProblem, oneLine } from './collector.js'
+import { readBytes, stdinName } from './bytes.js'
+import { FileProblem, type InputProblem } from './collector.js'
 import { ffmpegToWav } from './ffmpeg.js'
-import { readBytes, stdinName } from './open.js'
 import { MonoDecoder } from './pcm.js'
 import type { Source } from './read.js'
 import { resample } from './resample.js'
@@ -59,7 +60,7 @@ const unknownFormat =
   'raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav'
 
 async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: string): Promise<Audio> {
-  const warn = (text: string) => options.report?.({ kind: 'warning', file, message: oneLine(`${file}: ${text}`) })
+  const warn = (text: string) => options.report?.({ kind: 'warning', file, message: printable(`${file}: ${text}`) })
   let reader = new ByteReader(bytes)
   try {
     const head = await reader.peek(audioMagicLength)
@@ -152,5 +153,5 @@ async function* decode(file: string, reader: ByteReader, data: WavData, wanted: 
 }
 
 function asUserError(file: string, error: unknown): unknown {
-  return error instanceof FileProblem ? new UserError(oneLine(`${file}: ${error.message}`), error.exitCode) : error
+  return error instanceof FileProblem ? new UserError(printable(`${file}: ${error.message}`), error.exitCode) : error
 }

@@ -1,4 +1,4 @@
-import { blockSize } from './open.js'
+import { blockSize } from './bytes.js'
 
 /** Reads forward through blocks of bytes, however they are cut. Holds no more than a block and what `peek` asks for. */
 export class ByteReader {

@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from '../shell/errors.js'
+import { printable } from '../shell/printable.js'
 import { codesAfterStar, IGNORED, isLetter, letterCodes, N, nameByte, STAR } from './letters.js'
 import type { Piece, RecordBatch } from './records.js'
 
@@ -33,9 +34,6 @@ export class FileProblem extends Error {
     super(message)
   }
 }
-
-/** One line, whatever control characters a file name or header holds. */
-export const oneLine = (text: string) => text.replace(/\p{Cc}/gu, '?')
 
 /** Takes cleaned bases and record borders from a parser and packs them into batches. */
 export class Collector {
@@ -180,7 +178,7 @@ export class Collector {
   /** Drops the open record and throws (UserError 65), or reports it where bad records are skipped. */
   problem(line: number, text: string) {
     const record = this.lastId === undefined ? '' : `${this.open ? '' : 'after '}record ${nameId(this.lastId)}, `
-    const message = oneLine(`${this.file}: ${record}line ${line}: ${text}`)
+    const message = printable(`${this.file}: ${record}line ${line}: ${text}`)
     this.abort()
     if (!this.skip) throw new UserError(message, exitCodes.data)
     this.counts.skippedRecords++
@@ -190,7 +188,7 @@ export class Collector {
   /** The same for a file that cannot be read, or not beyond `line`. */
   fileProblem({ message: text, exitCode }: FileProblem, line: number) {
     const record = this.open ? `record ${nameId(this.open.record.id)}, line ${line}: ` : ''
-    const message = oneLine(`${this.file}: ${record}${text}`)
+    const message = printable(`${this.file}: ${record}${text}`)
     this.abort()
     if (!this.skip) throw new UserError(message, exitCode)
     this.counts.skippedFiles++
@@ -198,7 +196,7 @@ export class Collector {
   }
 
   warn(text: string) {
-    this.report({ kind: 'warning', file: this.file, message: oneLine(`${this.file}: ${text}`) })
+    this.report({ kind: 'warning', file: this.file, message: printable(`${this.file}: ${text}`) })
   }
 
   /** What was collected since the last call; undefined if nothing. Its codes are valid until the next `append`. */
@@ -217,7 +215,8 @@ export class Collector {
   }
 }
 
-function nameId(id: string): string {
+/** An id in a message. */
+export function nameId(id: string): string {
   if (id === '') return '(no name)'
   return id.length > lengthOfNames ? `${id.slice(0, lengthOfNames)}...` : id
 }

@@ -9,6 +9,8 @@ export interface Parser {
   write(block: Uint8Array): void
   /** The file ends here. */
   end(): void
+  /** Reading breaks off here: what is whole is handed out. Absent: nothing is held. */
+  breakOff?(): void
 }
 
 const START = 0 // of a line

@@ -24,7 +24,7 @@ export class JsonLinesParser implements Parser {
   private text = new Line()
   private depth = 0
   private escaped = false
-  /** Where the last string began in `text`, and the last key of the outer object. */
+  /** The byte of `text` where the last string began, and the last key of the outer object. */
   private stringStart = 0
   private key = ''
   private expectsValue = false
@@ -98,9 +98,7 @@ export class JsonLinesParser implements Parser {
     else if (byte === BACKSLASH) this.escaped = true
     else if (byte === QUOTE) {
       this.state = PLAIN
-      const { bytes, length } = this.text
-      if (this.depth === 1 && !this.expectsValue)
-        this.key = String(parse(bytes.toString('utf8', this.stringStart, Math.min(length, bytes.length))))
+      if (this.depth === 1 && !this.expectsValue) this.key = String(parse(this.text.toString(this.stringStart)))
     }
   }
 
@@ -155,8 +153,8 @@ function parse(text: string): unknown {
   }
 }
 
-/** As the id of a FASTA header: up to the first white space of ASCII. */
+/** As the id of a FASTA header: up to the first white space of ASCII, leading blanks skipped. */
 function idOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || !('id' in value) || typeof value.id !== 'string') return undefined
-  return value.id.match(/[^ \t-\r]+/)?.[0] ?? ''
+  return /[^\t-\r ]+/.exec(value.id)?.[0] ?? ''
 }

@@ -1,3 +1,5 @@
+import { decodeText } from './text.js'
+
 /** Longest header, or JSON around a sequence, in bytes: a file without line ends must not fill the memory. */
 export const maxLine = 1 << 20
 
@@ -41,11 +43,12 @@ export class Line {
     let end = start
     let ascii = 0
     while (end < this.length && !isBlank(bytes[end])) ascii |= bytes[end++]
-    return ascii < 128 ? bytes.toString('latin1', start, end) : bytes.toString('utf8', start, end)
+    return ascii < 128 ? bytes.toString('latin1', start, end) : decodeText(bytes.subarray(start, end))
   }
 
-  toString() {
-    return this.bytes.toString('utf8', 0, Math.min(this.length, this.bytes.length))
+  /** The text from byte `from` on. */
+  toString(from = 0) {
+    return decodeText(this.bytes.subarray(from, Math.min(this.length, this.bytes.length)))
   }
 
   private resize(length: number) {

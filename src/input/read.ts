@@ -1,9 +1,10 @@
 import { exitCodes, UserError } from '../shell/errors.js'
+import { blockSize, readBytes, stdinName } from './bytes.js'
 import { Collector, FileProblem, type InputCounts, type InputProblem } from './collector.js'
 import type { Parser } from './fasta.js'
 import { markLength, parserFor, refuseForeign } from './format.js'
-import { blockSize, readBytes, stdinName, unpack } from './open.js'
 import type { RecordBatch } from './records.js'
+import { unpack } from './unpack.js'
 
 export interface ReadOptions {
   /** `fail` (default): the first bad place throws, after the records before it. `skip`: it is reported, and reading goes on. */
@@ -62,7 +63,7 @@ async function* readAll(sources: Iterable<Source>, out: Collector): AsyncGenerat
       failure ??= attempt(() => text.end())
     } catch (error) {
       if (!(error instanceof FileProblem)) throw error
-      failure = attempt(() => out.fileProblem(error, text.place))
+      failure = attempt(() => text.breakOff()) ?? attempt(() => out.fileProblem(error, text.place))
     }
     const batch = out.take()
     if (batch) yield batch
@@ -105,6 +106,10 @@ class Text {
   end() {
     if (this.parser) this.parser.end()
     else this.out.warn('empty, no records')
+  }
+
+  breakOff() {
+    this.parser?.breakOff?.()
   }
 
   /** The line that was reached. */

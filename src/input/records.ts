@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from '../shell/errors.js'
+import { nameId } from './collector.js'
 
 /** A record as its header names it. One object per record: pieces of the same record share it. */
 export interface SequenceRecord {
@@ -53,7 +54,7 @@ export async function* wholeRecords(
     for (const { record, offset, start, end, first, last, aborted } of pieces) {
       const length = offset + end - start
       if (length > maxLength) {
-        const place = `${record.file}: record ${record.id}, line ${record.line}`
+        const place = `${record.file}: record ${nameId(record.id)}, line ${record.line}`
         throw new UserError(`${place}: longer than ${maxLength} bases`, exitCodes.data)
       }
       if (first) parts = []

@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Text of bytes in UTF-8; bytes that are none are taken as Latin-1, each byte one character, so that nothing is lost. */
+/**
+ * Text of a file: UTF-8, or Latin-1 where it is no valid UTF-8. So bytes that differ stay texts that differ: as UTF-8
+ * alone, every byte that does not fit would read U+FFFD.
+ */
 export function decodeText(bytes: Uint8Array): string {
-  const { buffer, byteOffset, byteLength } = bytes
-  return Buffer.from(buffer, byteOffset, byteLength).toString(isUtf8(bytes) ? 'utf8' : 'latin1')
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(isUtf8(bytes) ? 'utf8' : 'latin1')
 }

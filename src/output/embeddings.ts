@@ -2,28 +2,39 @@ import { exitCodes, UserError } from '../shell/errors.js'
 import { jsonlRows } from './jsonl.js'
 import { idsPath, type NpyWriter, npyRows } from './npy.js'
 import { closeAll, type Output, openOutput } from './output.js'
-import type { Row } from './rows.js'
 import { tsvRows } from './tsv.js'
 
-/** Whose vector it is. */
+/** Whose vectors these are. */
 export interface Origin {
-  /** The record itself: another one may have the same id. */
-  record: { id: string }
-  /** 0-based, half-open, in bases. */
+  /** The record itself: two records may have one id. */
+  record: { readonly id: string }
+  /** The sequence in its record: 0-based, half-open, in bases or seconds. Of one that goes on, `end` is how far it was read. */
   start: number
   end: number
+  /** The sequence ends with these vectors. */
+  last: boolean
 }
 
 /** Vectors of one sequence after the other. */
 export interface EmbeddingWriter {
-  /** values [rows, width]: one vector per sequence, or several rows of it. */
+  /** values [rows, width]: one vector per sequence, or all rows of it, in one call or several. */
   write(origin: Origin, values: Float32Array, width: number): Promise<void>
   close(): Promise<void>
   abort(): Promise<void>
 }
 
+/** What one row stands for, where all rows of a sequence are kept. */
+export interface RowSpan {
+  /** Bases, or seconds. */
+  size: number
+  /** The other strand was read: the first row is the end of the sequence. */
+  backwards: boolean
+}
+
 export interface EmbeddingOptions {
   windows: boolean
+  /** Absent: one vector per sequence. */
+  span?: RowSpan
   force?: boolean
 }
 
@@ -36,8 +47,13 @@ export function embeddingRows(
   output: Output,
   options: EmbeddingOptions,
 ): Promise<EmbeddingWriter> {
-  return format === 'npy' ? npyEmbeddings(output, options) : jsonlEmbeddings(output, options)
+  if (format === 'npy') return npyEmbeddings(output, options)
+  return options.span ? jsonlOfRows(output, options.windows, options.span) : jsonlOfSequences(output, options.windows)
 }
+
+/** Columns that say which sequence it is, and their cells. */
+const placeColumns = (windows: boolean) => (windows ? ['start', 'end'] : ['length'])
+const place = (windows: boolean, { start, end }: Origin) => (windows ? [start, end] : [end - start])
 
 /** `[rows, D]` float32, and `<output>.ids.tsv` with the place and the first row of each sequence. */
 async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOptions): Promise<EmbeddingWriter> {
@@ -50,26 +66,25 @@ async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOption
     )
   }
   const ids = await openOutput(idsPath(output.name), { force })
-  const table = await tsvRows(ids, ['id', ...(windows ? ['start', 'end'] : ['length']), 'row', 'rows'])
+  const table = await tsvRows(ids, ['id', ...placeColumns(windows), 'row', 'rows'])
   let npy: NpyWriter | null = null
   let row = 0
   let open: { origin: Origin; first: number } | null = null
   const finish = async () => {
     if (open === null) return
-    const { record, start, end } = open.origin
-    const place: Row = windows ? { start, end } : { length: end - start }
-    await table.write({ id: record.id, ...place, row: open.first, rows: row - open.first })
+    const { origin, first } = open
     open = null
+    await table.write([origin.record.id, ...place(windows, origin), first, row - first])
   }
   return {
     async write(origin, values, width) {
       npy ??= await npyRows(output, width)
-      // Rows of a streamed sequence come in several writes, each with the end that is known so far.
-      const goesOn = open !== null && open.origin.record === origin.record && open.origin.start === origin.start
-      if (!goesOn) await finish()
-      open = { origin, first: goesOn && open ? open.first : row }
+      // A recording that broke off has no last rows: the next record ends it.
+      if (open !== null && open.origin.record !== origin.record) await finish()
+      open = { origin, first: open?.first ?? row }
       await npy.write(values)
       row += values.length / width
+      if (origin.last) await finish()
     },
     async close() {
       await finish()
@@ -84,20 +99,36 @@ async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOption
   }
 }
 
-/** One object per vector: `{"id", "length" | "start" and "end", "embedding"}`. */
-async function jsonlEmbeddings(output: Output, { windows }: EmbeddingOptions): Promise<EmbeddingWriter> {
-  const rows = await jsonlRows(output)
-  return {
-    async write({ record, start, end }, values, width) {
-      const place: Row = windows ? { start, end } : { length: end - start }
-      for (let at = 0; at < values.length; at += width) {
-        await rows.write({ id: record.id, ...place, embedding: values.subarray(at, at + width) })
-      }
-    },
-    async close() {
-      await rows.end()
-      await output.close()
-    },
-    abort: () => output.abort(),
-  }
+/** One object per sequence: `{"id", "length" | "start" and "end", "embedding"}`. */
+async function jsonlOfSequences(output: Output, windows: boolean): Promise<EmbeddingWriter> {
+  const rows = await jsonlRows(output, ['id', ...placeColumns(windows), 'embedding'])
+  return closing(output, (origin, values) => rows.write([origin.record.id, ...place(windows, origin), values]))
 }
+
+/**
+ * One object per row: `{"id", "start", "end", "embedding"}` with what the row stands for in its record, and where it
+ * begins, the `window`. Rows go out while their record is read: its length is not known yet.
+ */
+async function jsonlOfRows(output: Output, windows: boolean, { size, backwards }: RowSpan): Promise<EmbeddingWriter> {
+  const rows = await jsonlRows(output, ['id', ...(windows ? ['window'] : []), 'start', 'end', 'embedding'])
+  let open: Origin['record'] | null = null
+  let row = 0
+  return closing(output, async (origin, values, width) => {
+    const { record, start, end, last } = origin
+    if (record !== open) row = 0
+    for (let at = 0; at < values.length; at += width, row++) {
+      const [near, far] = [row, row + 1].map((edge) => Math.min(edge * size, end - start))
+      const span = backwards ? [end - far, end - near] : [start + near, start + far]
+      await rows.write([record.id, ...(windows ? [start] : []), ...span, values.subarray(at, at + width)])
+    }
+    open = last ? null : record
+  })
+}
+
+const closing = (output: Output, write: EmbeddingWriter['write']): EmbeddingWriter => ({
+  write,
+  async close() {
+    await output.close()
+  },
+  abort: () => output.abort(),
+})

@@ -3,11 +3,11 @@ import type { Output } from './output.js'
 import type { RowWriter } from './rows.js'
 
 /** One JSON array of objects, one object per line, written as it comes. */
-export async function jsonRows(output: Output): Promise<RowWriter> {
+export async function jsonRows(output: Output, columns: readonly string[]): Promise<RowWriter> {
   let before = '[\n'
   return {
-    async write(row) {
-      const text = before + jsonObject(row)
+    async write(cells) {
+      const text = before + jsonObject(columns, cells)
       before = ',\n'
       await output.write(text)
     },

@@ -1,23 +1,22 @@
 import type { Output } from './output.js'
-import { type Row, type RowWriter, significant, type Value } from './rows.js'
+import { type Cells, type RowWriter, type Scalar, significant, type Value } from './rows.js'
 
-/** One JSON object per line. */
-export async function jsonlRows(output: Output): Promise<RowWriter> {
-  return { write: (row) => output.write(`${jsonObject(row)}\n`), end: async () => {} }
+/** One JSON object per line, with the columns as its keys. */
+export async function jsonlRows(output: Output, columns: readonly string[]): Promise<RowWriter> {
+  return { write: (cells) => output.write(`${jsonObject(columns, cells)}\n`), end: async () => {} }
 }
 
 /** Floats keep 6 significant digits; those in lists are float32 and keep 9, so that reading them gives the same float32. */
-export const jsonObject = (row: Row): string =>
-  `{${Object.entries(row)
-    .map(([key, value]) => `${JSON.stringify(key)}:${jsonValue(value)}`)
-    .join(',')}}`
+export const jsonObject = (columns: readonly string[], cells: Cells): string =>
+  `{${columns.map((column, i) => `${JSON.stringify(column)}:${jsonValue(cells[i])}`).join(',')}}`
 
 function jsonValue(value: Value): string {
-  if (typeof value === 'number') return JSON.stringify(significant(value))
-  if (value === null || typeof value === 'string') return JSON.stringify(value)
-  if (isList(value)) return `[${Array.from(value, (x) => JSON.stringify(significant(x, 9))).join(',')}]`
-  return jsonObject(value)
+  if (value instanceof Map) return jsonMap(value)
+  if (typeof value === 'object' && value !== null)
+    return `[${Array.from(value as ArrayLike<number>, (x) => JSON.stringify(significant(x, 9))).join(',')}]`
+  return JSON.stringify(typeof value === 'number' ? significant(value) : value)
 }
 
-const isList = (value: ArrayLike<number> | Row): value is ArrayLike<number> =>
-  Array.isArray(value) || ArrayBuffer.isView(value)
+/** In the order of the map: an object of JavaScript would put keys such as "7" first. */
+const jsonMap = (map: ReadonlyMap<string, Scalar>): string =>
+  `{${Array.from(map, ([key, value]) => `${JSON.stringify(key)}:${jsonValue(value)}`).join(',')}}`

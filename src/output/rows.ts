@@ -1,12 +1,14 @@
-/** Columns of one row, in order. Lists (an embedding) and nested objects are for the JSON formats only. */
-export interface Row {
-  [column: string]: Value
-}
+/**
+ * The cells of one row, in the order of the columns. Text that comes from a user (a label) is never a key of an object: no
+ * label can take the place of a column, nor of a property that objects have by themselves.
+ */
+export type Cells = readonly Value[]
 export type Scalar = string | number | null
-export type Value = Scalar | ArrayLike<number> | Row
+/** Lists (an embedding) and maps (label to probability) are for the JSON formats only. */
+export type Value = Scalar | ArrayLike<number> | ReadonlyMap<string, Scalar>
 
-/** A table format on top of an output. `end` completes the text; the output stays open for its owner to close. */
-export interface RowWriter {
+/** A format on top of an output. `end` completes the text; the output stays open for its owner to close. */
+export interface RowWriter<Row = Cells> {
   write(row: Row): Promise<void>
   end(): Promise<void>
 }

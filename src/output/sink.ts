@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { exitCodes, UserError } from '../shell/errors.js'
+import { refuseLost } from '../shell/surroundings.js'
 import { destination } from './destination.js'
 import { takeName } from './take-name.js'
 import { forgetTemporary, rememberTemporary } from './temporary.js'
@@ -28,6 +29,7 @@ export const isStandardOutput = (path: string) => path === '-' || path === '/dev
 
 export async function openSink(path: string, force: boolean): Promise<Sink> {
   if (isStandardOutput(path)) return stdoutSink()
+  refuseLost(path)
   const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw cannotCreate(path, error)

@@ -1,5 +1,5 @@
 import type { Output } from './output.js'
-import type { Row, RowWriter } from './rows.js'
+import type { RowWriter } from './rows.js'
 
 /** Text on the screen from start to end, in seconds. */
 export interface Cue {
@@ -60,24 +60,21 @@ export class Cues {
   }
 }
 
-/** SubRip: numbered blocks. Rows are `{ start, end, text }`. */
-export async function srtRows(output: Output): Promise<RowWriter> {
+/** SubRip: numbered blocks. */
+export async function srtRows(output: Output): Promise<RowWriter<Cue>> {
   let number = 0
   return {
-    write: (row) => {
-      const { start, end, text } = row as Row & Cue
-      return output.write(`${++number}\n${srtTime(start)} --> ${srtTime(end)}\n${oneLine(text)}\n\n`)
-    },
+    write: ({ start, end, text }) =>
+      output.write(`${++number}\n${srtTime(start)} --> ${srtTime(end)}\n${oneLine(text)}\n\n`),
     end: async () => {},
   }
 }
 
-/** WebVTT (W3C): a header, then blocks; `&`, `<` and `>` are escaped. Rows are `{ start, end, text }`. */
-export async function vttRows(output: Output): Promise<RowWriter> {
+/** WebVTT (W3C): a header, then blocks; `&`, `<` and `>` are escaped. */
+export async function vttRows(output: Output): Promise<RowWriter<Cue>> {
   await output.write('WEBVTT\n\n')
   return {
-    write: (row) => {
-      const { start, end, text } = row as Row & Cue
+    write: ({ start, end, text }) => {
       const escaped = oneLine(text).replace(/[&<>]/g, (c) => entities[c as keyof typeof entities])
       return output.write(`${vttTime(start)} --> ${vttTime(end)}\n${escaped}\n\n`)
     },

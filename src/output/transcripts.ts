@@ -2,7 +2,7 @@ import { exitCodes, UserError } from '../shell/errors.js'
 import type { Output } from './output.js'
 import type { RowWriter } from './rows.js'
 import { type Cue, type Line, srtRows, vttRows } from './subtitles.js'
-import { tsvRows } from './tsv.js'
+import { tsvField, tsvRows } from './tsv.js'
 
 export const transcriptFormats = ['txt', 'srt', 'vtt', 'json', 'tsv'] as const
 export type TranscriptFormat = (typeof transcriptFormats)[number]
@@ -32,14 +32,14 @@ export async function transcripts(
     case 'txt':
       return plain(output, recordings > 1)
     case 'srt':
-      return rows(await srtRows(output), ({ start, end, text }) => ({ start, end, text }))
+      return rows(await srtRows(output), (line) => line)
     case 'vtt':
-      return rows(await vttRows(output), ({ start, end, text }) => ({ start, end, text }))
+      return rows(await vttRows(output), (line) => line)
     case 'json':
       return json(output)
     case 'tsv': {
-      const place = ({ start, end, text }: Cue) => ({ start: start.toFixed(3), end: end.toFixed(3), text })
-      return rows(await tsvRows(output, ['path', 'start', 'end', 'text']), (line, path) => ({ path, ...place(line) }))
+      const table = await tsvRows(output, ['path', 'start', 'end', 'text'])
+      return rows(table, ({ start, end, text }, path) => [path, start.toFixed(3), end.toFixed(3), text])
     }
     default:
       return format satisfies never
@@ -49,7 +49,7 @@ export async function transcripts(
 /** The text alone in one line, or, of several recordings, a line for each: `path<TAB>text`. */
 function plain(output: Output, several: boolean): TranscriptWriter {
   let lines = 0
-  const before = (path: string) => (lines++ > 0 ? ' ' : several ? `${path}\t` : '')
+  const before = (path: string) => (lines++ > 0 ? ' ' : several ? `${tsvField(path)}\t` : '')
   return {
     write: (path, { text }) => output.write(before(path) + text),
     async close(path) {
@@ -60,9 +60,7 @@ function plain(output: Output, several: boolean): TranscriptWriter {
   }
 }
 
-type RowOf = (line: Line, path: string) => { [column: string]: string | number }
-
-function rows(writer: RowWriter, rowOf: RowOf): TranscriptWriter {
+function rows<Row>(writer: RowWriter<Row>, rowOf: (line: Line, path: string) => Row): TranscriptWriter {
   return {
     write: (path, line) => writer.write(rowOf(line, path)),
     close: async () => {},

@@ -9,14 +9,14 @@ import { type RowWriter, type Scalar, significant } from './rows.js'
 export async function tsvRows(output: Output, columns: readonly string[]): Promise<RowWriter> {
   await output.write(tsvLine(columns))
   return {
-    write: (row) => output.write(tsvLine(columns.map((column) => (row[column] ?? null) as Scalar))),
+    write: (cells) => output.write(tsvLine(cells as readonly Scalar[])),
     end: async () => {},
   }
 }
 
 export const tsvLine = (fields: readonly Scalar[]) => `${fields.map(tsvField).join('\t')}\n`
 
-function tsvField(value: Scalar): string {
+export function tsvField(value: Scalar): string {
   if (value === null) return ''
   if (typeof value === 'number') return String(significant(value))
   return value.replace(/[\t\n\r]/g, (c) => escapes[c as keyof typeof escapes])

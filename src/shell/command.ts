@@ -1,5 +1,6 @@
 import { Command, type Interfaces } from '@oclif/core'
 import { everywhere } from './flags.js'
+import { printable } from './printable.js'
 import type { Progress } from './progress.js'
 
 /**
@@ -34,6 +35,6 @@ export abstract class LongwaveCommand extends Command {
   /** One line for the person at the terminal, unless --quiet. */
   protected note(line: string): void {
     if (this.progress !== null) this.progress.note(line)
-    else if (!this.quiet) process.stderr.write(`longwave: ${line}\n`)
+    else if (!this.quiet) process.stderr.write(`longwave: ${printable(line)}\n`)
   }
 }

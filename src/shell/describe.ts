@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from './errors.js'
+import { printable } from './printable.js'
 
 /** What a person sees of an error: one line without the program's name (null: nothing), and the exit code. */
 export interface Described {
@@ -12,7 +13,7 @@ export function describeError(error: unknown): Described {
   // The reader of our output went away: it has what it wanted.
   const { code, syscall } = error as NodeJS.ErrnoException
   if (code === 'EPIPE') return { line: null, exitCode: 0 }
-  if (syscall === 'write') return { line: `cannot write: ${error.message}`, exitCode: exitCodes.io }
+  if (syscall === 'write') return { line: `cannot write: ${oneLine(error.message)}`, exitCode: exitCodes.io }
   const { oclif } = error as { oclif?: { exit?: number } }
   if (oclif?.exit !== undefined) {
     const said = code !== 'EEXIT'
@@ -28,10 +29,12 @@ const internal = (message: string): Described => ({
 
 /** oclif wraps what a flag's parser says in three lines, and lists in more. */
 const oneLine = (message: string) =>
-  message
-    .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
-    .replace(/^command (\S+) not found$/, (_, id: string) => `no such command: ${id.replaceAll(':', ' ')}`)
-    .replace(/\nSee more help with --help$/, '')
-    .replace(/\s*\n\s*/g, ' ')
-    .replace(/: {2,}/g, ': ')
-    .trim()
+  printable(
+    message
+      .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
+      .replace(/^command (\S+) not found$/, (_, id: string) => `no such command: ${id.replaceAll(':', ' ')}`)
+      .replace(/\nSee more help with --help$/, '')
+      .replace(/\s*\n\s*/g, ' ')
+      .replace(/: {2,}/g, ': ')
+      .trim(),
+  )

@@ -95,7 +95,7 @@ export const shared = {
   }),
   'infile-list': Flags.string({
     helpValue: 'FILE',
-    description: "file with one input path per line; '-': standard input",
+    description: "file with one input path per line, or up to each NUL (find -print0); '-': standard input",
   }),
   progress: Flags.boolean({
     allowNo: true,

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import { exitCodes, UserError } from './errors.js'
+import { readList } from './infile-list.js'
 
 /**
- * The input paths of a command: its arguments and the lines of `--infile-list`, in this order; standard input ('-') if
+ * The input paths of a command: its arguments and the entries of `--infile-list`, in this order; standard input ('-') if
  * there is neither. Standard input can be named once, and a terminal without anything piped in is a usage error instead
  * of a silent wait.
  */
@@ -18,16 +17,4 @@ export async function inputPaths(args: string[] | undefined, list: string | unde
   const stdins = paths.filter((path) => path === '-').length + (list === '-' ? 1 : 0)
   if (stdins > 1) throw new UserError("standard input ('-') is named more than once", exitCodes.usage)
   return paths
-}
-
-async function readList(path: string): Promise<string[]> {
-  try {
-    const content = path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')
-    return content.split(/\r?\n/).filter((line) => line.trim() !== '')
-  } catch (error) {
-    throw new UserError(
-      `--infile-list: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`,
-      exitCodes.noInput,
-    )
-  }
 }

@@ -2,6 +2,8 @@ import { packageRoot } from '../root.js'
 import { describeError } from './describe.js'
 import { guardProcess } from './guard.js'
 import { helpPage } from './help.js'
+import { printable } from './printable.js'
+import { completeSurroundings } from './surroundings.js'
 
 /**
  * Runs one command line and ends with its exit code. oclif's own `execute` is not used: it ends the process 10 s after
@@ -13,11 +15,13 @@ export async function main(argv: string[]): Promise<void> {
     const verbose = argv.includes('--verbose') || process.env.DEBUG === '*'
     const { line, exitCode } = describeError(error)
     if (line !== null) process.stderr.write(`longwave: ${line}\n`)
-    if (line !== null && verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+    if (line !== null && verbose && error instanceof Error)
+      process.stderr.write(`${error.stack?.split('\n').map(printable).join('\n')}\n`)
     process.exit(exitCode)
   }
   process.on('uncaughtException', fail)
   try {
+    completeSurroundings()
     const page = helpPage(argv)
     if (page !== null) {
       // Awaited, so that a full disk is an error and a slow reader gets all of it.

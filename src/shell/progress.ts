@@ -1,4 +1,5 @@
 import type { Ora } from 'ora'
+import { printable } from './printable.js'
 
 /** Where progress goes: a live line, plain lines, the last line only, or nowhere. */
 export type ProgressStyle = 'live' | 'plain' | 'summary' | 'quiet'
@@ -73,7 +74,7 @@ export class Progress {
   note(line: string): void {
     if (this.style === 'quiet') return
     this.spinner?.clear()
-    this.print(`longwave: ${line}`)
+    this.print(`longwave: ${printable(line)}`)
     this.spinner?.render()
   }
 
@@ -94,6 +95,8 @@ export interface Work {
   /** Records done, and in all if known. */
   records: number
   totalRecords?: number
+  /** What they are called. */
+  item?: 'record' | 'window'
   /** Tokens (bases, samples) done. */
   tokens: number
   unit: 'bp' | 'tokens' | 'samples'
@@ -103,9 +106,17 @@ export interface Work {
 }
 
 /** `12/300 records  41.2 Mbp  3.10 Mbp/s  ETA 0:42` */
-export function progressText({ records, totalRecords, tokens, unit, fraction, seconds }: Work): string {
+export function progressText({
+  records,
+  totalRecords,
+  item = 'record',
+  tokens,
+  unit,
+  fraction,
+  seconds,
+}: Work): string {
   const parts = [
-    `${records}${totalRecords === undefined ? '' : `/${totalRecords}`} record${(totalRecords ?? records) === 1 ? '' : 's'}`,
+    `${records}${totalRecords === undefined ? '' : `/${totalRecords}`} ${item}${(totalRecords ?? records) === 1 ? '' : 's'}`,
     quantity(tokens, unit),
   ]
   if (seconds > 0) parts.push(`${quantity(tokens / seconds, unit)}/s`)

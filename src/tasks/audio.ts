@@ -65,6 +65,7 @@ export interface ListeningOptions extends AudioOptions {
 export class Listening {
   private readonly chunk: number
   private readonly check: Check
+  /** Recordings that were read to their end; the others are left out. */
   private done = 0
 
   constructor(
@@ -125,7 +126,8 @@ export class Listening {
       if (failed) yield failed
     }
     for await (const given of inItemOrder(this.recordings, tracks, work)) {
-      if (given.result === null) this.done++
+      const { item, result } = given
+      if (result === null && !item.broken && item.seconds > 0) this.done++
       yield given
     }
   }
@@ -193,7 +195,7 @@ export class AudioRun implements Run<Prediction> {
     for await (const { result } of this.listening.results(predictions)) if (result) yield result
   }
 
-  progress(_results: number, seconds: number): string {
+  progress(seconds: number): string {
     return this.listening.progress(seconds)
   }
 
@@ -202,7 +204,14 @@ export class AudioRun implements Run<Prediction> {
   }
 }
 
+const prediction = ({ stretch, goesOn }: AudioNote, data: Float32Array, width: number): Prediction => ({
+  stretch,
+  last: !goesOn,
+  strands: [data],
+  width,
+})
+
 async function* predictions(answers: AsyncIterable<Answer<AudioNote>>) {
   for await (const { note, data, width } of answers)
-    yield { item: note.recording, result: { stretch: note.stretch, strands: [data], width } satisfies Prediction }
+    yield { item: note.recording, result: prediction(note, data, width) }
 }

@@ -100,7 +100,7 @@ export class BeamDecoder implements CtcDecoder {
       // Row by row, so that what is given does not depend on the cuts. A text that ends with the root may yet move its last token.
       const { root } = this.texts
       const length = root.length - (root.holder ? 1 : 0)
-      if (length > this.given) done.push(...this.take(length))
+      if (length > this.given) for (const token of this.take(length)) done.push(token)
     }
     return done
   }

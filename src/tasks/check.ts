@@ -36,7 +36,7 @@ export class Check {
 
   async *of<N extends Numbers>(pieces: AsyncIterable<StretchPiece<N>>): AsyncGenerator<StretchPiece<N>> {
     const { spec, wanted, chunk, width, unit, name, windows, skip } = this.options
-    const exactly = spec.head?.kind === 'classes' && wanted.kind === 'logits' ? spec.head.length : undefined
+    const exactly = lengthRead(spec, wanted)
     for await (const piece of pieces) {
       const { stretch } = piece
       const length = stretch.end - stretch.start
@@ -85,6 +85,10 @@ export class Check {
 /** The read-out wants all rows of a sequence at once. */
 export const readsWhole = (wanted: Wanted) =>
   'pool' in wanted && (wanted.pool === 'center' || wanted.pool === 'positions')
+
+/** The one length of sequences that a model classifies, if it reads no other. */
+export const lengthRead = ({ head }: ModelSpec, wanted: Wanted) =>
+  head?.kind === 'classes' && wanted.kind === 'logits' ? head.length : undefined
 
 /** Tokens per row of the residual stream. */
 export const perRow = ({ stem }: ModelSpec) => stem.reduce((product, { stride }) => product * stride, 1)

@@ -1,3 +1,4 @@
+import type { Cells } from '../output/rows.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import type { Wanted } from './inference.js'
@@ -37,38 +38,35 @@ export function classification({ stretch, strands }: Prediction): Classification
     (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length,
   )
   const probabilities = softmax(logits)
-  return { stretch, best: probabilities.indexOf(Math.max(...probabilities)), probabilities }
+  const best = probabilities.reduce((most, p, i) => (p > probabilities[most] ? i : most), 0)
+  return { stretch, best, probabilities }
 }
 
-/** Totals per label for --report: stretches and how much they are, in `unit`s. */
+/** Totals for --report: sequences and how much they are, in `unit`s. A class may be called `unclassified` too: it has its own row. */
 export class Report {
-  private readonly totals = new Map<string, { stretches: number; amount: number }>()
+  private readonly totals: { label: string; count: number; amount: number }[]
 
   constructor(
     labels: readonly string[],
     private readonly unit: 'bases' | 'seconds',
   ) {
-    for (const label of labels) this.totals.set(label, { stretches: 0, amount: 0 })
+    this.totals = [...labels, unclassified].map((label) => ({ label, count: 0, amount: 0 }))
   }
 
   get columns(): string[] {
     return ['label', 'count', 'percent', this.unit]
   }
 
-  add(label: string, { start, end }: Stretch): void {
-    const total = this.totals.get(label)!
-    total.stretches++
+  /** `label`: its number; null where the score was too low for one. */
+  add(label: number | null, { start, end }: Stretch): void {
+    const total = this.totals[label ?? this.totals.length - 1]
+    total.count++
     total.amount += end - start
   }
 
-  /** Rows in the order of the labels; percent of all stretches. */
-  rows(): Record<string, string | number>[] {
-    const all = [...this.totals.values()].reduce((sum, { stretches }) => sum + stretches, 0)
-    return [...this.totals].map(([label, { stretches, amount }]) => ({
-      label,
-      count: stretches,
-      percent: all === 0 ? 0 : (100 * stretches) / all,
-      [this.unit]: amount,
-    }))
+  /** Rows in the order of the labels; percent of all sequences. */
+  rows(): Cells[] {
+    const all = this.totals.reduce((sum, { count }) => sum + count, 0)
+    return this.totals.map(({ label, count, amount }) => [label, count, all === 0 ? 0 : (100 * count) / all, amount])
   }
 }

@@ -1,11 +1,12 @@
 import type { Device } from '../backends/open.js'
 import type { Piece } from '../engine/pack.js'
+import { nameId } from '../input/collector.js'
 import type { RecordStream } from '../input/read.js'
 import { progressText } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { reverseComplement } from '../tokens/dna.js'
 import { dnaTokenizer } from '../tokens/tokenizer.js'
-import { Check, isCausal, perRow, readsWhole } from './check.js'
+import { Check, isCausal, lengthRead, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
 import { type Answer, notFinite, type Prediction, predict } from './predict.js'
 import type { LeftOutCount, Run } from './run.js'
@@ -42,6 +43,9 @@ const rowsPerChunk = 2048
 /** Records of DNA through a model. */
 export class DnaRun implements Run<Prediction> {
   private readonly left: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
+  private shortWindows = 0
+  /** Records, or windows, that were answered. */
+  private done = 0
   private readonly chunk: number
   private readonly strand: Strand
   private readonly check: Check
@@ -71,19 +75,26 @@ export class DnaRun implements Run<Prediction> {
     })
   }
 
-  results(): AsyncGenerator<Prediction> {
+  async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
     const { device, threads, wanted, skip, window, stride, minLength } = this.options
     const parts = settledParts(this.records, this.options, skip, this.left)
-    const streams = isCausal(spec) && this.strand === '+' && !readsWhole(wanted)
+    const streams =
+      isCausal(spec) && this.strand === '+' && !readsWhole(wanted) && lengthRead(spec, wanted) === undefined
     const piece = streams ? this.chunk : undefined
-    const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, piece }))
+    const tooShort = () => this.shortWindows++
+    const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
     const pieces = strandsOf(stretches, spec, this.strand)
-    return withStrands(predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted }))
+    const answers = predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted })
+    for await (const prediction of withStrands(answers)) {
+      if (prediction.last) this.done++
+      yield prediction
+    }
   }
 
-  progress(records: number, seconds: number): string {
-    return progressText({ records, tokens: this.check.rows, unit: 'bp', seconds })
+  progress(seconds: number): string {
+    const item = this.options.window === undefined ? 'record' : 'window'
+    return progressText({ records: this.done, item, tokens: this.check.rows, unit: 'bp', seconds })
   }
 
   leftOut(): LeftOutCount[] {
@@ -91,6 +102,7 @@ export class DnaRun implements Run<Prediction> {
     return [
       [this.left.empty, 'empty'],
       [this.left.tooShort, 'too short'],
+      [this.shortWindows, 'last windows too short'],
       [this.left.tooLong, 'too long'],
       [this.check.wrongLength, 'of a length the model does not read'],
       [skippedRecords, 'bad records'],
@@ -100,11 +112,12 @@ export class DnaRun implements Run<Prediction> {
 }
 
 /** How messages name the record of a stretch. */
-const nameOf = ({ record }: Stretch) => `${record.file}: record ${record.id}, line ${record.line}`
+const nameOf = ({ record }: Stretch) => `${record.file}: record ${nameId(record.id)}, line ${record.line}`
 
 interface StrandNote {
   stretch: Stretch
   lastStrand: boolean
+  goesOn: boolean
 }
 
 /** Token ids of each strand, one sequence after the other. */
@@ -116,12 +129,12 @@ async function* strandsOf(
   const tokenizer = dnaTokenizer(spec.tokenizer)
   for await (const { stretch, rows: codes, continues, goesOn } of pieces) {
     if (strand !== '-') {
-      const note = { stretch, lastStrand: strand === '+' }
+      const note = { stretch, lastStrand: strand === '+', goesOn }
       yield { input: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
     }
     if (strand !== '+') {
       if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
-      const note = { stretch, lastStrand: true }
+      const note = { stretch, lastStrand: true, goesOn }
       yield { input: tokenizer.ids(reverseComplement(codes), true), note, continues, goesOn }
     }
   }
@@ -135,7 +148,7 @@ async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGe
     if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
-    yield { stretch: note.stretch, strands, width }
+    yield { stretch: note.stretch, last: !note.goesOn, strands, width }
     strands = []
   }
 }

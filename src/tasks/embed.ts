@@ -1,5 +1,7 @@
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Pool } from '../spec.js'
+import { frameSeconds } from '../tokens/log-mel.js'
+import { perRow } from './check.js'
 import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'
 
@@ -15,6 +17,9 @@ export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec
     return pool === 'none' ? { kind: 'rows', layer } : { kind: 'pooled', pool, layer }
   }
 }
+
+/** Bases, or seconds of audio, that one row stands for. */
+export const rowSize = (spec: ModelSpec) => perRow(spec) * (spec.log_mel ? frameSeconds(spec.log_mel) : 1)
 
 /** [rows, D]: the mean over the strands that were read. */
 export function embedding({ strands }: Prediction): Float32Array {

@@ -63,13 +63,14 @@ export interface OpenedRun {
 
 /**
  * Opens the model and the inputs that the flags name: DNA, or audio for a model that hears it. `want` says what is wanted of the
- * model, or throws that it has not got it.
+ * model, or throws that it has not got it. `strand`: of DNA, where the flags name none; absent: as the model says.
  */
 export async function openRun(
   flags: DnaFlags & AudioFlags,
   files: CommandFiles,
   want: (spec: ModelSpec) => Wanted,
   note: (line: string) => void,
+  strand?: Strand,
 ): Promise<OpenedRun> {
   const { model, paths } = await open(flags, files)
   const { spec, weights } = model
@@ -77,7 +78,7 @@ export async function openRun(
   const wanted = want(spec)
   if (log_mel === undefined) {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
-    return { spec, run: dnaRun(model, paths, flags, wanted, note) }
+    return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note) }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model hears audio')
   const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
@@ -165,12 +166,10 @@ export async function drain<Result>(
   abort: () => Promise<void>,
 ): Promise<void> {
   const began = performance.now()
-  let results = 0
-  const text = () => run.progress(results, (performance.now() - began) / 1000)
+  const text = () => run.progress((performance.now() - began) / 1000)
   try {
     for await (const result of run.results()) {
       await take(result)
-      results++
       progress.tick(text)
     }
     await finish()

@@ -29,9 +29,15 @@ export interface Answer<Note> {
   width: number
 }
 
-/** What the model says of one stretch, on each strand that was asked for; a recording has one. */
+/**
+ * What the model says of one stretch, on each strand that was asked for; a recording has one. Where all rows of a streamed
+ * stretch are wanted, it comes in several predictions.
+ */
 export interface Prediction {
+  /** Its `end` is where it ends in the last prediction, how far it was read in those before. */
   stretch: Stretch
+  /** The last prediction on this stretch. */
+  last: boolean
   /** One per strand, [rows, width]. */
   strands: Float32Array[]
   width: number

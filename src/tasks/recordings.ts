@@ -1,5 +1,5 @@
 import { type AudioOptions, readAudio } from '../input/audio.js'
-import { stdinName } from '../input/open.js'
+import { stdinName } from '../input/bytes.js'
 import type { SequenceRecord } from '../input/records.js'
 import { UserError } from '../shell/errors.js'
 import type { LogMelSpec } from '../spec.js'

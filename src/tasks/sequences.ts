@@ -85,8 +85,9 @@ export interface Cutting<N extends Numbers> {
   window?: number
   /** Default: the windows lie side by side. */
   stride?: number
-  /** A last window that is shorter is left out. */
+  /** A last window that is shorter is left out, and `tooShort` called. */
   minLength?: number
+  tooShort?: () => void
   /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
   piece?: number
   /** Makes the arrays of such pieces and of windows. */
@@ -96,9 +97,9 @@ export interface Cutting<N extends Numbers> {
 /** Windows of records, or whole records, in pieces where they can be streamed. */
 export function stretchesOf<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
-  { width, window, stride, minLength = 0, piece, fresh }: Cutting<N>,
+  { width, window, stride, minLength = 0, tooShort, piece, fresh }: Cutting<N>,
 ): AsyncGenerator<StretchPiece<N>> {
-  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh)
+  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh, tooShort)
   return piece === undefined ? wholeStretches(parts, width) : streamedStretches(parts, piece, width, fresh)
 }
 
@@ -113,6 +114,7 @@ export async function* windows<N extends Numbers>(
   minLength: number,
   width = 1,
   fresh: Fresh<N> = like,
+  tooShort = () => {},
 ): AsyncGenerator<StretchPiece<N>> {
   let start = 0 // of the next window
   let covered = 0 // end of the last window
@@ -143,7 +145,10 @@ export async function* windows<N extends Numbers>(
     }
     from = Math.min(from, used)
     const reachesOn = offset + rows.length / width > covered && used > from
-    if (last && reachesOn && used - from >= minLength * width) yield window(record, held.subarray(from, used) as N)
+    if (last && reachesOn) {
+      if (used - from >= minLength * width) yield window(record, held.subarray(from, used) as N)
+      else tooShort()
+    }
     held.copyWithin(0, from, used)
     used -= from
   }

@@ -90,7 +90,7 @@ export class Transcription implements Run<Transcribed> {
     }
   }
 
-  progress(_results: number, seconds: number): string {
+  progress(seconds: number): string {
     return this.listening.progress(seconds)
   }
 
@@ -108,8 +108,8 @@ export class Transcription implements Run<Transcribed> {
       read = data.buffer as ArrayBuffer
       if (!note.continues) words = new Words(this.vocabulary, this.span, note.stretch.start)
       const found = words.push(decoder.push(data))
-      if (!note.goesOn) found.push(...words.push(decoder.end()), ...words.end())
-      yield { item: note.recording, result: found.map((word) => this.within(note.recording, word)) }
+      const rest = note.goesOn ? [] : [...words.push(decoder.end()), ...words.end()]
+      yield { item: note.recording, result: [...found, ...rest].map((word) => this.within(note.recording, word)) }
     }
   }
 

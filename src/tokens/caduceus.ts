@@ -31,7 +31,7 @@ export function decodeCaduceus(ids: Int32Array): string {
 
 /** Rows of one length, [PAD] on the left. */
 export function padCaduceus(rows: readonly Int32Array[]): Int32Array[] {
-  const longest = Math.max(...rows.map(({ length }) => length))
+  const longest = rows.reduce((most, { length }) => Math.max(most, length), 0)
   return rows.map((row) => {
     const padded = new Int32Array(longest).fill(pad)
     padded.set(row, longest - row.length)

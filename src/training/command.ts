@@ -3,6 +3,7 @@ import { print } from '../output/print.js'
 import { LongwaveCommand } from '../shell/command.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import { integer, number, shared, threadsOf } from '../shell/flags.js'
+import { endingSignals } from '../shell/guard.js'
 import { Progress, progressStyle } from '../shell/progress.js'
 import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
 
@@ -180,11 +181,7 @@ export abstract class TrainCommand extends LongwaveCommand {
  */
 function stopOnSignals(stop: AbortController): { exitCode(): number } {
   let exitCode: number = exitCodes.interrupted
-  for (const [signal, code] of [
-    ['SIGHUP', exitCodes.hungUp],
-    ['SIGINT', exitCodes.interrupted],
-    ['SIGTERM', exitCodes.terminated],
-  ] as const) {
+  for (const [signal, code] of Object.entries(endingSignals())) {
     process.removeAllListeners(signal)
     process.on(signal, () => {
       if (stop.signal.aborted && signal === 'SIGHUP') return

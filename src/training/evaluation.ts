@@ -50,9 +50,9 @@ export class Transcripts {
 
   /** The next words of a recording. */
   add(entry: Entry, words: readonly Word[]): void {
-    const texts = words.map(({ text }) => text)
     const before = this.written.get(entry)
-    if (before) before.push(...texts)
+    const texts = words.map(({ text }) => text)
+    if (before) for (const text of texts) before.push(text)
     else this.written.set(entry, texts)
   }
 

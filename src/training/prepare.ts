@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { readWhole } from '../input/bytes.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Data } from './data.js'
@@ -53,9 +53,7 @@ export function start(
 
 /** The settings of a JSON file. Errors: 66 unreadable, 2 no JSON object. */
 export async function readSettings(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new UserError(`${file}: cannot be read (${error.code})`, exitCodes.noInput)
-  })
+  const text = (await readWhole(file)).toString()
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -5,6 +5,7 @@ import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
 import { writeWhole } from '../checkpoints/safetensors-write.js'
 import { forgetTemporary, rememberTemporary } from '../output/temporary.js'
 import { exitCodes, UserError } from '../shell/errors.js'
+import { refuseLost } from '../shell/surroundings.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { HostTensor, TrainingState } from './replica.js'
 import { type Found, findRunFiles, logMark, runFiles, stateMark } from './run-files.js'
@@ -78,6 +79,7 @@ export class RunFolder {
 
   /** Errors: those of `check`, and 73 for a folder that holds another unfinished run (unless `force`) or cannot be made. */
   static async open(out: string, identity: Identity, force = false): Promise<RunFolder> {
+    refuseLost(out)
     // As it will be read again.
     const written = JSON.parse(JSON.stringify(identity)) as Identity
     const found = await RunFolder.check(out, force)

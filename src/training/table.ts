@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
-import { FileProblem } from '../input/collector.js'
-import { readBytes } from '../input/open.js'
+import { readWhole } from '../input/bytes.js'
 import { decodeText } from '../input/text.js'
 import { exitCodes, UserError } from '../shell/errors.js'
 
@@ -37,16 +36,6 @@ export async function readTable(file: string): Promise<Table> {
     if (fields.some((field) => field !== '')) rows.push({ line: i + 1, fields })
   }
   return { rows, sha256: createHash('sha256').update(packed).digest('hex') }
-}
-
-async function readWhole(file: string): Promise<Buffer> {
-  const blocks: Buffer[] = []
-  try {
-    for await (const block of readBytes(file)) blocks.push(Buffer.from(block))
-  } catch (error) {
-    throw error instanceof FileProblem ? new UserError(`${file}: ${error.message}`, error.exitCode) : error
-  }
-  return Buffer.concat(blocks)
 }
 
 /** `trim` would take away a no-break space, which may belong to an id. */

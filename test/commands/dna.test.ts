@@ -43,7 +43,7 @@ describe('classify', () => {
     const { code, stdout } = await longwave(['classify', '-m', models.causal, '--probabilities', reads])
     expect(code).toBe(0)
     const [header, ...rows] = table(stdout)
-    expect(header).toEqual(['id', 'length', 'label', 'score', 'a', 'b', 'c'])
+    expect(header).toEqual(['id', 'length', 'label', 'score', 'p:a', 'p:b', 'p:c'])
     expect(rows.map(([id, length]) => [id, Number(length)])).toEqual(lengths.map((length, i) => [`read${i}`, length]))
     for (const [, , label, score, ...each] of rows) {
       expect(each.reduce((sum, p) => sum + Number(p), 0)).toBeCloseTo(1, 4)
@@ -101,6 +101,43 @@ describe('classify', () => {
     expect(rows.at(-1)!.slice(3)).toEqual(alone.slice(2))
   })
 
+  test('no label takes the place of a column or of another label', async () => {
+    const labels = ['length', 'id', 'p:id', '__proto__', 'constructor', 'unclassified', '', 'a\tb\nc', '7']
+    const odd = tinySpec('mamba')
+    odd.head = { kind: 'classes', labels, pool: 'mean' }
+    const model = join(folder, 'odd labels')
+    const weights = randomWeights(odd)
+    const [rows, cols] = [labels.length, odd.d_model]
+    weights.set('head.weight', { rows, cols, data: Float32Array.from({ length: rows * cols }, (_, i) => (i * 7) % 5) })
+    weights.set('head.bias', { rows: 1, cols: rows, data: new Float32Array(rows) })
+    await saveCheckpoint(model, odd, weights)
+    const input = '>r1\nACGT\n>r1\nGGGGA\n>\nA\n'
+    const report = join(folder, 'odd.tsv')
+    const tsv = await longwave(['classify', '-m', model, '--probabilities', '--report', report], { input })
+    const [header, ...lines] = table(tsv.stdout)
+    const escaped = labels.map((label) => label.replace('\t', '\\t').replace('\n', '\\n'))
+    expect(header).toEqual(['id', 'length', 'label', 'score', ...escaped.map((label) => `p:${label}`)])
+    expect(lines.map((line) => [line[0], line[1], line.length])).toEqual([
+      ['r1', '4', header.length],
+      ['r1', '5', header.length],
+      ['', '1', header.length],
+    ])
+    const jsonl = await longwave(['classify', '-m', model, '--probabilities', '-f', 'jsonl'], { input })
+    const objects = jsonl.stdout.toString().trimEnd().split('\n')
+    for (const [i, object] of objects.entries()) {
+      const { id, length, label, score, probabilities } = JSON.parse(object)
+      expect([id, String(length), String(score)]).toEqual([lines[i][0], lines[i][1], lines[i][3]])
+      expect(escaped[labels.indexOf(label)]).toBe(lines[i][2])
+      // "7" comes first in an object of JavaScript, not in the line.
+      expect(labels.map((name) => Object.getOwnPropertyDescriptor(probabilities, name)?.value)).toEqual(
+        lines[i].slice(4).map(Number),
+      )
+    }
+    const totals = table(readFileSync(report)).slice(1)
+    expect(totals.map(([label]) => label)).toEqual([...escaped, 'unclassified'])
+    expect(totals.reduce((sum, [, count]) => sum + Number(count), 0)).toBe(3)
+  })
+
   test('--min-score and --report', async () => {
     const report = join(folder, 'report.tsv')
     const args = ['classify', '-m', models.causal, '--min-score', '1', '--report', report, '-f', 'jsonl', reads]
@@ -129,6 +166,11 @@ describe('classify', () => {
     expect(code).toBe(0)
     expect(table(stdout).map(([id]) => id)).toEqual(['id', 'good', 'good2'])
     expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/left out: 1 empty, 1 too short, 1 too long, 1 bad records$/)
+    expect(stderr).toMatch(/^2 records /m)
+    const windows = ['classify', '-m', models.causal, '--min-length', '4', '--window', '5']
+    const cut = await longwave(windows, { input: '>a\nACGTACG\n>b\nACGTACGTA\n>c\nACG\n' })
+    expect(table(cut.stdout).slice(1)).toHaveLength(3)
+    expect(cut.stderr).toMatch(/^3 windows .*; left out: 1 too short, 1 last windows too short$/m)
   })
 
   test('bad input: one line, the right exit code, no file', async () => {
@@ -232,6 +274,80 @@ describe('embed', () => {
     const again = join(folder, 'again.npy')
     await longwave(['embed', '-m', models.causal, '--pool', 'none', '-o', again, reads])
     expect(readFileSync(again)).toEqual(readFileSync(all))
+  })
+
+  test('records of one id keep their own rows: mates beside each other, the same ids in two files', async () => {
+    const mates = join(folder, 'mates.fa')
+    writeFileSync(mates, '>x\nACGTA\n>x\nACG\n>\nAA\n>\nC\n')
+    for (const pool of ['mean', 'none'])
+      for (const window of [[], ['--window', '100']]) {
+        const out = join(folder, `mates ${pool} ${window.length}.npy`)
+        await longwave(['embed', '-m', models.causal, '--pool', pool, ...window, '-o', out, mates, mates])
+        const rows = table(readFileSync(`${out}.ids.tsv`)).slice(1)
+        const lengths = [5, 3, 2, 1, 5, 3, 2, 1]
+        const before = (i: number) => lengths.slice(0, i).reduce((a, b) => a + b, 0)
+        expect(rows).toEqual(
+          lengths.map((length, i) => [
+            i % 4 < 2 ? 'x' : '',
+            ...(window.length > 0 ? ['0'] : []),
+            String(length),
+            ...(pool === 'none' ? [before(i), length] : [i, 1]).map(String),
+          ]),
+        )
+      }
+  })
+
+  test.each([
+    ['causal', 1],
+    ['stem', 6],
+  ] as const)('--pool none says what each row stands for, from a file or a pipe (%s)', async (name, size) => {
+    const spec = tinySpec('mamba', size > 1)
+    const model = join(folder, `rows ${name}`)
+    await saveCheckpoint(model, spec, randomWeights(spec))
+    const args = ['embed', '-m', model, '--pool', 'none', '-f', 'jsonl']
+    const file = await longwave([...args, reads])
+    const rows = file.stdout.toString().trimEnd().split('\n')
+    const spans = lengths.flatMap((length, i) =>
+      Array.from({ length: Math.ceil(length / size) }, (_, row) => [
+        `read${i}`,
+        row * size,
+        Math.min(length, (row + 1) * size),
+      ]),
+    )
+    const placed = (lines: string[]) =>
+      lines.map((line) => JSON.parse(line)).map(({ id, start, end }) => [id, start, end])
+    expect(placed(rows)).toEqual(spans)
+    const quoted = [model, reads].map((path) => JSON.stringify(path))
+    const run = `longwave embed -m ${quoted[0]} --pool none -f jsonl`
+    for (const more of ['', '--chunk 30']) {
+      const pipe = await shell(`(head -c 77 ${quoted[1]}; sleep 0.5; tail -c +78 ${quoted[1]}) | ${run} ${more}`)
+      expect(pipe.stdout.equals(file.stdout)).toBe(true)
+    }
+    const minus = await longwave([...args, '--strand', '-', reads])
+    expect(placed(minus.stdout.toString().trimEnd().split('\n'))).toEqual(
+      lengths.flatMap((length, i) =>
+        spans
+          .filter(([id]) => id === `read${i}`)
+          .map(([id, start, end]) => [id, length - Number(end), length - Number(start)]),
+      ),
+    )
+    const windows = await longwave([...args, '--window', '12', '--stride', '6'], { input: '>w\nACGTACGTACGTACG\n' })
+    const found = windows.stdout
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(found.map(({ window, start, end }) => [window, start, end])).toEqual(
+      [0, 6].flatMap((window) => {
+        const end = Math.min(window + 12, 15)
+        const rows = Math.ceil((end - window) / size)
+        return Array.from({ length: rows }, (_, r) => [
+          window,
+          window + r * size,
+          Math.min(window + (r + 1) * size, end),
+        ])
+      }),
+    )
   })
 
   test('--layer and --pool choose among what the model has', async () => {

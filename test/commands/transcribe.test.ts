@@ -183,7 +183,7 @@ describe('transcribe', () => {
     const skipped = await longwave(['transcribe', '-m', path('loudness'), '--on-error', 'skip', ...files])
     expect(skipped.code).toBe(0)
     expect(skipped.stdout.toString()).toBe(`${sentence}\tha ha\n${path('whole.wav')}\tha ha\n`)
-    expect(skipped.stderr.trimEnd().split('\n').at(-1)).toMatch(/of audio.*; left out: 2 bad files$/)
+    expect(skipped.stderr.trimEnd().split('\n').at(-1)).toMatch(/^2 files .*of audio.*; left out: 2 bad files$/)
   })
 
   test('models that do not transcribe, and none', async () => {
@@ -236,7 +236,7 @@ describe('classify', () => {
       const { code, stdout, stderr } = await classify(model, '--probabilities', ...files)
       expect([stderr, code]).toEqual(['', 0])
       const [header, ...rows] = table(stdout.toString())
-      expect(header).toEqual(['id', 'length', 'label', 'score', 'rain', 'dog', 'bell'])
+      expect(header).toEqual(['id', 'length', 'label', 'score', 'p:rain', 'p:dog', 'p:bell'])
       expect(rows.map(([id, length]) => [id, length])).toEqual(files.map((id) => [id, id === talk ? '70' : '3.2']))
       expect(rows[1].slice(2)).toEqual(rows[3].slice(2))
       for (const args of [
@@ -294,7 +294,7 @@ describe('classify', () => {
     const [, first, second, none] = table(stdout.toString())
     expect([code, first[0], second[0], none]).toEqual([0, sentence, path('sentence.flac'), undefined])
     expect(second.slice(1)).toEqual(first.slice(1))
-    expect(stderr).toMatch(/left out: 1 bad files/)
+    expect(stderr).toMatch(/^2 files .*; left out: 1 bad files/m)
   })
 })
 
@@ -318,6 +318,34 @@ test('embed gives a vector per recording, or window', async () => {
       .map((line) => JSON.parse(line).end),
   ).toEqual([2, 3.2])
 })
+
+test.each(['sounds', 'sounds both'])(
+  'embed --pool none: a vector per row, with its seconds, whatever the cut (%s)',
+  async (model) => {
+    const embed = async (args: string[], input?: Uint8Array) => {
+      const run = ['embed', '-m', path(model), '-q', '-f', 'jsonl', '--pool', 'none', ...args]
+      const { code, stdout, stderr } = await longwave(run, { input })
+      expect([stderr, code]).toEqual(['', 0])
+      return stdout.toString()
+    }
+    const file = await embed([sentence])
+    const rows = file
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    for (const [i, row] of rows.entries()) {
+      expect(Object.keys(row)).toEqual(['id', 'start', 'end', 'embedding'])
+      if (i > 0) expect(row.start).toBe(rows[i - 1].end)
+    }
+    expect([rows[0].start, rows.at(-1).end]).toEqual([0, 3.2])
+    expect(await embed(['--chunk', '40', sentence])).toBe(file)
+    expect(
+      (await embed(['-'], readFileSync(sentence))).replaceAll('"id":"-"', `"id":${JSON.stringify(sentence)}`),
+    ).toBe(file)
+    const offset = (await embed(['--offset', '1', sentence])).split('\n', 1)[0]
+    expect(JSON.parse(offset).start).toBe(1)
+  },
+)
 
 describe('evaluate', () => {
   const evaluate = async (model: string, table: string, ...args: string[]) => {

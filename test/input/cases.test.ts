@@ -23,6 +23,12 @@ const good: [string, string, string][] = [
   ['empty ids stay', '>\nA\n>  \nC', ':A :C'],
   ['the id ends at white space; blanks before it do not count', '>a|b c\nA\n> d e\nC\n>f\tg\nG', 'a|b:A d:C f:G'],
   ['ids in UTF-8', '>\u00e9\u20ac x\nA', '\u00e9\u20ac:A'],
+  [
+    'JSON lines: keys behind text that is not ASCII',
+    '{"n":"\u00e9\u20ac","id":"\u20ac","m\u00e9":1,"seq":"AC"}',
+    '\u20ac:AC',
+  ],
+  ['JSON lines: ids end at the blanks of FASTA', '{"id":" a\u00a0b\u2003c d","seq":"A"}', 'a\u00a0b\u2003c:A'],
   ['comments', ';first\n>a\n; second\nAC\n;third\nGT', 'a:ACGT'],
   ["'>' inside a header", '>a>b >c\nA', 'a>b:A'],
   ['FASTQ', '@a x\nACGT\n+\nIIII\n@b\nA\n+b\nI\n@c y\nA\n+c y\n!\n', 'a:ACGT b:A c:A'],
@@ -64,7 +70,17 @@ const bad: [string, string | Buffer, string][] = [
   ],
   ['FASTQ: qualities too short', '@a\nAC\n+\nI\n', 'record a, line 5: the file ends after 1 of 2 qualities'],
   ['FASTQ: no +', '@a\nAC\n@b\nA\n+\nI', `record a, line 3: expected a line with '+' after the sequence, not a header`],
-  ['FASTQ: another header after +', '@a\nAC\n+b\nII', `record a, line 3: the line with '+' does not repeat the header`],
+  [
+    'FASTQ: another header after +, and no sequence',
+    '@a\n+b\nII',
+    `record a, line 2: the line with '+' does not repeat the header`,
+  ],
+  [
+    'FASTQ: qualities too short, then a record',
+    '@a\nACGT\n+\nII\n@b\nACGT\n+\nIIII\n',
+    'record a, line 5: 4 bases but 2 qualities before the next header, expected as many',
+  ],
+  ['FASTQ: no sequence', '@a\n+\nII\n', `record a, line 3: expected '@' and a header after the qualities, not 'I'`],
   ['FASTQ: cut off', '@a\nAC\n+\nII\n@b\nA', `record b, line 6: the file ends before the line with '+'`],
   [
     'FASTQ: a blank among qualities',
@@ -109,6 +125,21 @@ test.each(bad)('bad: %s', async (_, input, message) => {
   expect(error).toMatchObject({ name: 'UserError', message: `test: ${message}`, exitCode: 65 })
 })
 
+test('ids that are no UTF-8 are read as Latin-1: different bytes stay different ids', async () => {
+  const bytes = Buffer.from('>\xe9 x\nA\n>\xe8\nC\n>\x80\xff\nG\n', 'latin1')
+  const fastq = Buffer.from('@\xe9\nA\n+\xe9\nI\n@\xe8\nC\n+\nI\n', 'latin1')
+  const json = Buffer.from('{"id":"\xe9","seq":"A"}\n{"\xe8":1,"id":"\xe8","seq":"C"}\n', 'latin1')
+  const utf8 = Buffer.from('>\u00e9\u20ac\nA\n')
+  const ids = async (block: Buffer) => (await readBlocks([block])).records.map(({ id }) => id)
+  expect(await ids(bytes)).toEqual(['\u00e9', '\u00e8', '\u0080\u00ff'])
+  expect(await ids(fastq)).toEqual(['\u00e9', '\u00e8'])
+  expect(await ids(json)).toEqual(['\u00e9', '\u00e8'])
+  expect(await ids(utf8)).toEqual(['\u00e9\u20ac'])
+  // C1 controls among them stay out of error lines.
+  const { error } = await readBlocks([Buffer.from('>a\x9b31mb\x1b[0m\nE\n', 'latin1')])
+  expect(error?.message).toMatch(/^test: record a\?31mb\?\[0m, line 2: /)
+})
+
 test.each(['', '\n \r\n', '\ufeff'])('an empty file is a warning: %j', async (text) => {
   expect(await readText(text)).toMatchObject({ records: [], problems: ['warning: test: empty, no records'] })
 })
@@ -125,6 +156,19 @@ test('skip goes on with the next record, reports each bad one and counts', async
     `record: test: record q, line 9: '*' before the end of the sequence (looks like protein)`,
   ])
   expect(counts).toEqual({ records: 3, bases: 4, skippedRecords: 2, skippedFiles: 0 })
+})
+
+test.each([
+  ['a bad letter', '>b\nACE\nAC\n'],
+  ['a header glued to a sequence', '>b\nAC>x\nAC\n'],
+  ['* inside', '>b\nAC*A\nAC\n'],
+  ['qualities', '>b\n40 40\n'],
+  ['a byte that is no text', '>b\nA\0\nAC\n'],
+  ['an endless header', `>${'b'.repeat(2 ** 20 + 1)}\nAC\n`],
+])('FASTA: a record with %s costs no other', async (_, broken) => {
+  const { records, counts } = await readText(`>a\nAC\n${broken}>c\nGT\nA\n`, 'skip')
+  expect(records.map(({ id, sequence }) => `${id}:${sequence}`)).toEqual(['a:AC', 'c:GTA'])
+  expect(counts).toMatchObject({ records: 2, skippedRecords: 1 })
 })
 
 test('records before a bad one are handed out before the error, at any place', async () => {

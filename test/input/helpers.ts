@@ -37,8 +37,15 @@ export async function readAll(open: (options: ReadOptions) => RecordStream, onEr
   return read
 }
 
+/** A block is overwritten when the second next one is asked for, as those of a file are. */
 async function* asBlocks(blocks: Uint8Array[]) {
-  yield* blocks
+  let before: Buffer | undefined
+  for (const block of blocks) {
+    const own = Buffer.from(block)
+    yield own
+    before?.fill('@')
+    before = own
+  }
 }
 
 /** Reads bytes that come in these blocks. */

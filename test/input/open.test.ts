@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, expect, test } from 'vitest'
+import { unpack } from '../../src/input/open.js'
 import { readRecords } from '../../src/input/read.js'
 import { readAll, readBlocks } from './helpers.js'
 
@@ -60,22 +62,76 @@ test('what could be unpacked before a damaged place is still read', async () => 
   expect(reads[0].problems.join()).toMatch(/damaged gzip data/)
 })
 
-test('a wrong checksum, and garbage after gzip, are errors; zero padding is not', async () => {
+test('all that can be unpacked in front of a damaged or missing place is read, as gzip -dc prints it', async () => {
+  const text = Array.from(
+    { length: 8000 },
+    (_, i) => `>r${i}\n${'ACGT'[i % 4].repeat(4)}${'ACGT'[(i >> 3) % 4]}A\n`,
+  ).join('')
+  const packed = gzipSync(text)
+  const damaged = Buffer.from(packed)
+  // The last byte of the text's checksum, and a place in the middle.
+  damaged[packed.length - 8] ^= 1
+  const middle = Buffer.from(packed)
+  middle.fill(0xff, packed.length >> 1, (packed.length >> 1) + 8)
+  const cuts = [packed.length - 1, packed.length - 9, packed.length >> 1, 3000].map((length) =>
+    packed.subarray(0, length),
+  )
+  for (const bytes of [damaged, middle, ...cuts]) {
+    const { stdout } = spawnSync('gzip', ['-dc'], { input: bytes })
+    const blocks: Buffer[] = []
+    const unpacked = unpack('test', oneBlock(bytes), () => {})
+    await expect(
+      (async () => {
+        for await (const block of unpacked) blocks.push(Buffer.from(block))
+      })(),
+    ).rejects.toThrow(/gzip data/)
+    const all = Buffer.concat(blocks)
+    expect(all.length).toBeGreaterThanOrEqual(stdout.length)
+    expect(all.subarray(0, stdout.length).equals(stdout)).toBe(true)
+  }
+  // Whether the last FASTA record is whole cannot be known.
+  const { records, counts } = await readBlocks([damaged], 'skip')
+  expect([records.length, counts.skippedFiles]).toEqual([7999, 1])
+})
+
+test('every FASTQ record that is whole before gzip breaks off comes out', async () => {
+  const text = Array.from({ length: 300 }, (_, i) => `@r${i}\nACGT${'ACGT'[i % 4]}\n+\n@I+${i % 10}I\n`).join('')
+  const packed = gzipSync(text)
+  for (let cut = 20; cut < packed.length; cut += 7) {
+    const bytes = packed.subarray(0, cut)
+    const printed = spawnSync('gzip', ['-dc'], { input: bytes }).stdout.toString()
+    const { records, counts } = await readBlocks([bytes], 'skip')
+    expect([records.length, counts.skippedFiles]).toEqual([Math.floor((printed.split('\n').length - 1) / 4), 1])
+  }
+})
+
+async function* oneBlock(block: Uint8Array) {
+  yield block
+}
+
+test('a wrong checksum is an error; line ends and zeros after gzip are passed over, other bytes are a warning', async () => {
   const packed = gzipSync(fasta)
   const wrong = Buffer.from(packed)
   wrong[packed.length - 8] ^= 1
   const { error } = await readBlocks([wrong])
   expect(error).toMatchObject({ message: 'test: damaged gzip data (incorrect data check)', exitCode: 65 })
-  for (const garbage of ['garbage', '>c\nA\n', 'g', '\x1fgarbage', '\0\0x']) {
-    for (const blocks of [[packed, Buffer.from(garbage)], [Buffer.concat([packed, Buffer.from(garbage)])]]) {
-      const { error } = await readBlocks([...blocks])
-      expect(error?.message).toMatch(/^test: .*gzip data/)
+  const warning = 'warning: test: what follows the gzip data is no gzip: it is ignored'
+  const cases: [string, string[]][] = [
+    ...['\n', '\r\n', '\n\n', '\0', '\0'.repeat(512), '\0\n\0'].map((tail): [string, string[]] => [tail, []]),
+    ...['garbage', '>c\nA\n', 'g', '\x1fgarbage', '\0\0x', '\nx'].map((tail): [string, string[]] => [tail, [warning]]),
+  ]
+  for (const [text, warnings] of cases) {
+    const tail = Buffer.from(text, 'latin1')
+    const bytewise = [...tail].map((byte) => Uint8Array.of(byte))
+    for (const blocks of [[packed, tail], [Buffer.concat([packed, tail])], [packed, ...bytewise]]) {
+      const { error, records, problems } = await readBlocks(blocks)
+      expect([error, records.map(({ id }) => id), problems]).toEqual([undefined, ['a', 'b'], warnings])
     }
-    const { error } = await readBlocks([packed, ...[...Buffer.from(garbage)].map((byte) => Uint8Array.of(byte))])
-    expect(error?.message).toMatch(/^test: .*gzip data/)
   }
-  for (const blocks of [[packed, Buffer.alloc(512)], [Buffer.concat([packed, Buffer.alloc(512)])]]) {
-    expect(ids(await readBlocks(blocks))).toBe('a b')
+  // The start of another member is no garbage.
+  for (const cut of [1, 2, 12]) {
+    const { error } = await readBlocks([packed, gzipSync(fasta).subarray(0, cut)])
+    expect(error?.message).toMatch(/^test: .*gzip data that is cut off/)
   }
 })
 

@@ -6,13 +6,13 @@ import { jsonRows } from '../../src/output/json.js'
 import { jsonlRows } from '../../src/output/jsonl.js'
 import { npyRows } from '../../src/output/npy.js'
 import { type Output, openOutput } from '../../src/output/output.js'
-import type { Row, RowWriter } from '../../src/output/rows.js'
+import type { Cells, RowWriter } from '../../src/output/rows.js'
 import { tsvRows } from '../../src/output/tsv.js'
 import { shell, temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
 
-async function written(open: (output: Output) => Promise<RowWriter>, rows: Row[]): Promise<string> {
+async function written(open: (output: Output) => Promise<RowWriter>, rows: Cells[]): Promise<string> {
   const path = join(folder, 'rows')
   const output = await openOutput(path, { force: true })
   const writer = await open(output)
@@ -23,16 +23,16 @@ async function written(open: (output: Output) => Promise<RowWriter>, rows: Row[]
 }
 
 describe('tsv', () => {
-  const tsv = (columns: string[], rows: Row[]) => written((output) => tsvRows(output, columns), rows)
+  const tsv = (columns: string[], rows: Cells[]) => written((output) => tsvRows(output, columns), rows)
 
   test('has its header even without rows', async () => {
     expect(await tsv(['id', 'score'], [])).toBe('id\tscore\n')
   })
 
-  test('orders by column, leaves unknown fields empty, keeps a row on one line', async () => {
+  test('leaves null empty, keeps a row on one line', async () => {
     const rows = [
-      { score: 1, id: 'a\tb\r\nc' },
-      { id: '\\n stays', score: null },
+      ['a\tb\r\nc', 1],
+      ['\\n stays', null],
     ]
     expect(await tsv(['id', 'score'], rows)).toBe('id\tscore\na\\tb\\r\\nc\t1\n\\n stays\t\n')
   })
@@ -47,28 +47,34 @@ describe('tsv', () => {
     [248_956_422, '248956422'],
     [3_000_000_001, '3000000001'],
   ])('writes %d as %s', async (value, text) => {
-    expect(await tsv(['x'], [{ x: value }])).toBe(`x\n${text}\n`)
+    expect(await tsv(['x'], [[value]])).toBe(`x\n${text}\n`)
   })
 })
 
 describe('json', () => {
-  const row = { id: 'r"1', score: 1 / 3, embedding: Float32Array.of(0.1, -1 / 3, 1e-20), each: { a: 0.1234567 } }
+  const embedding = Float32Array.of(0.1, -1 / 3, 1e-20)
+  const columns = ['id', 'score', 'embedding', 'each']
+  const lines = (rows: Cells[], names = columns) => written((output) => jsonlRows(output, names), rows)
 
   test('lines give every float32 of a list back', async () => {
-    const text = await written(jsonlRows, [row, { id: 'r2' }])
-    const [first, second] = text.trimEnd().split('\n')
-    expect(JSON.parse(second)).toEqual({ id: 'r2' })
-    const { embedding, ...rest } = JSON.parse(first)
+    const text = await lines([['r"1', 1 / 3, embedding, new Map([['a', 0.1234567]])]])
+    const { embedding: list, ...rest } = JSON.parse(text)
     expect(rest).toEqual({ id: 'r"1', score: 0.333333, each: { a: 0.123457 } })
-    expect(Float32Array.from(embedding)).toEqual(row.embedding)
+    expect(Float32Array.from(list)).toEqual(embedding)
     // And not all 17 digits of the double beside it.
     expect(text).toContain('[0.100000001,')
   })
 
   test('is one array, with two rows, one or none', async () => {
-    expect(JSON.parse(await written(jsonRows, [{ a: 1 }, { a: 2 }]))).toEqual([{ a: 1 }, { a: 2 }])
-    expect(JSON.parse(await written(jsonRows, [{ a: 1 }]))).toEqual([{ a: 1 }])
-    expect(await written(jsonRows, [])).toBe('[]\n')
+    const array = (rows: Cells[]) => written((output) => jsonRows(output, ['a']), rows)
+    expect(JSON.parse(await array([[1], [2]]))).toEqual([{ a: 1 }, { a: 2 }])
+    expect(JSON.parse(await array([[1]]))).toEqual([{ a: 1 }])
+    expect(await array([])).toBe('[]\n')
+  })
+
+  test('keys are the texts of a map, in its order, whatever they are', async () => {
+    const each = new Map([['z', 1], ['7', 2], ['__proto__', 3], ['constructor', 4], ['', 5]]) // biome-ignore format: a list
+    expect(await lines([[each]], ['p'])).toBe('{"p":{"z":1,"7":2,"__proto__":3,"constructor":4,"":5}}\n')
   })
 })
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { packageRoot } from '../../src/root.js'
@@ -93,6 +93,54 @@ test('a broken weight file is exit 69', async () => {
   expect(stderr).toMatch(/^longwave: .*model\.safetensors: not a safetensors file: .*\n$/)
 })
 
+test('models info counts what the loader reads: shards, and not what lies beside one file', async () => {
+  const model = join(folder, 'sharded')
+  makeModel(model)
+  const info = async () => {
+    const { code, stdout, stderr } = await longwave(['models', 'info', model, '--json'])
+    return code === 0 ? JSON.parse(stdout.toString()) : [code, stderr]
+  }
+  const weights = readFileSync(join(model, 'model.safetensors'))
+  writeFileSync(join(model, 'model-00001-of-00001.safetensors'), weights)
+  writeFileSync(join(model, 'optimizer.safetensors'), 'not even one')
+  expect(await info()).toMatchObject({ parameters: 52, bytes: weights.length })
+
+  rmSync(join(model, 'model.safetensors'))
+  const index = join(model, 'model.safetensors.index.json')
+  const shard = 'model-00001-of-00001.safetensors'
+  writeFileSync(index, JSON.stringify({ weight_map: { a: shard, b: shard } }))
+  expect(await info()).toMatchObject({ parameters: 52, bytes: weights.length })
+  writeFileSync(index, JSON.stringify({ weight_map: { a: shard, b: shard, c: 'model-00002-of-00002.safetensors' } }))
+  expect(await info()).toEqual([69, expect.stringMatching(/model-00002-of-00002\.safetensors: no such file\n$/)])
+
+  rmSync(index)
+  rmSync(join(model, shard))
+  writeFileSync(join(model, 'pytorch_model.bin'), 'x')
+  expect(await info()).toEqual([
+    69,
+    expect.stringMatching(/pickled weights only \(pytorch_model\.bin\), which are not read/),
+  ])
+})
+
+test('a broken folder is a line of models list, beside the good ones', async () => {
+  const models = join(folder, 'site')
+  for (const name of ['good', 'bad weights', 'bad config', 'bad spec']) makeModel(join(models, name))
+  writeFileSync(join(models, 'bad weights', 'model.safetensors'), 'x')
+  writeFileSync(join(models, 'bad config', 'config.json'), '{')
+  writeFileSync(join(models, 'bad spec', 'config.json'), '{"format":"longwave"}')
+  const env = { LONGWAVE_MODELS: models }
+  const { code, stdout, stderr } = await longwave(['models', 'list'], { env })
+  expect(code).toBe(0)
+  const lines = stdout.toString().trimEnd().split('\n').slice(1)
+  expect(lines[0]).toMatch(/^bad config +broken: .*config\.json: not JSON/)
+  expect(lines[1]).toMatch(/^bad spec +broken: .*config\.json: spec is missing/)
+  expect(lines[2]).toMatch(/^bad weights +broken: .*model\.safetensors: not a safetensors file/)
+  expect(lines[3]).toMatch(/^tiny +52 +2 /)
+  expect(stderr.trimEnd().split('\n')).toHaveLength(3)
+  const json = JSON.parse((await longwave(['models', 'list', '--json'], { env })).stdout.toString())
+  expect(json.map((model: { error?: string }) => model.error !== undefined)).toEqual([true, true, true, false])
+})
+
 test('doctor says what was picked and why', async () => {
   const { code, stdout } = await longwave(['doctor', '--json'])
   expect(code).toBe(0)
@@ -117,6 +165,38 @@ test('help onto a full disk is exit 74', async () => {
   const { code, stderr } = await shell('longwave --help > /dev/full')
   expect(code).toBe(74)
   expect(stderr).toMatch(/^longwave: cannot write: .*no space left.*\n$/)
+})
+
+test('a working folder that was removed: absolute paths work, relative ones are clear errors', async () => {
+  const gone = `mkdir "$DIR/gone" && cd "$DIR/gone" && rmdir "$DIR/gone" && longwave`
+  const env = { DIR: folder, TMPDIR: folder }
+  const before = readdirSync(folder)
+  const out = join(folder, 'gone.tsv')
+  const good = await shell(`${gone} classify -q -m origin -o "${out}" "$ROOT/fixtures/fragments.fa"`, { env })
+  expect([good.code, good.stderr]).toEqual([0, ''])
+  expect(readFileSync(out, 'utf8').split('\n')).toHaveLength(14)
+  rmSync(out)
+  const input = await shell(`${gone} classify -m origin fragments.fa`, { env })
+  expect([input.code, input.stderr]).toEqual([66, 'longwave: fragments.fa: no such file\n'])
+  const output = await shell(`${gone} classify -m origin -o out.tsv "$ROOT/fixtures/fragments.fa"`, { env })
+  expect(output.code).toBe(73)
+  expect(output.stderr).toMatch(/^longwave: out\.tsv: cannot create the output: the working folder was removed\n$/)
+  expect(readdirSync(folder)).toEqual(before)
+})
+
+// Only root can become a user that has no home anywhere.
+test.runIf(process.platform === 'linux' && process.getuid?.() === 0)('no HOME and no home folder', async () => {
+  const bare = `setpriv --reuid=54321 --regid=54321 --clear-groups env -i PATH="$PATH" "$NODE" "$ROOT/bin/run.js"`
+  for (const args of [
+    'version',
+    'models list',
+    'doctor',
+    '--help',
+    'classify -q -m origin "$ROOT/fixtures/fragments.fa"',
+  ]) {
+    const { code, stderr } = await shell(args.replace(/^/, `${bare} `))
+    expect([args, code, stderr]).toEqual([args, 0, ''])
+  }
 })
 
 /** A model folder with tensors of 4 x 12 and 4 numbers. */

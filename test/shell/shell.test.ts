@@ -61,6 +61,31 @@ test('inputs are the arguments and then the lines of a list', async () => {
   await expect(inputPaths([], list)).rejects.toMatchObject({ exitCode: 66 })
 })
 
+test('a list of paths: -print0, a byte order mark, blanks that belong to names', async () => {
+  const list = join(folder, 'odd list')
+  const paths = (bytes: string | Uint8Array) => {
+    writeFileSync(list, bytes)
+    return inputPaths(undefined, list)
+  }
+  expect(await paths('a.fa\0line\nfeed.fa\0 b \0')).toEqual(['a.fa', 'line\nfeed.fa', ' b '])
+  expect(await paths('a\0b')).toEqual(['a', 'b'])
+  expect(await paths('\ufeff a.fa \r\n\n\u00e9.fa')).toEqual([' a.fa ', '\u00e9.fa'])
+  for (const utf16 of [Buffer.from('\ufeffa.fa\n', 'utf16le'), Buffer.from('\ufeffa.fa\n', 'utf16le').swap16()]) {
+    await expect(paths(utf16)).rejects.toMatchObject({ exitCode: 66, message: expect.stringMatching(/UTF-16 text/) })
+  }
+  const latin1 = paths(Buffer.from('a.fa\nr\xe9ads.fa\n', 'latin1'))
+  await expect(latin1).rejects.toMatchObject({
+    exitCode: 66,
+    message: `--infile-list ${list}: line 2: 'r\\xE9ads.fa' is no UTF-8 and cannot be opened: rename it, or name a link to it`,
+  })
+})
+
+test('control characters of names reach no terminal', () => {
+  const { line } = describeError(new UserError('a\u001b[31mb\u009b.fa: no such file', 66))
+  expect(line).toBe('a?[31mb?.fa: no such file')
+  expect(describeError(Object.assign(new Error('x\u0007'), { oclif: { exit: 2 } })).line).toBe('x? (see --help)')
+})
+
 test('the probe of vector instructions tells known from unknown ones', () => {
   expect(WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01]))).toBe(true)
   expect(WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xff, 0x7f]))).toBe(false)

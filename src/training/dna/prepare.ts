@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { readBytes, stdinName } from '../../input/open.js'
+import { readBytes, stdinName } from '../../input/bytes.js'
 import { readSources } from '../../input/read.js'
 import { wholeRecords } from '../../input/records.js'
 import { exitCodes, UserError } from '../../shell/errors.js'

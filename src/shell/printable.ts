@@ -1,0 +1,5 @@
+/**
+ * For a terminal: names and ids come from files, and control characters in them (escape sequences, line feeds) must not
+ * act on it. Each becomes a question mark.
+ */
+export const printable = (text: string) => text.replace(/\p{Cc}/gu, '?')

@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest'
+import { pack } from '../../src/engine/pack.js'
+
+test('a chunk holds as many segments as fit: their number is no depth of the stack', async () => {
+  const segments = 300_000
+  function* pieces() {
+    for (let i = 0; i < segments; i++) yield { input: Int32Array.of(1, 2), note: i, continues: false, goesOn: false }
+  }
+  const chunks = []
+  for await (const chunk of pack(pieces(), 2 ** 24)) chunks.push(chunk)
+  expect(chunks).toHaveLength(1)
+  const { offsets } = chunks[0].segments
+  expect([offsets.length, offsets[0], offsets[1], offsets[segments]]).toEqual([segments + 1, 0, 2, 2 * segments])
+})
