@@ -5,6 +5,7 @@ import { SafetensorsFile } from './checkpoints/safetensors.js'
 import { packageRoot } from './root.js'
 import { exitCodes, UserError } from './shell/errors.js'
 import type { ModelSpec } from './spec.js'
+import { didYouMean } from './text/nearest.js'
 
 /** config.json of our own model folders; the weights lie beside it in model.safetensors. */
 export interface ModelConfig {
@@ -59,7 +60,11 @@ export async function modelFolder(nameOrFolder: string | undefined, bundled = bu
   )
   if (isFolder)
     throw new UserError(`${nameOrFolder}: no config.json in this folder, so it is no model`, exitCodes.unavailable)
-  throw new UserError(`${nameOrFolder}: no such model; ${offer(names)}`, exitCodes.unavailable)
+  const hint = didYouMean(nameOrFolder, names)
+  throw new UserError(
+    `${nameOrFolder}: no such model${hint}${hint === '' ? ';' : ''} ${offer(names)}`,
+    exitCodes.unavailable,
+  )
 }
 
 export async function summarizeModel(folder: string): Promise<ModelSummary> {
