@@ -60,11 +60,8 @@ export async function modelFolder(nameOrFolder: string | undefined, bundled = bu
   )
   if (isFolder)
     throw new UserError(`${nameOrFolder}: no config.json in this folder, so it is no model`, exitCodes.unavailable)
-  const hint = didYouMean(nameOrFolder, names)
-  throw new UserError(
-    `${nameOrFolder}: no such model${hint}${hint === '' ? ';' : ''} ${offer(names)}`,
-    exitCodes.unavailable,
-  )
+  const hint = didYouMean(nameOrFolder, names) || ';'
+  throw new UserError(`${nameOrFolder}: no such model${hint} ${offer(names)}`, exitCodes.unavailable)
 }
 
 export async function summarizeModel(folder: string): Promise<ModelSummary> {
