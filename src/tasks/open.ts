@@ -1,3 +1,4 @@
+import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import type { Device } from '../backends/open.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import { readRecords } from '../input/read.js'
@@ -63,7 +64,7 @@ export async function openRun(
   want: (spec: ModelSpec) => Wanted,
   note: (line: string) => void,
 ): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, inputs)
+  const { model, paths } = await open(flags, inputs, note)
   const { spec, weights } = model
   const { log_mel } = spec
   const wanted = want(spec)
@@ -82,7 +83,7 @@ export async function openTranscription(
   inputs: string[] | undefined,
   note: (line: string) => void,
 ): Promise<{ paths: string[]; run: Transcription }> {
-  const { model, paths } = await open(flags, inputs)
+  const { model, paths } = await open(flags, inputs, note)
   transcriber(model.spec)
   const options = { ...audioOptions(flags, note), beam: flags.beam }
   return { paths, run: new Transcription(model, recordingsOf(paths), options) }
@@ -94,13 +95,19 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
   return spec?.head?.kind === 'ctc'
 }
 
-async function open(flags: DnaFlags, inputs: string[] | undefined): Promise<{ model: Model; paths: string[] }> {
+async function open(
+  flags: DnaFlags,
+  inputs: string[] | undefined,
+  note: (line: string) => void,
+): Promise<{ model: Model; paths: string[] }> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const folder = await modelFolder(flags.model)
   const paths = await inputPaths(inputs, flags['infile-list'])
-  return { model: await openCheckpoint(folder), paths }
+  const model = await openCheckpoint(folder)
+  if (flags.device !== 'reference') noteMissing(note)
+  return { model, paths }
 }
 
 function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Wanted, note: (line: string) => void): DnaRun {
