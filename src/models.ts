@@ -8,6 +8,7 @@ import type { Named } from './output/overlap.js'
 import { packageRoot } from './root.js'
 import { exitCodes, UserError } from './shell/errors.js'
 import type { ModelSpec } from './spec.js'
+import { didYouMean } from './text/nearest.js'
 
 /** config.json of our own model folders; the weights lie beside it in model.safetensors. */
 export interface ModelConfig {
@@ -62,7 +63,8 @@ export async function modelFolder(nameOrFolder: string | undefined, bundled = bu
   )
   if (isFolder)
     throw new UserError(`${nameOrFolder}: no config.json in this folder, so it is no model`, exitCodes.unavailable)
-  throw new UserError(`${nameOrFolder}: no such model; ${offer(names)}`, exitCodes.unavailable)
+  const hint = didYouMean(nameOrFolder, names) || ';'
+  throw new UserError(`${nameOrFolder}: no such model${hint} ${offer(names)}`, exitCodes.unavailable)
 }
 
 /** The files that a model is read from. */

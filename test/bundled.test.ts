@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/root.js'
-import { errorRate } from '../src/training/edit-distance.js'
+import { errorRate } from '../src/text/edit-distance.js'
 import { measureTexts } from '../src/training/validation.js'
 import { longwave } from './shell/run.js'
 

@@ -46,9 +46,9 @@ const kinds: Record<string, Kind> = {
     code: 66,
     says: /^longwave: x\.fa: no such file\n$/,
   },
-  'classify | head': { line: 'longwave classify -q -m origin -t 2 GOOD | head -n LINES > /dev/null', code: 0 },
-  'classify to a full device': {
-    line: 'longwave classify -q -m origin -t 2 GOOD > /dev/full',
+  'embed | head': { line: 'longwave embed -q -m origin -t 2 -f jsonl GOOD | head -n LINES > /dev/null', code: 0 },
+  'embed to a full device': {
+    line: 'longwave embed -q -m origin -t 2 -f jsonl GOOD > /dev/full',
     code: 74,
     says: /^longwave: .*cannot write: no space left on device\n$/,
   },

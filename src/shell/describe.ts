@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../root.js'
+import { didYouMean, nearest } from '../text/nearest.js'
 import { exitCodes, UserError } from './errors.js'
 import { printable } from './printable.js'
 
@@ -17,7 +21,7 @@ export function describeError(error: unknown): Described {
   const { oclif } = error as { oclif?: { exit?: number } }
   if (oclif?.exit !== undefined) {
     const said = code !== 'EEXIT'
-    return { line: said ? `${oneLine(error.message)} (see --help)` : null, exitCode: oclif.exit }
+    return { line: said ? `${oneLine(error.message)}${flagHint(error)} (see --help)` : null, exitCode: oclif.exit }
   }
   return internal(error.message || error.name)
 }
@@ -32,9 +36,34 @@ const oneLine = (message: string) =>
   printable(
     message
       .replace(/^Parsing (--[\w-]+) \n\t/, '$1: ')
-      .replace(/^command (\S+) not found$/, (_, id: string) => `no such command: ${id.replaceAll(':', ' ')}`)
+      .replace(/^command (\S+) not found\.?$/i, (_, id: string) => noSuchCommand(id.replaceAll(':', ' ')))
       .replace(/\nSee more help with --help$/, '')
       .replace(/\s*\n\s*/g, ' ')
       .replace(/: {2,}/g, ': ')
       .trim(),
   )
+
+const noSuchCommand = (typed: string) => `no such command: ${typed}${didYouMean(typed, commandNames())}`
+
+/** All that may follow `longwave`: commands, with their topic before them, and topics. */
+function commandNames(): Set<string> {
+  const manifest = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))
+  const names = Object.keys(manifest.commands).map((id) => id.replaceAll(':', ' '))
+  return new Set([...names, ...names.map((name) => name.split(' ')[0]), 'help'])
+}
+
+/** oclif's error of flags that do not exist: those that were typed, and those that the command has. */
+interface NoSuchFlags {
+  flags: string[]
+  parse: { input: { flags: Record<string, { allowNo?: boolean }> } }
+}
+
+function flagHint(error: Error): string {
+  if (!error.message.startsWith('Nonexistent flag')) return ''
+  const { flags, parse } = error as unknown as NoSuchFlags
+  const known = Object.entries(parse.input.flags).flatMap(([name, { allowNo }]) =>
+    allowNo ? [`--${name}`, `--no-${name}`] : [`--${name}`],
+  )
+  const meant = flags.map((typed) => nearest(typed, known)).filter((name) => name !== undefined)
+  return meant.length === 0 ? '' : `; did you mean ${meant.join(', ')}?`
+}

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
 import { availableThreads } from '../shell/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -35,7 +35,7 @@ export interface BackendChoice {
 /** Probes this machine: opens the cpu backend as `classify` would and says what it chose. */
 export async function inspectMachine(): Promise<Machine> {
   const onnxruntime = await probeOnnxRuntime()
-  const cpu = await probeCpuBackend(onnxruntime)
+  const cpu = await probeCpuBackend()
   const limit = process.constrainedMemory()
   return {
     node: process.version,
@@ -59,7 +59,7 @@ export async function inspectMachine(): Promise<Machine> {
   }
 }
 
-async function probeCpuBackend(onnxruntime: Finding): Promise<BackendChoice> {
+async function probeCpuBackend(): Promise<BackendChoice> {
   try {
     const { openCpuBackend } = await import('../backends/cpu/cpu.js')
     const backend = await openCpuBackend()
@@ -71,7 +71,7 @@ async function probeCpuBackend(onnxruntime: Finding): Promise<BackendChoice> {
         : 'plain SIMD kernels, because this Node or processor has no relaxed SIMD',
       matrixProducts === 'onnxruntime'
         ? 'matrix products by ONNX Runtime'
-        : `matrix products by our own kernel, slower, because ${onnxruntime.detail}`,
+        : 'matrix products by our own kernel, slower, because ONNX Runtime does not run here',
     ]
     return { name: 'cpu', state: 'picked', detail: detail.join('; ') }
   } catch (error) {
@@ -80,9 +80,10 @@ async function probeCpuBackend(onnxruntime: Finding): Promise<BackendChoice> {
 }
 
 async function probeOnnxRuntime(): Promise<Finding> {
+  const entry = findOnnxRuntime()
+  if (entry === null) return { works: false, detail: `onnxruntime-node is not installed; ${howToInstall}` }
   try {
-    const entry = createRequire(import.meta.url).resolve('onnxruntime-node')
-    await import('onnxruntime-node')
+    await loadOnnxRuntime()
     return { works: true, detail: `onnxruntime-node ${packageVersion(dirname(entry))}` }
   } catch (error) {
     return { works: false, detail: `onnxruntime-node does not load on ${platform()}-${arch()}: ${firstLine(error)}` }

@@ -1,3 +1,4 @@
+import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import type { Device } from '../backends/open.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import { readRecords } from '../input/read.js'
@@ -72,7 +73,7 @@ export async function openRun(
   note: (line: string) => void,
   strand?: Strand,
 ): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, files)
+  const { model, paths } = await open(flags, files, note)
   const { spec, weights } = model
   const { log_mel } = spec
   const wanted = want(spec)
@@ -91,7 +92,7 @@ export async function openTranscription(
   files: CommandFiles,
   note: (line: string) => void,
 ): Promise<{ paths: string[]; run: Transcription }> {
-  const { model, paths } = await open(flags, files)
+  const { model, paths } = await open(flags, files, note)
   transcriber(model.spec)
   const options = { ...audioOptions(flags, note), beam: flags.beam }
   return { paths, run: new Transcription(model, recordingsOf(paths), options) }
@@ -104,7 +105,11 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
 }
 
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
-async function open(flags: DnaFlags, { inputs, outputs }: CommandFiles): Promise<{ model: Model; paths: string[] }> {
+async function open(
+  flags: DnaFlags,
+  { inputs, outputs }: CommandFiles,
+  note: (line: string) => void,
+): Promise<{ model: Model; paths: string[] }> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
@@ -116,7 +121,9 @@ async function open(flags: DnaFlags, { inputs, outputs }: CommandFiles): Promise
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
   ])
-  return { model: await openCheckpoint(folder), paths }
+  const model = await openCheckpoint(folder)
+  if (flags.device !== 'reference') noteMissing(note)
+  return { model, paths }
 }
 
 function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Wanted, note: (line: string) => void): DnaRun {

@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from '../shell/errors.js'
+import { didYouMean } from '../text/nearest.js'
 
 /** A setting's default and what it may be. */
 export interface Rule<T> {
@@ -37,8 +38,10 @@ export const oneOf = <T extends string>(value: T, ...others: T[]): Rule<T> => ({
 export function complete<T>(rules: Rules<T>, given: Record<string, unknown>): T {
   const table = rules as Record<string, Rule<unknown>>
   for (const [key, value] of Object.entries(given)) {
-    if (!Object.hasOwn(table, key))
-      throw usage(`unknown training setting '${key}'; there are ${Object.keys(table).join(', ')}`)
+    if (!Object.hasOwn(table, key)) {
+      const hint = didYouMean(key, Object.keys(table)) || ';'
+      throw usage(`unknown training setting '${key}'${hint} there are ${Object.keys(table).join(', ')}`)
+    }
     if (!table[key].ok(value))
       throw usage(`training setting ${key} is ${JSON.stringify(value)}, expected ${table[key].expected}`)
   }

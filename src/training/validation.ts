@@ -1,6 +1,6 @@
 import type { ModelSpec } from '../spec.js'
+import { characterEdits, type EditCounts, errorRate, wordEdits } from '../text/edit-distance.js'
 import type { Data } from './data.js'
-import { characterEdits, type EditCounts, errorRate, wordEdits } from './edit-distance.js'
 import { type Metrics, measure } from './metrics.js'
 import type { Evaluated } from './replica.js'
 import type { Regime } from './settings.js'

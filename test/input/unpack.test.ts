@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, expect, test } from 'vitest'
-import { unpack } from '../../src/input/unpack.js'
 import { readRecords } from '../../src/input/read.js'
+import { unpack } from '../../src/input/unpack.js'
 import { readAll, readBlocks } from './helpers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'longwave-'))

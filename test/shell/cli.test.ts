@@ -31,6 +31,50 @@ test.each([[[]], [['-h']], [['models', '--help']]])('%j shows help', async (args
 
 test.each([
   ['an unknown command', ['frobnicate'], 2, /^longwave: no such command: frobnicate \(see --help\)\n$/],
+  [
+    'a mistyped command',
+    ['clasify'],
+    2,
+    /^longwave: no such command: clasify; did you mean classify\? \(see --help\)\n$/,
+  ],
+  [
+    'one below a topic',
+    ['train', 'clasify'],
+    2,
+    /^longwave: no such command: train clasify; did you mean train classify\? /,
+  ],
+  ['a short one', ['models', 'lst'], 2, /^longwave: no such command: models lst; did you mean models list\? /],
+  [
+    'one whose help is asked for',
+    ['train', 'clasify', '-h'],
+    2,
+    /^longwave: no such command: .*; did you mean train classify\? /,
+  ],
+  ['help for a mistyped one', ['help', 'clasify'], 2, /^longwave: no such command: clasify; did you mean classify\? /],
+  [
+    'a mistyped flag',
+    ['classify', '--modle', 'x'],
+    2,
+    /^longwave: Nonexistent flag: --modle; did you mean --model\? \(see/,
+  ],
+  [
+    'two of them',
+    ['classify', '--no-progres', '--probablities'],
+    2,
+    /did you mean --no-progress, --probabilities\? \(see/,
+  ],
+  [
+    'a mistyped model',
+    ['classify', '-m', 'orign'],
+    69,
+    /^longwave: orign: no such model; did you mean origin\? bundled are /,
+  ],
+  [
+    'a bad value',
+    ['classify', '--strand', 'bth'],
+    2,
+    /^longwave: Expected --strand=bth to be one of: \+, -, both \(see/,
+  ],
   ['an unknown flag', ['version', '--frob'], 2, /^longwave: Nonexistent flag: --frob \(see --help\)\n$/],
   ['too many arguments', ['models', 'info', 'x', 'y'], 2, /^longwave: Unexpected argument: y \(see --help\)\n$/],
   ['no model', ['models', 'info'], 2, /^longwave: which model\? -m NAME or -m FOLDER; .*\n$/],

@@ -87,7 +87,7 @@ describe('a labelled set', () => {
 describe('settings', () => {
   it('name what is wrong', () => {
     const wrong: [Record<string, unknown>, RegExp][] = [
-      [{ layer: 2 }, /unknown training setting 'layer'/],
+      [{ layer: 2 }, /unknown training setting 'layer'; did you mean layers\? there are layers, /],
       [{ layers: 0 }, /layers is 0, expected a whole number, 1 or more/],
       [{ pool: 'sum' }, /pool is "sum", expected one of mean/],
       [{ dropout: 1 }, /dropout is 1/],

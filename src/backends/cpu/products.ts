@@ -1,12 +1,10 @@
-import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { discard } from '../../discard.js'
 import { native } from '../../runtime/native-calls.js'
 import { gemmModel } from './onnx.js'
+import { loadOnnxRuntime, type OnnxRuntime, type OnnxSession, type OnnxTensor } from './onnxruntime.js'
 import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
 
 export type ProductEngine = 'onnxruntime' | 'own kernel'
-
-type Ort = typeof import('onnxruntime-node')
 
 /**
  * Numbers of the result of one run of ONNX Runtime, 2 MiB: it goes over all rows of A once for every 128 columns, and
@@ -17,7 +15,7 @@ const runSize = 2 ** 19
 /** Up to this inner dimension (dt_proj) the own kernel is faster than the set-up of ONNX Runtime. */
 const narrow = 16
 
-const sessionOptions: InferenceSession.SessionOptions = {
+const sessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   executionMode: 'sequential',
@@ -42,20 +40,18 @@ export interface ProductArgs {
  * and ONNX Runtime never sees a single row or column: it has other code for those, with other last bits.
  */
 export class Products {
-  private readonly sessions = new Map<string, Promise<InferenceSession>>()
+  private readonly sessions = new Map<string, Promise<OnnxSession>>()
 
   private constructor(
     private readonly machine: Machine,
-    private readonly ort: Ort | null,
+    private readonly ort: OnnxRuntime | null,
   ) {}
 
-  /** With ONNX Runtime where it has a binary for this platform, unless asked otherwise. */
+  /** With ONNX Runtime where it is installed and has a binary for this platform, unless asked otherwise. */
   static async open(machine: Machine, wanted?: ProductEngine): Promise<Products> {
     if (wanted === 'own kernel') return new Products(machine, null)
-    // From 1.29 on it uploads usage events and writes files of its own, unless this is set before it is loaded.
-    process.env.ORT_DISABLE_TELEMETRY = '1'
     try {
-      return new Products(machine, await native(() => import('onnxruntime-node')))
+      return new Products(machine, await native(loadOnnxRuntime))
     } catch (error) {
       if (wanted) throw error
       return new Products(machine, null)
@@ -101,7 +97,7 @@ export class Products {
     return y
   }
 
-  private async onnx(ort: Ort, args: ProductArgs, M: number, N: number): Promise<CpuTensor> {
+  private async onnx(ort: OnnxRuntime, args: ProductArgs, M: number, N: number): Promise<CpuTensor> {
     const { transA, transB } = args
     const spare = M === 1 ? 1 : 0
     const copies: CpuTensor[] = []
@@ -118,7 +114,7 @@ export class Products {
     try {
       const session = await this.session(ort, transA, transB, c !== null)
       /** Rows from .. from + rows - 1, or the whole tensor. */
-      const tensor = (x: CpuTensor, from = 0, rows = x.rows): OrtTensor =>
+      const tensor = (x: CpuTensor, from = 0, rows = x.rows): OnnxTensor =>
         new ort.Tensor(
           'float32',
           new Float32Array(this.machine.memory.wasm.buffer, x.at + from * x.step, rows * x.cols),
@@ -131,7 +127,7 @@ export class Products {
         const from = Math.floor((i * height) / runs)
         const rows = Math.floor(((i + 1) * height) / runs) - from
         await this.inPlace(c !== y, async () => {
-          const feeds: Record<string, OrtTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
+          const feeds: Record<string, OnnxTensor> = { A: transA ? tensor(a) : tensor(a, from, rows), B: tensor(b) }
           if (c) feeds.C = c.rows === 1 ? tensor(c) : tensor(c, from, rows)
           const results = await native(() => session.run(feeds, { Y: tensor(y, from, rows) }))
           // The binding copies every result into an array of its own, besides the memory that it was given for it.
@@ -173,7 +169,7 @@ export class Products {
     return copy
   }
 
-  private session(ort: Ort, transA: boolean, transB: boolean, addend: boolean): Promise<InferenceSession> {
+  private session(ort: OnnxRuntime, transA: boolean, transB: boolean, addend: boolean): Promise<OnnxSession> {
     const key = `${transA} ${transB} ${addend}`
     let session = this.sessions.get(key)
     if (!session) {

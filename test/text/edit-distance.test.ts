@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { normaliseTranscript } from '../../src/tasks/vocabulary.js'
-import { characterEdits, editCounts, errorRate, wordEdits } from '../../src/training/edit-distance.js'
+import { characterEdits, editCounts, errorRate, wordEdits } from '../../src/text/edit-distance.js'
 import { Random } from '../../src/training/random.js'
 
 const counts = (length: number, substitutions: number, deletions: number, insertions: number) => ({
