@@ -1,4 +1,5 @@
 import { type MessagePort, Worker } from 'node:worker_threads'
+import '../runtime/children.js' // before the first worker: they share its list
 import { UserError } from '../shell/errors.js'
 
 /** What a worker answers to a job; an error travels as its parts, because a thread cannot send a class. */

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../shell/errors.js'
-import { audioFormat, audioMagicLength } from './audio-format.js'
+import { audioFormat, audioMagicLength, isText, unknownFormat } from './audio-format.js'
 import { ByteReader } from './byte-reader.js'
 import { FileProblem, type InputProblem, oneLine } from './collector.js'
-import { ffmpegToWav } from './ffmpeg.js'
+import { readThroughFfmpeg } from './ffmpeg.js'
+import { foreignName } from './format.js'
 import { readBytes, stdinName } from './open.js'
 import { MonoDecoder } from './pcm.js'
 import type { Source } from './read.js'
@@ -55,10 +56,6 @@ export function readAudioSource(source: Source, options: AudioOptions = {}): Pro
   return openAudio(source, options)
 }
 
-const unknownFormat =
-  'no known format of audio, expected WAV or what ffmpeg reads; ' +
-  'raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav'
-
 /**
  * The lowest rate that is brought to that of a model: what is below half of it is no speech. Telephones begin at 8,000; less than
  * this comes from damaged headers, and a second of it could be asked to become a million.
@@ -72,7 +69,11 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
     const head = await reader.peek(audioMagicLength)
     if (head.length === 0) throw new FileProblem('empty, expected audio')
     const format = audioFormat(head)
-    if (format === undefined) throw new FileProblem(unknownFormat)
+    if (format === undefined) {
+      const foreign = foreignName(head)
+      if (foreign) throw new FileProblem(`${foreign}, expected audio`)
+      if (isText(head)) throw new FileProblem(unknownFormat)
+    }
     const plain = path === undefined || path === '-' ? undefined : await stat(path)
     const named = plain?.isFile() ? path : undefined
     if (format === 'wav') {
@@ -85,8 +86,9 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
       )
     }
     if (named) await reader.close()
-    reader = new ByteReader(ffmpegToWav(named ?? reader.rest(), format, warn))
-    return streamOf(file, reader, await findSamples(reader, warn), options, warn)
+    const decoded = await readThroughFfmpeg(named ?? reader.rest(), format, warn)
+    reader = decoded.reader
+    return streamOf(file, reader, decoded.data, options, warn)
   } catch (error) {
     await reader.close().catch(() => {})
     throw asUserError(file, error)

@@ -7,6 +7,7 @@ export const exitCodes = {
   unavailable: 69,
   cannotCreate: 73,
   io: 74,
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const

@@ -81,7 +81,7 @@ describe('chunks', () => {
       "samples in front of their format (no 'fmt ' chunk before 'data')",
     ],
     ['a short fmt', riff([chunk('fmt ', Buffer.alloc(14))]), "a 'fmt ' chunk of 14 bytes, expected at least 16"],
-    ['another RIFF', Buffer.from('RIFF....AVI LIST'), "a RIFF file of type 'AVI ', expected 'WAVE'"],
+    ['another RIFF', Buffer.from('RIFF....WEBPVP8 '), "a RIFF file of type 'WEBP', expected 'WAVE'"],
     ['no channels', riff([chunk('fmt ', fmt({ channels: 0 }))]), '0 channels, expected at least 1'],
     ['no rate', riff([chunk('fmt ', fmt({ rate: 0 }))]), '0 samples a second, expected 1 to 1000000'],
     ['65 bits', riff([chunk('fmt ', fmt({ bits: 65 }))]), 'pcm samples of 65 bits, expected 1 to 64'],
