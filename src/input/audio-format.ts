@@ -4,14 +4,17 @@ export const riffIds = ['RIFF', 'RIFX', 'RF64', 'BW64']
 /** Bytes from the start of a file that are enough to tell what it is, or that it is text. */
 export const audioMagicLength = 4096
 
-/** Formats that are left to ffmpeg: name, where its mark stands, the mark. */
-const foreign: [string, number, string][] = [
+/** Formats that are left to ffmpeg: name, where its mark stands, the mark; the start of the file, where that is not the mark. */
+const foreign: [string, number, string, string?][] = [
   ['FLAC', 0, 'fLaC'],
   ['Ogg', 0, 'OggS'],
   ['MP3', 0, 'ID3'],
-  ['MP4 (M4A)', 4, 'ftyp'],
-  ['AIFF', 8, 'AIFF'],
-  ['AIFF', 8, 'AIFC'],
+  ['MP4 (M4A)', 4, 'ftyp', '\0'],
+  ['QuickTime', 4, 'moov', '\0'],
+  ['QuickTime', 4, 'mdat', '\0'],
+  ['QuickTime', 4, 'wide', '\0'],
+  ['AIFF', 8, 'AIFF', 'FORM'],
+  ['AIFF', 8, 'AIFC', 'FORM'],
   ['SPHERE', 0, 'NIST_1A'],
   ['Matroska or WebM', 0, '\x1a\x45\xdf\xa3'],
   ['Core Audio', 0, 'caff'],
@@ -21,7 +24,7 @@ const foreign: [string, number, string][] = [
   ['Wave64', 0, 'riff'],
   ['WavPack', 0, 'wvpk'],
   ["Monkey's Audio", 0, 'MAC '],
-  ['AVI', 8, 'AVI '],
+  ['AVI', 8, 'AVI ', 'RIFF'],
   ['Flash video', 0, 'FLV\x01'],
   ['MPEG program stream', 0, '\0\0\x01\xba'],
   ['AC-3', 0, '\x0b\x77'],
@@ -37,7 +40,7 @@ export const unknownFormat =
 /** What a file is by its first bytes: `wav`, the name of a format for ffmpeg, or undefined. */
 export function audioFormat(head: Uint8Array): 'wav' | (string & {}) | undefined {
   const text = Buffer.from(head).toString('latin1')
-  const found = foreign.find(([, at, mark]) => text.startsWith(mark, at))
+  const found = foreign.find(([, at, mark, start = '']) => text.startsWith(mark, at) && text.startsWith(start))
   if (found) return found[0]
   if (riffIds.some((id) => text.startsWith(id))) return 'wav'
   return isText(head) ? undefined : (mpegFrame(head) ?? transportStream(head))

@@ -15,7 +15,7 @@ import { findSamples, type WavData } from './wav.js'
  * Containers whose time 0 is the start of what is shown, also where nothing begins there. Others may start at any number:
  * they count from their first picture or sample.
  */
-const countFromZero = ['MP4 (M4A)', 'Matroska or WebM']
+const countFromZero = ['MP4 (M4A)', 'QuickTime', 'Matroska or WebM']
 
 /**
  * The first sound track of a file in any format that `ffmpeg` knows, as 32-bit float samples with the rate and the
