@@ -132,6 +132,8 @@ async function started(ffmpeg: ChildProcessWithoutNullStreams, format: string | 
 /** Writes everything at the pace of the reader, who may stop early. */
 async function feed({ stdin }: ChildProcessWithoutNullStreams, input: string | AsyncIterable<Uint8Array>) {
   stdin.on('error', () => {}) // the reader is gone: `destroyed` says so
+  let goOn = () => {}
+  for (const event of ['drain', 'close']) stdin.on(event, () => goOn())
   try {
     if (typeof input === 'string') return
     for await (const block of input) {
@@ -139,8 +141,7 @@ async function feed({ stdin }: ChildProcessWithoutNullStreams, input: string | A
       // A copy: the block is overwritten while the pipe still holds it.
       if (stdin.write(Uint8Array.from(block)) || stdin.destroyed) continue
       await new Promise<void>((resolve) => {
-        stdin.once('drain', resolve)
-        stdin.once('close', resolve)
+        goOn = resolve
       })
     }
   } finally {

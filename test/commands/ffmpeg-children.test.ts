@@ -38,7 +38,9 @@ async function until<T>(seen: () => T): Promise<T> {
 const isGone = (pid: number) => {
   try {
     process.kill(pid, 0)
-    return false
+    // What nobody waits for stays in the table of processes.
+    const stat = `/proc/${pid}/stat`
+    return existsSync(stat) && / Z /.test(readFileSync(stat, 'utf8'))
   } catch {
     return true
   }

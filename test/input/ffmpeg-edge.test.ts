@@ -91,6 +91,17 @@ describe('a program in the place of ffmpeg', () => {
     expect([length, longest < 200_000, sum]).toEqual([100_000_001, true, 1])
   })
 
+  test('is given a long stream in many turns, and Node does not warn', async () => {
+    stand.install(`process.stdin.on('data', () => {}); process.stdin.on('end', () => { ${give([16384])} })`)
+    const noticed: Error[] = []
+    const notice = (warning: Error) => noticed.push(warning)
+    process.on('warning', notice)
+    const blocks = [...flac, ...Array.from({ length: 60 }, () => new Uint8Array(1 << 18))]
+    expect((await hear(blocks)).samples).toEqual(Float32Array.of(0.5))
+    process.off('warning', notice)
+    expect(noticed).toEqual([])
+  })
+
   test('may name no addresses and no other files', async () => {
     stand.install(`
       const { argv } = process
