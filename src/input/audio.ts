@@ -75,7 +75,8 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
       if (isText(head)) throw new FileProblem(unknownFormat)
     }
     const plain = path === undefined || path === '-' ? undefined : await stat(path)
-    const named = plain?.isFile() ? path : undefined
+    // What we do not know comes through a pipe: it may be a playlist in disguise, which could name other files.
+    const named = plain?.isFile() && format !== undefined ? path : undefined
     if (format === 'wav') {
       return streamOf(
         file,

@@ -278,6 +278,16 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
     expect((await hear([readFileSync(path('first.m4a'))])).samples.length).toBeGreaterThan(119 * 44_100)
   })
 
+  test('a playlist in disguise opens no other file', async () => {
+    const list = '#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nplain.ts\n#EXT-X-ENDLIST\n'
+    writeFileSync(path('list.m3u8'), `#EXTM3U\n${list}`)
+    writeFileSync(path('disguised.m3u8'), `#EXTM3U\x01\n${list}`)
+    for (const name of ['list.m3u8', 'disguised.m3u8']) {
+      const { samples, error } = await read(path(name))
+      expect([samples.length, error]).toEqual([0, [unknown(), 65]])
+    }
+  })
+
   test('noise and samples without a header are no audio', async () => {
     const random = randomFrom(6)
     writeFileSync(
