@@ -20,7 +20,7 @@ const countFromZero = ['MP4 (M4A)', 'QuickTime', 'Matroska or WebM']
 /**
  * The first sound track of a file in any format that `ffmpeg` knows, as 32-bit float samples with the rate and the
  * channels that it has, each at its time in the container. `input`: a path, or the bytes themselves. `format`: its name;
- * undefined: ffmpeg is to find out. `warn` is told what ffmpeg passed over: a file that is damaged or cut off in its
+ * undefined: ffmpeg is to find out. `warn` takes what ffmpeg passed over: a file that is damaged or cut off in its
  * middle is no failure to it. Errors (FileProblem), here or while reading: 69 no ffmpeg, 65 it cannot read this or finds
  * no sample in it, 74 it was killed.
  */
@@ -96,7 +96,7 @@ async function* counted(blocks: AsyncIterable<Uint8Array>, said: Said): AsyncGen
 
 function commandLine(from: string, format: string | undefined): string[] {
   // `level` marks the lines, `repeat` leaves none out; `info` has the times of the frames and what the streams are.
-  const quiet = ['-hide_banner', '-nostdin', '-nostats', '-v', 'repeat+level+info']
+  const logging = ['-hide_banner', '-nostdin', '-nostats', '-v', 'repeat+level+info']
   // A playlist in disguise may name neither addresses nor other files.
   const closed = ['-protocol_whitelist', from.startsWith('file:') ? 'file' : 'pipe']
   const fromZero = format !== undefined && countFromZero.includes(format)
@@ -106,7 +106,7 @@ function commandLine(from: string, format: string | undefined): string[] {
   const sound = ['-map', '0:a:0', '-af', 'aresample,ashowinfo', '-c:a', 'pcm_f32le', '-f', 'wav', 'pipe:1']
   // The start of a stream that nobody reads does not count as the start of the file: the picture goes nowhere.
   const picture = fromZero ? [] : ['-map', '0:a:0', '-map', '0:V?', '-c', 'copy', '-f', 'null', '-']
-  return [...quiet, ...closed, ...times, '-i', from, ...sound, ...picture]
+  return [...logging, ...closed, ...times, '-i', from, ...sound, ...picture]
 }
 
 function unreadable(format: string | undefined, { messages, sampleBytes }: Said, code: number | null): FileProblem {

@@ -4,7 +4,7 @@ const tolerance = 0.1
 const longest = 108_000
 
 /** A line of ffmpeg's `ashowinfo`, which comes before the samples that it is about. */
-const line = /^\[Parsed_ashowinfo_\d+ @ 0x[0-9a-f]+\] \[info\] n:\d+ pts:(-?\d+) .* rate:(\d+) nb_samples:(\d+) /
+const line = /^\[Parsed_ashowinfo_\d+ @ 0x[0-9a-f]+\] \[info\] n:\d+ pts:(-?\d+|NOPTS) .* rate:(\d+) nb_samples:(\d+) /
 
 /**
  * Where in time the decoded frames stand, going by the container: audio that begins later than the film, and holes in
@@ -22,16 +22,17 @@ export class FrameTimes {
   private ended = false
   private wake = () => {}
 
-  /** `warn` is told of times that step back or far ahead. */
+  /** `warn` takes a line about times that step back or far ahead. */
   constructor(private readonly warn: (text: string) => void) {}
 
   /** Takes a line of ffmpeg; returns whether it was about a frame. */
   take(text: string): boolean {
-    const [, pts, rate, samples] = line.exec(text)?.map(Number) ?? []
-    if (pts === undefined) return false
+    const [, said, rate, samples] = line.exec(text)?.map(Number) ?? []
+    if (said === undefined) return false
     // What starts before 0 counts from its start.
-    if (this.known === 0) this.origin = Math.min(0, pts)
-    const ahead = pts - this.origin - this.known - this.filled
+    if (this.known === 0) this.origin = Math.min(0, said || 0)
+    // A frame without a time (NOPTS) follows the one before.
+    const ahead = Number.isNaN(said) ? 0 : said - this.origin - this.known - this.filled
     if (ahead >= tolerance * rate && ahead <= longest * rate) {
       this.holes.push({ at: this.known, samples: ahead })
       this.filled += ahead
