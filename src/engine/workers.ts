@@ -1,4 +1,5 @@
 import { type MessagePort, Worker } from 'node:worker_threads'
+import '../runtime/children.js' // before the first worker: they share its list
 import { nativeThread } from '../runtime/native-calls.js'
 import { UserError } from '../shell/errors.js'
 

@@ -1,16 +1,18 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../shell/errors.js'
 import { printable } from '../shell/printable.js'
-import { audioFormat, audioMagicLength } from './audio-format.js'
+import { audioFormat, audioMagicLength, isText, unknownFormat } from './audio-format.js'
 import { ByteReader } from './byte-reader.js'
 import { readBytes, stdinName } from './bytes.js'
 import { FileProblem, type InputProblem } from './collector.js'
-import { ffmpegToWav } from './ffmpeg.js'
+import { readThroughFfmpeg } from './ffmpeg.js'
+import { foreignName } from './format.js'
 import { MonoDecoder } from './pcm.js'
 import type { Source } from './read.js'
 import { resample } from './resample.js'
 import { findSamples, type WavData } from './wav.js'
 import { framesIn } from './wav-format.js'
+import { whatFollows } from './wav-rest.js'
 
 export interface AudioOptions {
   /** The channel to read, from 1 (default: the mean of all). */
@@ -55,9 +57,11 @@ export function readAudioSource(source: Source, options: AudioOptions = {}): Pro
   return openAudio(source, options)
 }
 
-const unknownFormat =
-  'no known format of audio, expected WAV or what ffmpeg reads; ' +
-  'raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav'
+/**
+ * The lowest rate that is brought to that of a model: what is below half of it is no speech. Telephones begin at 8,000; less than
+ * this comes from damaged headers, and a second of it could be asked to become a million.
+ */
+const lowestRate = 1000
 
 async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: string): Promise<Audio> {
   const warn = (text: string) => options.report?.({ kind: 'warning', file, message: printable(`${file}: ${text}`) })
@@ -66,13 +70,27 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
     const head = await reader.peek(audioMagicLength)
     if (head.length === 0) throw new FileProblem('empty, expected audio')
     const format = audioFormat(head)
-    if (format === undefined) throw new FileProblem(unknownFormat)
-    if (format !== 'wav') {
-      const named = path !== undefined && path !== '-' && (await stat(path)).isFile()
-      if (named) await reader.close()
-      reader = new ByteReader(ffmpegToWav(named ? path : reader.rest(), format, warn))
+    if (format === undefined) {
+      const foreign = foreignName(head)
+      if (foreign) throw new FileProblem(`${foreign}, expected audio`)
+      if (isText(head)) throw new FileProblem(unknownFormat)
     }
-    return streamOf(file, reader, await findSamples(reader), options, warn)
+    const plain = path === undefined || path === '-' ? undefined : await stat(path)
+    // What we do not know comes through a pipe: it may be a playlist in disguise, which could name other files.
+    const named = plain?.isFile() && format !== undefined ? path : undefined
+    if (format === 'wav') {
+      return streamOf(
+        file,
+        reader,
+        await findSamples(reader, warn, plain?.isFile() ? plain.size : undefined),
+        options,
+        warn,
+      )
+    }
+    if (named) await reader.close()
+    const decoded = await readThroughFfmpeg(named ?? reader.rest(), format, warn)
+    reader = decoded.reader
+    return streamOf(file, reader, decoded.data, options, warn)
   } catch (error) {
     await reader.close().catch(() => {})
     throw asUserError(file, error)
@@ -92,6 +110,9 @@ function streamOf(file: string, reader: ByteReader, data: WavData, options: Audi
   const { channel, offset = 0, duration = Number.POSITIVE_INFINITY, rate = format.rate } = options
   if (channel !== undefined && !(Number.isInteger(channel) && channel >= 1 && channel <= format.channels)) {
     throw new FileProblem(`no channel ${channel}, expected 1 to ${format.channels}`)
+  }
+  if (rate !== format.rate && format.rate < lowestRate) {
+    throw new FileProblem(`${format.rate} samples a second, expected at least ${lowestRate}: less holds no sound`)
   }
   const first = Math.round(offset * format.rate)
   const end = first + Math.round(duration * format.rate)
@@ -114,24 +135,34 @@ async function* decode(file: string, reader: ByteReader, data: WavData, wanted: 
   const end = Math.min(wanted.end, data.frames ?? wanted.end)
   const decoder = new MonoDecoder(format, channel)
   const seconds = (frames: number) => `${(frames / format.rate).toFixed(3)} s`
+  let cancelled = false
   try {
     const before = Math.floor(first / format.blockFrames) * format.blockBytes
     let read = await reader.skip(Math.min(before, promised))
-    let frame = framesIn(format, read)
+    const decoded = framesIn(format, read)
+    let frame = decoded
     let rest: Uint8Array = new Uint8Array(0)
     const cut = (samples: Float32Array) => {
       const piece = samples.subarray(Math.max(0, first - frame), Math.max(0, Math.min(samples.length, end - frame)))
       frame += samples.length
       return piece
     }
-    for await (const block of reader.blocks(promised - read)) {
+    const wantedBytes = Math.ceil(wanted.end / format.blockFrames) * format.blockBytes
+    const cancelling = () => {
+      const from = decoder.cancellation?.from
+      if (from === undefined || cancelled) return
+      cancelled = true
+      const cure = 'read one of them (--channel 1)'
+      warn(`the channels cancel each other from ${seconds(decoded + from)} on, their mean is next to silence: ${cure}`)
+    }
+    for await (const block of reader.blocks(Math.min(promised, wantedBytes) - read)) {
       read += block.length
       const bytes = rest.length === 0 ? block : Buffer.concat([rest, block])
       const whole = bytes.length - (bytes.length % format.blockBytes)
       rest = Uint8Array.from(bytes.subarray(whole))
       const piece = cut(decoder.decode(bytes.subarray(0, whole)))
+      cancelling()
       if (piece.length > 0) yield piece
-      if (frame >= wanted.end) break
     }
     if (frame < wanted.end) {
       const piece = cut(decoder.decode(rest))
@@ -141,10 +172,21 @@ async function* decode(file: string, reader: ByteReader, data: WavData, wanted: 
       } else if (format.blockFrames === 1 && rest.length > 0) {
         warn(`a rest of ${rest.length} bytes at the end is no whole sample`)
       }
+      const more = read === promised ? await whatFollows(reader, format, read) : undefined
+      if (more) warn(more)
       if (frame > 0 && frame <= first) warn(`ends after ${seconds(frame)}, nothing at the offset of ${seconds(first)}`)
     }
     if (frame === 0) warn('no samples')
-    if (decoder.notFinite > 0) warn(`${decoder.notFinite} samples that are no finite numbers are read as 0`)
+    decoder.cancellation?.end()
+    cancelling()
+    const { damaged, firstDamaged } = decoder
+    if (firstDamaged !== undefined) {
+      const what = `${damaged} ${damaged === 1 ? 'sample is' : 'samples are'} no finite number or beyond +40 dB`
+      const taken = decoder.cancellation ? 'left out of the mean' : 'read as 0'
+      // A few are damage; many are samples of 16 bits that were written as floats without scaling them.
+      const cure = damaged > 0.01 * frame ? '; if all is as loud: ffmpeg -i FILE -af volume=1/32768 NEW.wav' : ''
+      warn(`${what}, the first at ${seconds(decoded + firstDamaged)}: ${taken}${cure}`)
+    }
   } catch (error) {
     throw asUserError(file, error)
   } finally {

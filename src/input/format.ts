@@ -36,6 +36,10 @@ const foreign: [string, number[], string][] = [
   ['UTF-16 text', [0xfe, 0xff], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
 ]
 
+/** The name of such a format, or gzip. */
+export const foreignName = (block: Uint8Array): string | undefined =>
+  isGzip(block) ? 'gzip data' : foreign.find(([, magic]) => isPrefix(block, magic))?.[0]
+
 /** Throws (FileProblem) what a known format that is not read here needs. */
 export function refuseForeign(file: string, block: Uint8Array) {
   for (const [name, magic, command] of foreign) {

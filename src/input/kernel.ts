@@ -3,6 +3,7 @@ import { readWasm } from '../wasm.js'
 /** The kernel of resampling (kernels/polyphase.ts) and its memory; addresses in bytes. */
 export interface Kernel {
   polyphase(...args: number[]): void
+  between(...args: number[]): void
   /** Makes room; views from before are void. */
   reserve(bytes: number): void
   float64(at: number, length: number): Float64Array
@@ -18,6 +19,7 @@ export function openKernel(): Kernel {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   return {
     polyphase: exports.polyphase as Kernel['polyphase'],
+    between: exports.between as Kernel['between'],
     reserve(bytes) {
       const missing = bytes - memory.buffer.byteLength
       if (missing > 0) memory.grow(Math.ceil(missing / page))

@@ -1,21 +1,35 @@
 import { decodeIma, decodeMs } from './adpcm.js'
+import { Cancellation } from './cancellation.js'
 import { alaw, mulaw } from './companding.js'
 import type { WavFormat } from './wav-format.js'
 
 /** One sample at a byte, full scale to [-1, 1]. */
 type ReadSample = (view: DataView, at: number) => number
 
+/**
+ * Float samples beyond this are damage: +40 dB. Real ones exceed full scale by some 20 dB, and a single one at 3e38, where the
+ * numbers end, would be the level of the recording for minutes.
+ */
+const loudest = 100
+
 /** Turns whole blocks of `format.blockBytes` into mono: the mean of the channels, or one of them. Each result takes the place of the one before. */
 export class MonoDecoder {
-  /** Samples so far that were no finite number (NaN, infinity): they are handed out as 0. */
-  notFinite = 0
+  /** Samples so far that were no finite number (NaN, infinity) or beyond +40 dB: they are not part of the mean; without any other it is 0. */
+  damaged = 0
+  /** The frame of the first of them, counted from the first that was decoded. */
+  firstDamaged: number | undefined
+  /** Where it is the mean of several channels. */
+  readonly cancellation: Cancellation | undefined
+  private frames = 0
   private mono = new Float32Array(0)
 
   /** `channel`: from 1; undefined: the mean of all. */
   constructor(
     private readonly format: WavFormat,
     private readonly channel: number | undefined,
-  ) {}
+  ) {
+    if (channel === undefined && format.channels > 1) this.cancellation = new Cancellation(format.rate)
+  }
 
   /** [frames] samples of these bytes; only a block of ADPCM may be cut off. */
   decode(bytes: Uint8Array): Float32Array {
@@ -53,14 +67,28 @@ export class MonoDecoder {
   private mix(mono: Float32Array, frames: number, sample: (frame: number, channel: number) => number): void {
     const first = this.channel === undefined ? 0 : this.channel - 1
     const count = this.channel === undefined ? this.format.channels : 1
+    const { cancellation } = this
     for (let frame = 0; frame < frames; frame++) {
-      let sum = sample(frame, first)
-      for (let channel = first + 1; channel < first + count; channel++) sum += sample(frame, channel)
-      mono[frame] = count === 1 ? sum : sum / count
-      if (Number.isFinite(mono[frame])) continue
-      mono[frame] = 0
-      this.notFinite++
+      let sum = 0
+      let squares = 0
+      let whole = 0
+      for (let channel = first; channel < first + count; channel++) {
+        const value = sample(frame, channel)
+        // NaN is not within either.
+        if (!(Math.abs(value) <= loudest)) {
+          this.damaged++
+          this.firstDamaged ??= this.frames + frame
+          continue
+        }
+        sum = whole === 0 ? value : sum + value
+        squares += value * value
+        whole++
+      }
+      const mean = whole === 0 ? 0 : sum / whole
+      mono[frame] = mean
+      if (whole > 1) cancellation?.add(mean * mean, squares / whole)
     }
+    this.frames += frames
   }
 }
 

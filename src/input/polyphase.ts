@@ -7,8 +7,10 @@ const attenuation = 110
 const beta = 0.1102 * (attenuation - 8.7)
 /** Width of the pass band relative to the lower of both Nyquist frequencies, such that the stop band starts there. */
 const passBand = 1 / (1 + (attenuation - 7.95) / (14.36 * 2 * crossings))
-/** Weights kept at most; beyond (rates with no common factor) they are computed as they are needed. */
+/** Weights kept at most; beyond (rates with no common factor) phases are taken between the rows of a table. */
 const maxWeights = 1 << 21
+/** Rows of that table from one zero crossing of the sinc to the next: what a straight line between them misses stays below -120 dB. */
+const rowsPerCrossing = 2048
 
 const filters = new Map<string, Polyphase>()
 /** A memory takes gigabytes of address space, and a folder of odd files may have as many rates. */
@@ -27,9 +29,11 @@ export class Polyphase {
   /** Low-pass edge in cycles per input sample, times 2. */
   private readonly cutoff: number
   private readonly kernel = openKernel()
-  /** Rows of the table at the start of the memory that hold the weights of their phase; null where there are too many for a table. */
-  private readonly known: Uint8Array | null
+  /** Rows of the table at the start of the memory that hold their weights. */
+  private readonly known: Uint8Array
   private unknown: number
+  /** Rows from one input to the next, where that are fewer than there are phases. */
+  private readonly rows: number | undefined
 
   private constructor(from: number, to: number) {
     const divisor = greatestCommonDivisor(from, to)
@@ -37,8 +41,9 @@ export class Polyphase {
     this.step = from / divisor
     this.cutoff = passBand * Math.min(1, to / from)
     this.half = 2 * Math.ceil(crossings / this.cutoff / 2)
-    this.known = this.phases * 2 * this.half <= maxWeights ? new Uint8Array(this.phases) : null
-    this.unknown = this.phases
+    if (this.phases * 2 * this.half > maxWeights) this.rows = Math.ceil(rowsPerCrossing * this.cutoff)
+    this.known = new Uint8Array(this.rows === undefined ? this.phases : this.rows + 1)
+    this.unknown = this.known.length
   }
 
   static between(from: number, to: number): Polyphase {
@@ -54,43 +59,46 @@ export class Polyphase {
 
   /** out [count]: the first from the inputs `window[0 .. 2 half)` at `phase / phases` after number half - 1 of them. */
   run(window: Float64Array, phase: number, count: number, out: Float32Array): void {
-    const { kernel, phases, step, half, known } = this
+    const { kernel, phases, step, half, rows } = this
     const taps = 2 * half
-    const windowAt = 8 * taps * (known ? phases : 1)
+    const windowAt = 8 * taps * this.known.length
     const outAt = windowAt + 8 * window.length
     kernel.reserve(outAt + 4 * count)
     kernel.float64(windowAt, window.length).set(window)
-    if (known) {
-      this.fill(known, phase, count)
-      const [whole, part] = [Math.floor(step / phases), step % phases]
-      kernel.polyphase(count, outAt, 0, taps, windowAt, phase, phases, whole, part)
-    } else {
-      for (let k = 0; k < count; k++) {
-        const place = phase + k * step
-        this.weigh(place % phases, kernel.float64(0, taps))
-        kernel.polyphase(1, outAt + 4 * k, 0, taps, windowAt + 8 * Math.floor(place / phases), 0, 1, 0, 0)
-      }
-    }
+    this.fill(phase, count)
+    const [whole, part] = [Math.floor(step / phases), step % phases]
+    if (rows === undefined) kernel.polyphase(count, outAt, 0, taps, windowAt, phase, phases, whole, part)
+    else kernel.between(count, outAt, 0, taps, windowAt, phase, phases, whole, part, rows)
     out.set(kernel.float32(outAt, count))
   }
 
-  /** Weighs the phases of the next outputs, where that was not done before. */
-  private fill(known: Uint8Array, first: number, count: number): void {
-    const taps = 2 * this.half
+  /** Weighs the rows of the next outputs, where that was not done before. */
+  private fill(first: number, count: number): void {
+    const { phases, rows } = this
     for (let k = 0; k < count && this.unknown > 0; k++) {
-      const phase = (first + k * this.step) % this.phases
-      if (known[phase]) continue
-      this.weigh(phase, this.kernel.float64(8 * taps * phase, taps))
-      known[phase] = 1
-      this.unknown--
+      const phase = (first + k * this.step) % phases
+      if (rows === undefined) this.fillRow(phase, phase / phases)
+      else {
+        const row = Math.floor((phase * rows) / phases)
+        this.fillRow(row, row / rows)
+        this.fillRow(row + 1, (row + 1) / rows)
+      }
     }
   }
 
-  /** weights [2 half] of the inputs around an output, `phase / phases` after input `half - 1` of them; their sum is 1. */
-  private weigh(phase: number, weights: Float64Array): void {
+  private fillRow(row: number, place: number): void {
+    if (this.known[row]) return
+    const taps = 2 * this.half
+    this.weigh(place, this.kernel.float64(8 * taps * row, taps))
+    this.known[row] = 1
+    this.unknown--
+  }
+
+  /** weights [2 half] of the inputs around an output, `place` (0 to 1) after input `half - 1` of them; their sum is 1. */
+  private weigh(place: number, weights: Float64Array): void {
     let total = 0
     for (let i = 0; i < weights.length; i++) {
-      const distance = (i - this.half + 1 - phase / this.phases) * this.cutoff
+      const distance = (i - this.half + 1 - place) * this.cutoff
       weights[i] = sinc(distance) * kaiser(distance / crossings)
       total += weights[i]
     }

@@ -77,7 +77,10 @@ export class Resampler {
   }
 }
 
-/** The same over a stream of pieces; equal rates pass through untouched. */
+/** Outputs made at once, about: the rates must not decide how much memory a block of input takes. */
+const mostOutputs = 1 << 16
+
+/** The same over a stream of pieces, out in bounded ones; equal rates pass through untouched. */
 export async function* resample(
   source: AsyncIterable<Float32Array>,
   from: number,
@@ -88,9 +91,12 @@ export async function* resample(
     return
   }
   const resampler = new Resampler(from, to)
+  const inputs = Math.ceil((mostOutputs * from) / to)
   for await (const samples of source) {
-    const resampled = resampler.push(samples)
-    if (resampled.length > 0) yield resampled
+    for (let at = 0; at < samples.length; at += inputs) {
+      const resampled = resampler.push(samples.subarray(at, at + inputs))
+      if (resampled.length > 0) yield resampled
+    }
   }
   const last = resampler.end()
   if (last.length > 0) yield last

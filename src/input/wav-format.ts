@@ -17,6 +17,8 @@ export interface WavFormat {
   blockFrames: number
   /** Bytes that hold the sample itself, at the low end of its `blockBytes / channels`. 0 for ADPCM. */
   sampleBytes: number
+  /** Where figures of the header contradict each other: which ones, and how it is read. */
+  contradiction?: string
   littleEndian: boolean
   /** Pairs of prediction coefficients, MS ADPCM only. */
   coefficients: [number, number][]
@@ -118,11 +120,15 @@ export function parseFormat(bytes: Uint8Array, littleEndian: boolean): WavFormat
     const expected = { pcm: '1 to 64', float: '32 or 64', alaw: '8', mulaw: '8' }[coding]
     throw new FileProblem(`${coding} samples of ${bits} bits, expected ${expected}`)
   }
-  const container = block === 0 ? sampleBytes : block / channels
-  if (!Number.isInteger(container) || container < sampleBytes || container > 8) {
-    throw new FileProblem(`frames of ${block} bytes for ${channels} channels of ${bits} bits, which do not fit`)
-  }
-  return { ...base, name, blockBytes: container * channels, blockFrames: 1, sampleBytes }
+  // 24 bits in places of 4 bytes are written by real programs, which then also say so in the bytes a second.
+  const isPadded = bits === 24 && block === 4 * channels && view.getUint32(8, littleEndian) === rate * block
+  const blockBytes = isPadded ? block : sampleBytes * channels
+  const frames = `${channels} ${channels === 1 ? 'channel' : 'channels'} of ${bits} bits`
+  const contradiction =
+    block === blockBytes || block === 0
+      ? undefined
+      : `the header says frames of ${block} bytes for ${frames}: read as frames of ${blockBytes}`
+  return { ...base, name, blockBytes, blockFrames: 1, sampleBytes, contradiction }
 }
 
 /** Frames in so many bytes of one block, which may be cut off. */

@@ -1,5 +1,6 @@
 import type { ByteReader } from './byte-reader.js'
 import { FileProblem } from './collector.js'
+import { isId, latin1, passPad, u32 } from './riff.js'
 import { framesIn, parseFormat, type WavFormat } from './wav-format.js'
 
 /** Where the samples are: the reader stands at the first byte of them. */
@@ -19,17 +20,20 @@ const isOpen = (size: number) => size >= 0xffffff00 || (size >= 0x7fff0000 && si
 
 /**
  * Walks the chunks of a RIFF, RIFX (big-endian), RF64 or BW64 file up to its samples and passes over those it does not
- * need. What follows the first `data` chunk is left alone. Errors (FileProblem 65): anything that hides the samples.
+ * need. `fileBytes`: the length of the file, where it is known. `warn` takes contradictions in the header. Errors (FileProblem 65): anything that hides the samples.
  */
-export async function findSamples(reader: ByteReader): Promise<WavData> {
+export async function findSamples(
+  reader: ByteReader,
+  warn: (text: string) => void,
+  fileBytes?: number,
+): Promise<WavData> {
   const head = await reader.take(12)
   if (head.length < 12) throw new FileProblem(`a WAV file that ends after ${head.length} bytes, expected its header`)
   const riff = latin1(head.subarray(0, 4))
   const kind = latin1(head.subarray(8, 12))
   if (kind !== 'WAVE') throw new FileProblem(`a ${riff} file of type '${printable(kind)}', expected 'WAVE'`)
   const littleEndian = riff !== 'RIFX'
-  const u32 = (bytes: Uint8Array, at: number) => dataView(bytes).getUint32(at, littleEndian)
-  const riffSize = u32(head, 4)
+  const riffSize = u32(head, 4, littleEndian)
 
   let format: WavFormat | undefined
   let factFrames: number | undefined
@@ -40,15 +44,20 @@ export async function findSamples(reader: ByteReader): Promise<WavData> {
     if (header.length < 8)
       throw new FileProblem(`ends after ${reader.position} bytes, without samples (no 'data' chunk)`)
     const id = latin1(header.subarray(0, 4))
-    const size = u32(header, 4)
+    const size = u32(header, 4, littleEndian)
     if (!isId(id)) throw new FileProblem(`expected a chunk of WAV at byte ${start}, not '${printable(id)}'`)
 
     if (id === 'data') {
       if (!format) throw new FileProblem(`samples in front of their format (no 'fmt ' chunk before 'data')`)
       const promised = size === 0xffffffff && size64 ? size64 : size
-      const open = promised === size && (isOpen(size) || (size === 0 && !(await followed(reader, riffSize, u32))))
+      const open =
+        promised === size && (isOpen(size) || (size === 0 && !(await followed(reader, riffSize, littleEndian))))
       if (open) return { format, bytes: undefined, frames: undefined }
-      return { format, bytes: promised, frames: wholeFrames(format, promised, factFrames) }
+      const wrapped = promised === size ? wrappedBytes(reader.position, size, riffSize, fileBytes) : 0
+      if (wrapped > 0)
+        warn(`the size in its header is wrapped at 4 GiB: read as ${promised + wrapped} bytes of samples`)
+      const bytes = promised + wrapped
+      return { format, bytes, frames: wholeFrames(format, bytes, factFrames) }
     }
     const wanted = { 'fmt ': maxFormatBytes, ds64: 28, fact: 4 }[id] ?? 0
     const body = await reader.take(Math.min(size, wanted))
@@ -56,31 +65,31 @@ export async function findSamples(reader: ByteReader): Promise<WavData> {
     if (body.length + skipped < size) {
       throw new FileProblem(`ends after ${reader.position} bytes, inside the '${id}' chunk and without samples`)
     }
-    if (id === 'fmt ') format ??= parseFormat(body, littleEndian)
-    if (id === 'fact' && body.length === 4) factFrames = u32(body, 0)
+    if (id === 'fmt ' && !format) {
+      format = parseFormat(body, littleEndian)
+      if (format.contradiction) warn(format.contradiction)
+    }
+    if (id === 'fact' && body.length === 4) factFrames = u32(body, 0, littleEndian)
     if (id === 'ds64' && body.length >= 16) size64 = Number(dataView(body).getBigUint64(8, littleEndian))
     if (size % 2 === 1) await passPad(reader)
   }
 }
 
-/** Chunks of odd length are followed by a byte of padding, which some programs leave out. */
-async function passPad(reader: ByteReader) {
-  const next = await reader.peek(5)
-  const padded = latin1(next.subarray(1, 5))
-  if (usualIds.includes(padded) || !isId(latin1(next.subarray(0, 4)))) await reader.skip(1)
-}
-
-const usualIds = ['data', 'fmt ', 'fact', 'LIST', 'JUNK', 'bext']
-
 /** Whether an empty `data` chunk is one: another chunk follows and fits the file. Else its size was not known yet. */
-async function followed(
-  reader: ByteReader,
-  riffSize: number,
-  u32: (bytes: Uint8Array, at: number) => number,
-): Promise<boolean> {
+async function followed(reader: ByteReader, riffSize: number, littleEndian: boolean): Promise<boolean> {
   const next = Uint8Array.from(await reader.peek(8))
   if (next.length < 8 || !isId(latin1(next.subarray(0, 4)))) return false
-  return reader.position + 8 + u32(next, 4) <= riffSize + 8
+  return reader.position + 8 + u32(next, 4, littleEndian) <= riffSize + 8
+}
+
+/**
+ * Bytes of samples beyond the size in the header, a multiple of 4 GiB, where a program wrote what was left of a larger one
+ * in 32 bits. Not those of another file behind this one: either size must fit to the end of the file.
+ */
+function wrappedBytes(start: number, size: number, riffSize: number, fileBytes = 0): number {
+  const beyond = fileBytes - start - size
+  const fits = beyond % 2 ** 32 === 0 || (fileBytes - 8 - riffSize) % 2 ** 32 === 0
+  return beyond > 0 && fits ? beyond - (beyond % 2 ** 32) : 0
 }
 
 /** A `fact` chunk says how many frames of the last block of ADPCM count. Some programs write nonsense there. */
@@ -90,6 +99,4 @@ function wholeFrames(format: WavFormat, bytes: number, factFrames: number | unde
 }
 
 const dataView = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
-const isId = (text: string) => /^[\x20-\x7e]{4}$/.test(text)
 const printable = (text: string) => text.replace(/[^\x20-\x7e]/g, '?')

@@ -2,7 +2,7 @@ import { exitCodes } from './errors.js'
 
 /**
  * What the process must know before anything else runs: a reader that goes away (`| head`) ends it quietly, signals end
- * it with the shell's codes through process.exit, so that exit handlers remove temporary files, NO_COLOR counts for every
+ * it with the shell's codes through process.exit, so that exit handlers remove temporary files and end child processes, NO_COLOR counts for every
  * library, and nothing phones home. The environment has to be set in the main thread: workers have only a copy of it.
  */
 export function guardProcess(): void {

@@ -1,29 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join as joinPath } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readAudio } from '../../src/input/audio.js'
 import { UserError } from '../../src/shell/errors.js'
 import { chunk, fmt, folder, hear, int16, join, riff, rows, specimen } from './audio-helpers.js'
+import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
 
-const path = process.env.PATH
-let bin = ''
-beforeEach(() => {
-  bin = mkdtempSync(joinPath(tmpdir(), 'longwave-ffmpeg-'))
-})
-afterEach(() => {
-  process.env.PATH = path
-  rmSync(bin, { recursive: true })
-})
-
-/** Puts a program of this name in front: a script of Node. */
-function install(script: string) {
-  const file = joinPath(bin, 'ffmpeg')
-  writeFileSync(file, `#!${process.execPath}\n${script}\n`)
-  chmodSync(file, 0o755)
-  process.env.PATH = bin
-}
+const stand = standIns()
+const { install } = stand
 
 const read = async (file: string) => {
   const pieces: Float32Array[] = []
@@ -34,7 +16,7 @@ const read = async (file: string) => {
 const flac = `${folder}speechbrain_example2.flac`
 
 test('without ffmpeg: 69, with the format and what to do', async () => {
-  process.env.PATH = bin
+  stand.remove()
   const error = await read(flac).catch((error) => error)
   expect(error).toBeInstanceOf(UserError)
   expect(error.message).toBe(
@@ -96,15 +78,6 @@ describe('a program in its place', () => {
     expect(error?.message).toBe('test: FLAC that ffmpeg cannot read (Invalid data found)')
   })
 })
-
-const hasFfmpeg = (() => {
-  try {
-    execFileSync('ffmpeg', ['-version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-})()
 
 // Only where ffmpeg is installed; the tests above need none. Decoders of lossy formats may differ a little.
 describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {

@@ -35,3 +35,51 @@ export function polyphase(
     }
   }
 }
+
+/**
+ * The same where there are too many phases for a row each: the weights stand in `rows + 1` rows, at `row / rows` between two inputs, and an
+ * output is taken in a straight line between the sums of the rows on either side of its phase.
+ */
+export function between(
+  count: i32,
+  out: usize,
+  weights: usize,
+  taps: i32,
+  window: usize,
+  phase: i32,
+  phases: i32,
+  whole: i32,
+  part: i32,
+  rows: i32,
+): void {
+  const row = taps << 3
+  for (const end = out + (count << 2); out < end; out += 4) {
+    const place = (<f64>phase * <f64>rows) / <f64>phases
+    const before = <i32>place
+    let a = f64x2.splat(0)
+    let b = f64x2.splat(0)
+    let c = f64x2.splat(0)
+    let d = f64x2.splat(0)
+    let x = window
+    let w = weights + before * row
+    for (const last = w + row; w < last; w += 32, x += 32) {
+      const x0 = v128.load(x)
+      const x1 = v128.load(x, 16)
+      a = f64x2.add(a, f64x2.mul(v128.load(w), x0))
+      b = f64x2.add(b, f64x2.mul(v128.load(w, 16), x1))
+      c = f64x2.add(c, f64x2.mul(v128.load(w + row), x0))
+      d = f64x2.add(d, f64x2.mul(v128.load(w + row, 16), x1))
+    }
+    a = f64x2.add(a, b)
+    c = f64x2.add(c, d)
+    const first = f64x2.extract_lane(a, 0) + f64x2.extract_lane(a, 1)
+    const second = f64x2.extract_lane(c, 0) + f64x2.extract_lane(c, 1)
+    store<f32>(out, <f32>(first + (place - <f64>before) * (second - first)))
+    window += whole << 3
+    phase += part
+    if (phase >= phases) {
+      phase -= phases
+      window += 8
+    }
+  }
+}
