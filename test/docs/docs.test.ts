@@ -1,0 +1,118 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { packageRoot } from '../../src/root.js'
+import { temporaryFolder } from '../shell/run.js'
+import { type Block, type Command, commandsOf, documentedBlocks, isSynopsis } from './commands.js'
+import { mayPrintNothing, notRun, notShell, shortened, wildcards } from './exceptions.js'
+import { prepareFolder, programs } from './folder.js'
+
+const ffmpeg = spawnSync('ffmpeg', ['-version']).status === 0
+const needsFfmpeg = ({ text }: Block) => /\bffmpeg\b|\.(mp3|mp4|mkv|m4a)\b/.test(text.join('\n'))
+const manifest = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))
+
+/** Entries of the lists of exceptions that a document has made use of. */
+const used = new Set<object>()
+
+function entryFor<Entry extends { starts: string }>(entries: Entry[], line: string): Entry | undefined {
+  const entry = entries.find(({ starts }) => line.startsWith(starts))
+  if (entry) used.add(entry)
+  return entry
+}
+
+const blocks = documentedBlocks().flatMap(shellLines)
+
+/** A block with its commands: of a workflow's rules the lines that they hand to the shell. */
+function shellLines(block: Block): (Block & { commands: Command[] })[] {
+  if (!entryFor(notShell, block.text[0])) return [{ ...block, commands: commandsOf(block).filter(isRun) }]
+  return [...block.text.join('\n').matchAll(/"(longwave [^"]+)"/g)].map(([, written]) => {
+    const line = written.replaceAll('${', '{')
+    const values = entryFor(wildcards, line)?.values ?? {}
+    const filled = Object.entries(values).reduce((text, [name, value]) => text.replaceAll(name, value), line)
+    return { ...block, text: [filled], commands: [{ line: filled, prints: [] }] }
+  })
+}
+
+function isRun({ line }: Command): boolean {
+  return !isSynopsis(line) && !entryFor(notRun, line)
+}
+
+const folder = temporaryFolder()
+let path = ''
+beforeAll(() => {
+  const bin = join(folder, 'bin')
+  mkdirSync(bin)
+  path = `${programs(bin)}:${join(packageRoot, 'node_modules/.bin')}:${process.env.PATH}`
+})
+
+const running = blocks.filter(({ commands }) => commands.length > 0)
+
+describe.each([...new Set(running.map(({ document }) => document))])('%s', (document) => {
+  for (const [i, block] of running.filter((block) => block.document === document).entries()) {
+    const title = `line ${block.line}: ${block.commands[0].line}`
+    test.skipIf(needsFfmpeg(block) && !ffmpeg)(title, async () => {
+      const cwd = join(folder, `${document.replaceAll('/', ' ')} ${i}`)
+      mkdirSync(cwd)
+      prepareFolder(
+        cwd,
+        document,
+        block.commands.flatMap(({ line }) => filesOf(line)),
+        ffmpeg,
+      )
+      for (const command of block.commands) await check(command, cwd)
+    })
+  }
+})
+
+describe('the lists of exceptions', () => {
+  test('name nothing that is documented no more', () => {
+    const all = [...notShell, ...wildcards, ...notRun, ...shortened, ...mayPrintNothing]
+    expect(all.filter((entry) => !used.has(entry))).toEqual([])
+  })
+
+  test('flags of a synopsis exist', () => {
+    const lines = documentedBlocks().flatMap((block) => commandsOf(block).filter(({ line }) => isSynopsis(line)))
+    expect(lines.length).toBeGreaterThan(0)
+    for (const { line } of lines) {
+      const [words] = line.split(' [')
+      const flags = Object.entries<{ char?: string }>(manifest.commands[words.split(' ').slice(1).join(':')].flags)
+      const names = flags.flatMap(([name, { char }]) => [`--${name}`, `-${char}`])
+      for (const [flag] of line.matchAll(/(?<=\[)--?[\w-]+/g)) expect(names, line).toContain(flag)
+    }
+  })
+})
+
+/** Runs a command as it stands and looks at what it printed or wrote. */
+async function check({ line, prints }: Command, cwd: string): Promise<void> {
+  const more = entryFor(shortened, line)?.flags ?? ''
+  const { code, stdout, stderr } = await bash(`${line} ${more}`, cwd)
+  expect(code, `${line}\n${stderr}`).toBe(0)
+  const files = filesOf(line)
+  for (const file of files)
+    expect(statSync(file.replace(/^~/, cwd).replace(/^(?!\/)/, `${cwd}/`)).size, file).toBeGreaterThan(0)
+  if (files.length === 0 && !entryFor(mayPrintNothing, line)) expect(stdout, line).not.toBe('')
+  // The document shows what comes on standard error behind it.
+  const printed = stdout === '' ? [] : stdout.trimEnd().split('\n')
+  if (prints.length > 0) expect(rounded(prints.slice(0, printed.length))).toEqual(rounded(printed))
+}
+
+/** The files that a command writes by name. */
+const filesOf = (line: string) => [...line.matchAll(/(?: -o| --report| --out| >) (\S+)/g)].map(([, file]) => file)
+
+/** The words of every line, numbers to three digits: the last ones differ between processors. */
+const rounded = (lines: string[]) =>
+  lines.map((line) => line.split(/\s+/).map((word) => (/^0\.\d+$/.test(word) ? Number(word).toFixed(3) : word)))
+
+function bash(line: string, cwd: string): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const env = { PATH: path, HOME: cwd, LC_ALL: 'C' }
+  const child = spawn('bash', ['--norc', '-o', 'pipefail', '-c', line], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (part) => {
+    stdout += part
+  })
+  child.stderr.setEncoding('utf8').on('data', (part) => {
+    stderr += part
+  })
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr })))
+}

@@ -1,0 +1,114 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { packageRoot } from '../../src/root.js'
+
+const fixture = (name: string) => join(packageRoot, 'fixtures', name)
+
+/** Labels of fixtures/fragments.fa, as the model origin calls them. */
+const organisms = { human: 'human', c: 'worm', yeast: 'yeast', akkermansia: 'bacteria', phage: 'phage', ebola: 'virus' }
+
+interface Labelled {
+  fasta: string
+  labelOf(id: string): string
+}
+
+const fragments: Labelled = {
+  fasta: readFileSync(fixture('fragments.fa'), 'utf8'),
+  labelOf: (id) => organisms[id.split('_')[0].split(':')[0] as keyof typeof organisms],
+}
+
+/** The cards of two models train on other records. */
+const recordsOf: Record<string, Labelled> = {
+  'models/promoter/README.md': { fasta: readFileSync(fixture('promoters.fa'), 'utf8'), labelOf: withoutNumber },
+  'models/splice/README.md': { fasta: readFileSync(fixture('splice.fa'), 'utf8'), labelOf: withoutNumber },
+}
+
+function withoutNumber(id: string): string {
+  return id.replace(/_\d+$/, '')
+}
+
+/**
+ * Fills an empty folder with everything that the documents name: records, recordings, tables, settings, models, and `bin/` and
+ * `fixtures/` of the package. All of it is small, and what a document trains is not there yet.
+ */
+export function prepareFolder(folder: string, document: string, makes: string[], ffmpeg: boolean): void {
+  const at = (name: string) => join(folder, name)
+  for (const name of ['bin', 'fixtures']) symlinkSync(join(packageRoot, name), at(name))
+  records(at, recordsOf[document] ?? fragments)
+  recordings(at, ffmpeg)
+  settings(at)
+  if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
+}
+
+/** A folder with `longwave` for PATH. */
+export function programs(folder: string): string {
+  const path = join(folder, 'longwave')
+  writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" "${join(packageRoot, 'bin/run.js')}" "$@"\n`)
+  chmodSync(path, 0o755)
+  return folder
+}
+
+function records(at: (name: string) => string, { fasta, labelOf }: Labelled): void {
+  const entries = fasta.trim().split(/^>/m).slice(1)
+  const ids = entries.map((entry) => entry.split(/\s/, 1)[0])
+  const bases = entries.map((entry) => entry.trim().split('\n').slice(1).join(''))
+  const table = ids.map((id) => `${id}\t${labelOf(id)}\n`).join('')
+  for (const split of ['train', 'valid', 'dev', 'test']) {
+    writeFileSync(at(`${split}.fa.gz`), gzipSync(fasta))
+    writeFileSync(at(`${split}.tsv.gz`), gzipSync(`id\tlabel\n${table}`))
+  }
+  writeFileSync(at('new.fa'), fasta)
+  writeFileSync(at('new.tsv'), table)
+  for (const name of ['reads.fa', 'fragments.fa']) writeFileSync(at(name), fasta)
+  const fastq = ids.map((id, i) => `@${id}\n${bases[i]}\n+\n${'I'.repeat(bases[i].length)}\n`).join('')
+  writeFileSync(at('reads.fq'), fastq)
+  for (const name of ['reads.fq.gz', 'reads.fastq.gz']) writeFileSync(at(name), gzipSync(fastq))
+  const genome = `>chr1\n${bases.join('\n')}\n`
+  for (const name of ['genome.fa', 'region.fa']) writeFileSync(at(name), genome)
+  mkdirSync(at('genomes'))
+  for (const name of ['genome.fna.gz', 'ecoli_k12_mg1655.fna.gz', 'genomes/one.fna.gz', 'genomes/two.fna.gz'])
+    writeFileSync(at(name), gzipSync(genome))
+}
+
+/** Texts of recordings, which do as labels too. */
+const texts = { 'digits.wav': 'two six four eight', 'sentence.wav': 'billy lived in new york' }
+const sounds = { 'dog.wav': 'dog_bark', 'rain.wav': 'rain' }
+
+function recordings(at: (name: string) => string, ffmpeg: boolean): void {
+  const table = (rows: Record<string, string>) =>
+    Object.entries(rows)
+      .map(([path, text]) => `${path}\t${text}\n`)
+      .join('')
+  for (const folder of ['recordings', 'calls', 'data', 'speech_read']) {
+    mkdirSync(at(folder))
+    for (const name of Object.keys(texts)) cpSync(fixture(name), join(at(folder), name))
+  }
+  mkdirSync(at('sounds_esc10'))
+  for (const name of Object.keys(sounds)) cpSync(fixture(name), join(at('sounds_esc10'), name))
+  for (const name of ['train', 'valid', 'test', 'texts', 'calls']) writeFileSync(at(`${name}.tsv`), table(texts))
+  for (const name of ['folds-1-2-3', 'fold-4']) writeFileSync(at(`${name}.tsv`), table(sounds))
+  cpSync(fixture('dog.wav'), at('street.wav'))
+  cpSync(fixture('digits.wav'), at('talk.wav'))
+  if (!ffmpeg) return
+  for (const name of ['talk.mp3', 'talk.mp4', 'film.mkv'])
+    execFileSync('ffmpeg', ['-v', 'error', '-i', fixture('digits.wav'), at(name)], { stdio: 'ignore' })
+}
+
+function settings(at: (name: string) => string): void {
+  const small = { layers: 1, d_model: 16, d_state: 4, batch: 8 }
+  for (const name of ['settings.json', 'small.json']) writeFileSync(at(name), JSON.stringify(small))
+  const stem = [{ window: 8, stride: 4, d_out: 16 }]
+  writeFileSync(at('speech.json'), JSON.stringify({ ...small, stem }))
+  // As the cards say: `origin.json` is `training.settings` of the config.json of origin.
+  for (const name of ['digits', 'english', 'origin', 'promoter', 'sounds', 'splice']) {
+    const config = JSON.parse(readFileSync(join(packageRoot, 'models', name, 'config.json'), 'utf8'))
+    writeFileSync(at(`${basename(name)}.json`), JSON.stringify(config.training.settings))
+  }
+  // Two lines of the card of english.
+  const card = readFileSync(join(packageRoot, 'models/english/README.md'), 'utf8')
+  const [first, second] = [...card.matchAll(/^ {4}(\{.*\})$/gm)].map(([, json]) => json)
+  writeFileSync(at('first.json'), first)
+  writeFileSync(at('second.json'), second)
+}
