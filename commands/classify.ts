@@ -11,7 +11,7 @@ export default class Classify extends LongwaveCommand {
     '<%= config.bin %> classify -m origin fixtures/fragments.fa',
     'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',
     '<%= config.bin %> classify -m origin --window 500 genome.fna.gz',
-    '<%= config.bin %> classify -m sounds --window 5 street.wav',
+    '<%= config.bin %> classify -m sounds clips/*.wav',
   ]
   static override args = { inputs }
   static override flags = {

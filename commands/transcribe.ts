@@ -5,12 +5,12 @@ import type { Transcribed } from '../src/tasks/transcribe.js'
 
 export default class Transcribe extends LongwaveCommand {
   static override description =
-    'Write down what is said in audio: WAV, and through ffmpeg whatever it reads. Text goes out while the audio comes in; hours need no more memory than minutes.'
+    'Write down what is said in audio: WAV, and through ffmpeg whatever it reads. Text goes out while the audio comes in, a minute or two behind it; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
   static override examples = [
-    '<%= config.bin %> transcribe talk.wav',
-    '<%= config.bin %> transcribe -f srt -o talk.srt talk.mp3',
-    '<%= config.bin %> transcribe -m digits -f tsv calls/*.wav',
-    'ffmpeg -v error -i talk.mp4 -f wav - | <%= config.bin %> transcribe -',
+    '<%= config.bin %> transcribe sentence.mp3',
+    '<%= config.bin %> transcribe -m digits -f srt -o numbers.srt numbers.wav',
+    '<%= config.bin %> transcribe -m digits -f tsv numbers/*.wav',
+    'ffmpeg -v error -i numbers.mp4 -f wav - | <%= config.bin %> transcribe -m digits -',
   ]
   static override args = { inputs }
   static override flags = {

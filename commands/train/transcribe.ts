@@ -6,7 +6,7 @@ export default class TrainTranscribe extends TrainCommand {
     'Train a model that writes what is said (CTC) from recordings and their texts, or fine-tune one (--from). An interrupted run goes on where it was when the same command is given again. All settings: docs/training.md.'
   static override examples = [
     '<%= config.bin %> train transcribe --data recordings/ --texts train.tsv --valid recordings/ --valid-texts valid.tsv --config speech.json --out my-model',
-    '<%= config.bin %> train transcribe --data calls/ --texts calls.tsv --from english --out tuned',
+    '<%= config.bin %> train transcribe --data readings/ --texts readings.tsv --from english --out tuned',
   ]
   static override flags = {
     data: Flags.string({ required: true, helpValue: 'DIR', description: 'folder of the recordings to learn from' }),

@@ -12,6 +12,7 @@ export const notShell: { starts: string; why: string }[] = [
   { starts: 'rule origin:', why: 'Snakemake is not installed here; its shell lines are run' },
   { starts: 'process ORIGIN {', why: 'Nextflow is not installed here; its script lines are run' },
   { starts: 'reads.fq: record r17,', why: 'an error line, not a command' },
+  { starts: '{"id":"read0"', why: 'a line of output' },
   { starts: '{"layers":3,', why: 'settings files first.json and second.json; the commands above them read them' },
 ]
 
@@ -27,15 +28,15 @@ export const wildcards: { starts: string; values: Record<string, string> }[] = [
     },
   },
   {
-    starts: 'longwave transcribe -t {threads}',
-    values: { '{threads}': '2', '{input}': 'talk.mp3', '{output}': 'talk.srt' },
+    starts: 'longwave transcribe -m digits -t {threads}',
+    values: { '{threads}': '2', '{input}': 'numbers.mp3', '{output}': 'numbers-of-one.tsv' },
   },
   {
     starts: 'longwave classify -m origin -t {task.cpus}',
     values: { '{task.cpus}': '2', '{sample}': 'one', '{reads}': 'reads.fq.gz' },
   },
   {
-    starts: 'longwave transcribe -t {task.cpus}',
+    starts: 'longwave transcribe -m digits -t {task.cpus}',
     values: { '{task.cpus}': '2', '{recordings}': 'recordings/*.wav' },
   },
 ]
@@ -63,6 +64,6 @@ export const shortened: { starts: string; flags: string; why: string }[] = [
 
 /** Commands that rightly print nothing on this folder's data. */
 export const mayPrintNothing: { starts: string; why: string }[] = [
-  { starts: 'ls calls/*.wav | longwave transcribe', why: 'no recording in fixtures/ says seven' },
+  { starts: 'find numbers', why: 'no recording in fixtures/ says seven' },
   { starts: 'mkdir -p', why: 'it makes a folder' },
 ]

@@ -66,7 +66,7 @@ function records(at: (name: string) => string, { fasta, labelOf }: Labelled): vo
   writeFileSync(at('reads.fq'), fastq)
   for (const name of ['reads.fq.gz', 'reads.fastq.gz']) writeFileSync(at(name), gzipSync(fastq))
   const genome = `>chr1\n${bases.join('\n')}\n`
-  for (const name of ['genome.fa', 'region.fa']) writeFileSync(at(name), genome)
+  writeFileSync(at('genome.fa'), genome)
   mkdirSync(at('genomes'))
   for (const name of ['genome.fna.gz', 'ecoli_k12_mg1655.fna.gz', 'genomes/one.fna.gz', 'genomes/two.fna.gz'])
     writeFileSync(at(name), gzipSync(genome))
@@ -81,19 +81,26 @@ function recordings(at: (name: string) => string, ffmpeg: boolean): void {
     Object.entries(rows)
       .map(([path, text]) => `${path}\t${text}\n`)
       .join('')
-  for (const folder of ['recordings', 'calls', 'data', 'speech_read']) {
+  for (const folder of ['recordings', 'numbers', 'readings', 'data', 'speech_read']) {
     mkdirSync(at(folder))
     for (const name of Object.keys(texts)) cpSync(fixture(name), join(at(folder), name))
   }
-  mkdirSync(at('sounds_esc10'))
-  for (const name of Object.keys(sounds)) cpSync(fixture(name), join(at('sounds_esc10'), name))
-  for (const name of ['train', 'valid', 'test', 'texts', 'calls']) writeFileSync(at(`${name}.tsv`), table(texts))
-  for (const name of ['folds-1-2-3', 'fold-4']) writeFileSync(at(`${name}.tsv`), table(sounds))
-  cpSync(fixture('dog.wav'), at('street.wav'))
-  cpSync(fixture('digits.wav'), at('talk.wav'))
+  for (const folder of ['clips', 'sounds_esc10']) {
+    mkdirSync(at(folder))
+    for (const name of Object.keys(sounds)) cpSync(fixture(name), join(at(folder), name))
+  }
+  for (const name of ['train', 'valid', 'test', 'texts', 'readings']) writeFileSync(at(`${name}.tsv`), table(texts))
+  for (const name of ['classes', 'valid-classes', 'folds-1-2-3', 'fold-4'])
+    writeFileSync(at(`${name}.tsv`), table(sounds))
+  cpSync(fixture('rain.wav'), at('shore.wav'))
+  cpSync(fixture('digits.wav'), at('numbers.wav'))
   if (!ffmpeg) return
-  for (const name of ['talk.mp3', 'talk.mp4', 'film.mkv'])
-    execFileSync('ffmpeg', ['-v', 'error', '-i', fixture('digits.wav'), at(name)], { stdio: 'ignore' })
+  for (const [name, from] of Object.entries({
+    'numbers.mp3': 'digits',
+    'numbers.mp4': 'digits',
+    'sentence.mp3': 'sentence',
+  }))
+    execFileSync('ffmpeg', ['-v', 'error', '-i', fixture(`${from}.wav`), at(name)], { stdio: 'ignore' })
 }
 
 function settings(at: (name: string) => string): void {
