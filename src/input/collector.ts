@@ -1,7 +1,7 @@
 import { exitCodes, UserError } from '../shell/errors.js'
 import { printable } from '../shell/printable.js'
 import { codesAfterStar, IGNORED, isLetter, letterCodes, N, nameByte, STAR } from './letters.js'
-import type { Piece, RecordBatch } from './records.js'
+import { nameId, type Piece, type RecordBatch } from './records.js'
 
 /** What was wrong, for the person who gave the input. */
 export interface InputProblem {
@@ -22,8 +22,6 @@ export interface InputCounts {
   /** Files that could not be read, or not to their end. */
   skippedFiles: number
 }
-
-const lengthOfNames = 120
 
 /** Why a file, or the rest of it, cannot be read; its name and the place are put in front by `fileProblem`. */
 export class FileProblem extends Error {
@@ -213,10 +211,4 @@ export class Collector {
     this.length = 0
     return pieces.length > 0 ? { codes, pieces } : undefined
   }
-}
-
-/** An id in a message. */
-export function nameId(id: string): string {
-  if (id === '') return '(no name)'
-  return id.length > lengthOfNames ? `${id.slice(0, lengthOfNames)}...` : id
 }

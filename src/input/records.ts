@@ -1,5 +1,4 @@
 import { exitCodes, UserError } from '../shell/errors.js'
-import { nameId } from './collector.js'
 
 /** A record as its header names it. One object per record: pieces of the same record share it. */
 export interface SequenceRecord {
@@ -8,6 +7,14 @@ export interface SequenceRecord {
   file: string
   /** Line of the header, from 1. */
   line: number
+}
+
+const lengthOfNames = 120
+
+/** An id in a message. */
+export function nameId(id: string): string {
+  if (id === '') return '(no name)'
+  return id.length > lengthOfNames ? `${id.slice(0, lengthOfNames)}...` : id
 }
 
 /** A run of bases of one record: `codes[start..end)` of its batch. */

@@ -1,7 +1,7 @@
 import type { Device } from '../backends/open.js'
 import type { Piece } from '../engine/pack.js'
-import { nameId } from '../input/collector.js'
 import type { RecordStream } from '../input/read.js'
+import { nameId } from '../input/records.js'
 import { progressText } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { reverseComplement } from '../tokens/dna.js'

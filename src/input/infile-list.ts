@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { readWhole } from '../input/bytes.js'
-import { exitCodes, UserError } from './errors.js'
+import { exitCodes, UserError } from '../shell/errors.js'
+import { readWhole } from './bytes.js'
 
 const [NUL, LF, CR] = [0, 10, 13]
 
