@@ -195,6 +195,10 @@ describe('log-mel features', () => {
     expect(bad({ f_max: 5000 })).toThrow(/4000/)
     expect(bad({ n_mels: 0 })).toThrow(/n_mels/)
     expect(bad({ n_mels: 200 })).toThrow(/meets no bin/)
+    // A multiple of 2^32 and a half of it: a power of two in 32 bits.
+    expect(bad({ n_fft: 6_442_450_944 })).toThrow(/at most 65536/)
+    expect(bad({ tail: 1e9 })).toThrow(/tail is 1000000000 seconds, expected at most 60/)
+    expect(bad({ level: { ...speech.level, lookahead: 1e9 } })).toThrow(/level.lookahead/)
   })
 })
 
