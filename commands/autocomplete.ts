@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Args } from '@oclif/core'
 import { print } from '../src/output/print.js'
-import { packageRoot } from '../src/root.js'
+import { packageRoot } from '../src/runtime/package-root.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 
 /** Both files are read when longwave is completed for the first time, so that no shell starts later. */

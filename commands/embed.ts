@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core'
+import { exitCodes, UserError } from '../src/errors.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { exitCodes, UserError } from '../src/shell/errors.js'
 import { audioFlags, dnaFlags, format, inputs, integer, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'

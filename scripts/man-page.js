@@ -1,6 +1,6 @@
 // longwave.1, the page of `man longwave`: every command with its flags, and what the shell sees of all of them.
 
-/** Meaning of the exit codes (src/shell/errors.ts). */
+/** Meaning of the exit codes (src/errors.ts). */
 const exitCodes = [
   [0, 'done'],
   [1, 'a bug: please report it'],

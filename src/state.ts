@@ -1,6 +1,6 @@
 import type { Backend } from './backends/backend.js'
 import type { NetworkState } from './engine/network.js'
-import { exitCodes, UserError } from './shell/errors.js'
+import { exitCodes, UserError } from './errors.js'
 import type { ModelSpec } from './spec.js'
 
 /** What a causal model carries from one call to the next, on the host, in the shapes of the official code. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { packageRoot } from '../src/root.js'
+import { packageRoot } from '../src/runtime/package-root.js'
 import { errorRate } from '../src/text/edit-distance.js'
 import { measureTexts } from '../src/training/validation.js'
 import { longwave } from './shell/run.js'

@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, expect, test } from 'vitest'
-import { packageRoot } from '../src/root.js'
+import { packageRoot } from '../src/runtime/package-root.js'
 import { Random } from '../src/training/random.js'
 import { temporaryFolder } from './shell/run.js'
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { packageRoot } from '../src/root.js'
+import { packageRoot } from '../src/runtime/package-root.js'
 
 /** Paths of what `npm pack` would pack now. Without its scripts: they would build while other tests run what is built. */
 const packed = (() => {

@@ -14,7 +14,7 @@ export default class ModelsInfo extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ModelsInfo)
-    const { modelFolder, summarizeModel } = await import('../../src/models.js')
+    const { modelFolder, summarizeModel } = await import('../../src/checkpoints/catalogue.js')
     const { columns } = await import('../../src/output/columns.js')
     const model = await summarizeModel(await modelFolder(args.model ?? flags.model))
     if (flags.json) return print(`${JSON.stringify(model, null, 2)}\n`)

@@ -1,7 +1,7 @@
-import type { ModelSummary } from '../../src/models.js'
+import type { ModelSummary } from '../../src/checkpoints/catalogue.js'
+import { UserError } from '../../src/errors.js'
 import { print } from '../../src/output/print.js'
 import { LongwaveCommand } from '../../src/shell/command.js'
-import { UserError } from '../../src/shell/errors.js'
 import { shared } from '../../src/shell/flags.js'
 
 /** A folder of a model that cannot be opened, and why. */
@@ -17,7 +17,7 @@ export default class ModelsList extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(ModelsList)
-    const { bundledModels, modelFolder, summarizeModel } = await import('../../src/models.js')
+    const { bundledModels, modelFolder, summarizeModel } = await import('../../src/checkpoints/catalogue.js')
     const { columns } = await import('../../src/output/columns.js')
     const models: (ModelSummary | BrokenModel)[] = []
     for (const name of await bundledModels()) {

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { packageRoot } from '../root.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
+import { packageRoot } from '../runtime/package-root.js'
 
 /** What one command line took, from the start of its process to the end. */
 export interface Usage {

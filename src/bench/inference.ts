@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
+import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
-import { modelFolder } from '../models.js'
 import { runMeasured, type Usage } from './child.js'
 import { type Input, inFolder, writeLong, writeReads } from './inputs.js'
 import { type Shape, shapeName, writeRandomModel } from './models.js'

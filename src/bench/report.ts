@@ -1,7 +1,7 @@
 import { cpus } from 'node:os'
 import { openCpuBackend } from '../backends/cpu/cpu.js'
 import { columns } from '../output/columns.js'
-import { availableThreads } from '../shell/threads.js'
+import { availableThreads } from '../runtime/threads.js'
 
 type Cell = string | number | null
 

@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import { modelFolder } from '../models.js'
+import { modelFolder } from '../checkpoints/catalogue.js'
 import { runMeasured } from './child.js'
 import { middle } from './inference.js'
 import { inFolder } from './inputs.js'

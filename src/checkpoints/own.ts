@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Layout } from './layout.js'
 import { broken } from './safetensors.js'

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { fromBF16, fromF16 } from './half.js'
 
 /**

@@ -1,7 +1,7 @@
 import { type MessagePort, Worker } from 'node:worker_threads'
 import '../runtime/children.js' // before the first worker: they share its list
+import { UserError } from '../errors.js'
 import { nativeThread } from '../runtime/native-calls.js'
-import { UserError } from '../shell/errors.js'
 
 /** What a worker answers to a job; an error travels as its parts, because a thread cannot send a class. */
 type Answer<Result> = { result: Result } | { failure: { message: string; stack?: string; exitCode?: number } }

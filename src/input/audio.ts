@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { UserError } from '../shell/errors.js'
-import { printable } from '../shell/printable.js'
+import { UserError } from '../errors.js'
+import { printable } from '../text/printable.js'
 import { audioFormat, audioMagicLength, isText, unknownFormat } from './audio-format.js'
 import { ByteReader } from './byte-reader.js'
 import { readBytes, stdinName } from './bytes.js'

@@ -3,8 +3,8 @@ import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { isatty, ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
-import { discard } from '../discard.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
+import { discard } from '../runtime/discard.js'
 import { FileProblem } from './collector.js'
 
 /** Bytes read from a file at a time. */

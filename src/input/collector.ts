@@ -1,5 +1,5 @@
-import { exitCodes, UserError } from '../shell/errors.js'
-import { printable } from '../shell/printable.js'
+import { exitCodes, UserError } from '../errors.js'
+import { printable } from '../text/printable.js'
 import { codesAfterStar, IGNORED, isLetter, letterCodes, N, nameByte, STAR } from './letters.js'
 import { nameId, type Piece, type RecordBatch } from './records.js'
 

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from './bytes.js'
 
 const [NUL, LF, CR] = [0, 10, 13]

@@ -1,4 +1,4 @@
-import { readWasm } from '../wasm.js'
+import { readWasm } from '../runtime/wasm.js'
 
 /** The kernel of resampling (kernels/polyphase.ts) and its memory; addresses in bytes. */
 export interface Kernel {

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { blockSize, readBytes, stdinName } from './bytes.js'
 import { Collector, FileProblem, type InputCounts, type InputProblem } from './collector.js'
 import type { Parser } from './fasta.js'

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 
 /** A record as its header names it. One object per record: pieces of the same record share it. */
 export interface SequenceRecord {

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { jsonlRows } from './jsonl.js'
 import { idsPath, type NpyWriter, npyRows } from './npy.js'
 import { closeAll, type Output, openOutput } from './output.js'

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { Output } from './output.js'
 
 /** Rows of float32 in numpy's .npy format, version 1.0: `numpy.load(path, mmap_mode='r')` reads it. */

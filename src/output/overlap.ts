@@ -2,7 +2,7 @@ import { fstat } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { destination } from './destination.js'
 import { isStandardOutput } from './sink.js'
 

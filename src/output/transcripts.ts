@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { Output } from './output.js'
 import type { RowWriter } from './rows.js'
 import { type Cue, type Line, srtRows, vttRows } from './subtitles.js'

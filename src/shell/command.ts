@@ -1,6 +1,6 @@
 import { Command, type Interfaces } from '@oclif/core'
+import { printable } from '../text/printable.js'
 import { everywhere } from './flags.js'
-import { printable } from './printable.js'
 import type { Progress } from './progress.js'
 
 /**

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../root.js'
+import { exitCodes, UserError } from '../errors.js'
+import { packageRoot } from '../runtime/package-root.js'
 import { didYouMean, nearest } from '../text/nearest.js'
-import { exitCodes, UserError } from './errors.js'
-import { printable } from './printable.js'
+import { printable } from '../text/printable.js'
 
 /** What a person sees of an error: one line without the program's name (null: nothing), and the exit code. */
 export interface Described {

@@ -1,6 +1,6 @@
 import { Args, Flags, type Interfaces } from '@oclif/core'
-import { exitCodes, UserError } from './errors.js'
-import { availableThreads } from './threads.js'
+import { exitCodes, UserError } from '../errors.js'
+import { availableThreads } from '../runtime/threads.js'
 
 interface IntegerOptions {
   description: string

@@ -1,4 +1,4 @@
-import { exitCodes } from './errors.js'
+import { exitCodes } from '../errors.js'
 
 /**
  * What the process must know before anything else runs: a reader that goes away (`| head`) ends it quietly, signals end

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../root.js'
+import { packageRoot } from '../runtime/package-root.js'
 
 /**
  * The help page that a command line asks for, as the build wrote it (scripts/manifest.js); null: it asks for none, or for

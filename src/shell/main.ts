@@ -1,9 +1,9 @@
-import { packageRoot } from '../root.js'
+import { packageRoot } from '../runtime/package-root.js'
+import { completeSurroundings } from '../runtime/surroundings.js'
+import { printable } from '../text/printable.js'
 import { describeError } from './describe.js'
 import { guardProcess } from './guard.js'
 import { helpPage } from './help.js'
-import { printable } from './printable.js'
-import { completeSurroundings } from './surroundings.js'
 
 /**
  * Runs one command line and ends with its exit code. oclif's own `execute` is not used: it ends the process 10 s after

@@ -1,5 +1,5 @@
 import type { Ora } from 'ora'
-import { printable } from './printable.js'
+import { printable } from '../text/printable.js'
 
 /** Where progress goes: a live line, plain lines, the last line only, or nowhere. */
 export type ProgressStyle = 'live' | 'plain' | 'summary' | 'quiet'

@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec } from '../spec.js'
 import type { Wanted } from './inference.js'
 import type { Numbers, Stretch, StretchPiece } from './sequences.js'

@@ -1,5 +1,5 @@
+import { exitCodes, UserError } from '../errors.js'
 import type { Cells } from '../output/rows.js'
-import { exitCodes, UserError } from '../shell/errors.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'

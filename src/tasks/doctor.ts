@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
-import { availableThreads } from '../shell/threads.js'
+import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
 export interface Machine {

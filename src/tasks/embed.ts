@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Pool } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { perRow } from './check.js'

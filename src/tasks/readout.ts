@@ -1,5 +1,5 @@
 import type { Backend, FloatArray, Segments, Tensor } from '../backends/backend.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { Pool } from '../spec.js'
 
 /**

@@ -1,7 +1,7 @@
+import { UserError } from '../errors.js'
 import { type AudioOptions, readAudio } from '../input/audio.js'
 import { stdinName } from '../input/bytes.js'
 import type { SequenceRecord } from '../input/records.js'
-import { UserError } from '../shell/errors.js'
 import type { LogMelSpec } from '../spec.js'
 import { LogMel } from '../tokens/log-mel.js'
 import type { Part } from './sequences.js'

@@ -1,4 +1,4 @@
-import { discard } from '../discard.js'
+import { discard } from '../runtime/discard.js'
 
 /**
  * Buffers that go round: filled here, read by a worker, sent back. Those that come in by message are garbage that V8 does not

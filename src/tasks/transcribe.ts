@@ -1,5 +1,5 @@
-import { discard } from '../discard.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
+import { discard } from '../runtime/discard.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { type AudioModel, type AudioNote, type AudioOptions, type CutAudio, Listening } from './audio.js'

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 
 /**
  * A transcript as it is compared: lower case, words of letters, digits and the apostrophes inside them, one space between words;

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
+import { exitCodes, UserError } from '../errors.js'
 import { print } from '../output/print.js'
 import { LongwaveCommand } from '../shell/command.js'
-import { exitCodes, UserError } from '../shell/errors.js'
 import { integer, number, shared, threadsOf } from '../shell/flags.js'
 import { endingSignals } from '../shell/guard.js'
 import { Progress, progressStyle } from '../shell/progress.js'
@@ -88,7 +88,7 @@ export abstract class TrainCommand extends LongwaveCommand {
 
   protected async pretrained({ from }: TrainFlags): Promise<Pretrained | null> {
     if (from === undefined) return null
-    const { modelFolder } = await import('../models.js')
+    const { modelFolder } = await import('../checkpoints/catalogue.js')
     const { openCheckpoint } = await import('../checkpoints/open.js')
     return { name: from, ...(await openCheckpoint(await modelFolder(from))) }
   }
@@ -105,7 +105,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     const { refuseOverlap } = await import('../output/overlap.js')
     const { runFiles } = await import('./run-files.js')
     const { RunFolder } = await import('./run-folder.js')
-    const { modelFiles, modelFolder } = await import('../models.js')
+    const { modelFiles, modelFolder } = await import('../checkpoints/catalogue.js')
     const { out, config, from, force } = flags
     const outputs = [out, ...Object.values(runFiles(out))].map((path) => ({ role: '--out', path }))
     const inputs = [

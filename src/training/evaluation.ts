@@ -1,5 +1,5 @@
+import { exitCodes, UserError } from '../errors.js'
 import { columns } from '../output/columns.js'
-import { exitCodes, UserError } from '../shell/errors.js'
 import { normaliseTranscript } from '../tasks/vocabulary.js'
 import type { Word } from '../tasks/words.js'
 import type { EditCounts } from '../text/edit-distance.js'

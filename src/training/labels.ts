@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { readTable, type TableRow } from './table.js'
 
 /** A line of a table: the label (or the text) of a record (or of a recording, by its path). */

@@ -1,5 +1,5 @@
 import type { Device } from '../backends/open.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Data } from './data.js'
 import { learningRate } from './optimizer.js'

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
+import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from '../input/bytes.js'
-import { exitCodes, UserError } from '../shell/errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Data } from './data.js'
 import { initialise, initialiseHead } from './initialise.js'

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import { didYouMean } from '../text/nearest.js'
 
 /** A setting's default and what it may be. */

@@ -1,7 +1,7 @@
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ownMetadata } from '../checkpoints/own.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 
 /** Where a training run keeps what it writes. */
 export const runFiles = (out: string) => ({

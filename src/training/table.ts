@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
+import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from '../input/bytes.js'
 import { decodeText } from '../input/text.js'
-import { exitCodes, UserError } from '../shell/errors.js'
 
 /** A line of a table that is not empty. */
 export interface TableRow {

@@ -9,7 +9,7 @@ import type {
   Segments,
   Tensor,
 } from '../backends/backend.js'
-import { exitCodes, UserError } from '../shell/errors.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { NormSpec } from '../spec.js'
 import type { Random } from './random.js'
 

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Device } from '../backends/open.js'
 import { WorkerPool } from '../engine/workers.js'
-import { packageRoot } from '../root.js'
+import { packageRoot } from '../runtime/package-root.js'
 import type { Answer, Evaluated, Job, ReplicaSetup, TrainingState } from './replica.js'
 
 /** Records per validation job: a fixed number, so that two threads share even a small set. */

@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFile
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { packageRoot } from '../../src/root.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 import { temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { packageRoot } from '../../src/root.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 
 const fixture = (name: string) => join(packageRoot, 'fixtures', name)
 

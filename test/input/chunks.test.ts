@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { UserError } from '../../src/shell/errors.js'
+import { UserError } from '../../src/errors.js'
 import { readBlocks } from './helpers.js'
 
 // Where the input is cut into blocks must never show, and no bytes may break the reader.

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { readRecords } from '../../src/input/read.js'
-import { UserError } from '../../src/shell/errors.js'
 import { readAll } from './helpers.js'
 
 // What every specimen must give: see test/specimens/dna/README.md for how the table was made.

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { readAudio } from '../../src/input/audio.js'
-import { UserError } from '../../src/shell/errors.js'
 import { chunk, fmt, hear, int16, join, randomFrom, riff, sameBytes, specimen } from './audio-helpers.js'
 import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
 

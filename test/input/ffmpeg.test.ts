@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { readAudio } from '../../src/input/audio.js'
-import { UserError } from '../../src/shell/errors.js'
 import { chunk, fmt, folder, hear, int16, join, riff, rows, specimen } from './audio-helpers.js'
 import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
 

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSy
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { packageRoot } from '../../src/root.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 
 /** Everything happens below a path that shells, URLs and npm have to take with care. */
 const folder = mkdtempSync(join(tmpdir(), 'longwave install #%41 '))

@@ -12,9 +12,9 @@ import {
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { closeAll, openOutput } from '../../src/output/output.js'
 import { takeName } from '../../src/output/take-name.js'
-import { UserError } from '../../src/shell/errors.js'
 import { shell, temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()

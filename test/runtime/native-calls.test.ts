@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { packageRoot } from '../../src/root.js'
 import { nativeThread } from '../../src/runtime/native-calls.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 
 const builtModule = pathToFileURL(join(packageRoot, 'dist/src/runtime/native-calls.js')).href
 

@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { packageRoot } from '../../src/root.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 import { longwave, temporaryFolder } from './run.js'
 
 const folder = temporaryFolder()

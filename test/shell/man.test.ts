@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { packageRoot } from '../../src/root.js'
-import { exitCodes } from '../../src/shell/errors.js'
+import { exitCodes } from '../../src/errors.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 
 const page = join(packageRoot, 'man/longwave.1')
 const { commands } = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))

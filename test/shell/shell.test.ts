@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { UserError } from '../../src/errors.js'
 import { inputPaths } from '../../src/input/paths.js'
+import { availableThreads, cgroupLimit } from '../../src/runtime/threads.js'
 import { describeError } from '../../src/shell/describe.js'
-import { UserError } from '../../src/shell/errors.js'
 import { wholeNumber } from '../../src/shell/flags.js'
-import { availableThreads, cgroupLimit } from '../../src/shell/threads.js'
 import { wasmVectorFunction } from '../../src/tasks/doctor.js'
 import { temporaryFolder } from './run.js'
 

@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { packageRoot } from '../../src/root.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 import { longwave, shell, temporaryFolder } from './run.js'
 
 const folder = temporaryFolder()

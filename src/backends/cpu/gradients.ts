@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../../shell/errors.js'
+import { exitCodes, UserError } from '../../errors.js'
 import type { Activation, Gradients, Segments, Tensor } from '../backend.js'
 import { startBlank } from './blank.js'
 import type { Products } from './products.js'

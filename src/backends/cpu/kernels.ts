@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8'
-import { readWasm } from '../../wasm.js'
+import { readWasm } from '../../runtime/wasm.js'
 
 /** `relaxed` uses fused multiply-add where the processor has it; `plain` gives the same bits on every machine. */
 export type KernelSet = 'plain' | 'relaxed'

@@ -1,4 +1,4 @@
-import { discard } from '../../discard.js'
+import { discard } from '../../runtime/discard.js'
 import { native } from '../../runtime/native-calls.js'
 import { gemmModel } from './onnx.js'
 import { loadOnnxRuntime, type OnnxRuntime, type OnnxSession, type OnnxTensor } from './onnxruntime.js'

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { inOrder, WorkerPool } from '../../engine/workers.js'
-import { packageRoot } from '../../root.js'
+import { packageRoot } from '../../runtime/package-root.js'
 import type { LogMelSpec } from '../../spec.js'
 import { shareTargets } from '../targets.js'
 import type { Heard, HearJob } from './hear-worker.js'

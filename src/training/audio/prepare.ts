@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { exitCodes, UserError } from '../../shell/errors.js'
+import { exitCodes, UserError } from '../../errors.js'
 import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
 import { perRow } from '../../tasks/check.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'

@@ -1,4 +1,4 @@
-import { exitCodes, UserError } from '../../shell/errors.js'
+import { exitCodes, UserError } from '../../errors.js'
 import type { Entry, LabelTable } from '../labels.js'
 import { shareTargets } from '../targets.js'
 import type { Records } from './records.js'

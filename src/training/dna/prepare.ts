@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
+import { exitCodes, UserError } from '../../errors.js'
 import { readBytes, stdinName } from '../../input/bytes.js'
 import { readSources } from '../../input/read.js'
 import { wholeRecords } from '../../input/records.js'
-import { exitCodes, UserError } from '../../shell/errors.js'
 import { Hashed } from '../hashed.js'
 import type { LabelTable } from '../labels.js'
 import {

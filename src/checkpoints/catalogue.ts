@@ -1,14 +1,14 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { Config } from './checkpoints/config.js'
-import { broken } from './checkpoints/safetensors.js'
-import { checkSpec } from './checkpoints/spec-check.js'
-import { Tensors } from './checkpoints/tensors.js'
-import type { Named } from './output/overlap.js'
-import { packageRoot } from './root.js'
-import { exitCodes, UserError } from './shell/errors.js'
-import type { ModelSpec } from './spec.js'
-import { didYouMean } from './text/nearest.js'
+import { exitCodes, UserError } from '../errors.js'
+import type { Named } from '../output/overlap.js'
+import { packageRoot } from '../runtime/package-root.js'
+import type { ModelSpec } from '../spec.js'
+import { didYouMean } from '../text/nearest.js'
+import { Config } from './config.js'
+import { broken } from './safetensors.js'
+import { checkSpec } from './spec-check.js'
+import { Tensors } from './tensors.js'
 
 /** config.json of our own model folders; the weights lie beside it in model.safetensors. */
 export interface ModelConfig {

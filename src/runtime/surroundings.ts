@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import { exitCodes, UserError } from './errors.js'
+import { exitCodes, UserError } from '../errors.js'
 
 let folderGone = false
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from './root.js'
+import { packageRoot } from './package-root.js'
 
 /** Bytes of a compiled module of kernels, as scripts/build-kernels.js names it. */
 export function readWasm(name: string): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { discard } from '../src/discard.js'
+import { discard } from '../../src/runtime/discard.js'
 
 test('a discarded buffer is gone at once, not when garbage is next collected', () => {
   const before = process.memoryUsage().arrayBuffers
