@@ -41,11 +41,13 @@ const defaultChunk = 2048
 
 /**
  * Opens a bundled model by its name, or any model folder, of any layout (checkpoints/layouts.ts).
- * Errors: UserError with exit code 69 when it cannot be had or is broken.
+ * Errors: UserError with exit code 69 when it cannot be had or is broken, 2 for a chunk that is no number of tokens.
  */
 export async function openModel(nameOrFolder: string, options: OpenOptions = {}): Promise<Model> {
-  const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder))
   const { device = 'auto', chunk = defaultChunk } = options
+  if (!(Number.isSafeInteger(chunk) && chunk >= 1))
+    throw new UserError(`chunk is ${chunk}, expected a whole number above 0`, exitCodes.usage)
+  const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder))
   const backend = await openBackend(device === 'auto' ? 'cpu' : device)
   const network = new Network(backend, spec, uploadWeights(backend, weights))
   return new Model(network, Math.ceil(chunk / network.stride) * network.stride)
@@ -55,6 +57,7 @@ export async function openModel(nameOrFolder: string, options: OpenOptions = {})
 export class Model {
   private readonly backend: Backend
   private readonly causal: boolean
+  private closed = false
 
   constructor(
     private readonly network: Network,
@@ -68,9 +71,13 @@ export class Model {
     return this.network.spec
   }
 
-  /** ids [L]. Errors: UserError with exit code 65 for ids that the model has not got, 2 for a state it cannot take. */
+  /**
+   * ids [L]. Errors: UserError with exit code 65 for ids that the model does not have, 2 for a state it cannot take and for a model that
+   * was closed.
+   */
   async forward(ids: Int32Array, options: ForwardOptions = {}): Promise<ForwardResult> {
     const { logits = 'all', hidden = 'none', state } = options
+    if (this.closed) throw new UserError('the model was closed: open it again', exitCodes.usage)
     this.check(ids, state)
     const rc = this.spec.reverse_complement
     if (!rc) return this.run(ids, logits, hidden, state)
@@ -81,9 +88,11 @@ export class Model {
     return mergeStrands(g, r, this.spec, logits)
   }
 
-  /** Frees the backend; the model is not used again. */
-  close(): Promise<void> {
-    return this.backend.close()
+  /** Frees the backend; the model is not used again. Closing it once more does nothing. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.backend.close()
   }
 
   private async run(
@@ -120,13 +129,16 @@ export class Model {
 
     const runner = new Runner(network, this.chunk, state && loadState(backend, state, network.spec))
     const segments = { ...piece(0, L, L), continues: state !== undefined, goesOn: carries }
-    await runner.run({ input: ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
     const result: ForwardResult = {}
+    try {
+      await runner.run({ input: ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
+      if (carries) result.state = await saveState(backend, runner.state)
+    } finally {
+      network.releaseState(runner.state)
+    }
     if (scores.length > 0) result.logits = concatenate(scores)
     if (hidden === 'last') result.hidden = concatenate(final)
     if (hidden === 'all') result.hidden = listed.map(concatenate)
-    if (carries) result.state = await saveState(backend, runner.state)
-    network.releaseState(runner.state)
     return result
   }
 

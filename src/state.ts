@@ -27,7 +27,7 @@ export async function saveState(backend: Backend, state: NetworkState): Promise<
   return { layers, stem }
 }
 
-/** Errors: UserError with exit code 2 when the state is of another model. */
+/** Errors: UserError with exit code 2 when the state is of another model; nothing was uploaded then. */
 export function loadState(backend: Backend, { layers, stem }: ModelState, spec: ModelSpec): NetworkState {
   const check = (name: string, { length }: { length: number }, expected: number) => {
     if (length !== expected) {
@@ -37,21 +37,21 @@ export function loadState(backend: Backend, { layers, stem }: ModelState, spec: 
   check('layers', layers, spec.blocks.length)
   check('stem', stem, spec.stem.length)
   const widths = [spec.d_embed, ...spec.stem.map(({ d_out }) => d_out)]
+  for (const [i, { window }] of spec.stem.entries()) check(`stem ${i}`, stem[i], window * widths[i])
+  const mixers = spec.blocks.map(({ mixer }) => {
+    if (mixer.kind !== 'mamba') throw new Error('unreachable: only causal models take a state')
+    return mixer
+  })
+  for (const [i, { d_inner: E, d_state: N, d_conv: K }] of mixers.entries()) {
+    check(`conv of layer ${i}`, layers[i].conv, E * K)
+    check(`ssm of layer ${i}`, layers[i].ssm, E * N)
+  }
   return {
-    stem: spec.stem.map(({ window }, i) => {
-      check(`stem ${i}`, stem[i], window * widths[i])
-      return backend.upload(stem[i], window, widths[i])
-    }),
-    blocks: spec.blocks.map(({ mixer }, i) => {
-      if (mixer.kind !== 'mamba') throw new Error('unreachable: only causal models take a state')
-      const { d_inner: E, d_state: N, d_conv: K } = mixer
+    stem: spec.stem.map(({ window }, i) => backend.upload(stem[i], window, widths[i])),
+    blocks: mixers.map(({ d_inner: E, d_state: N, d_conv: K }, i) => {
       const { conv, ssm } = layers[i]
-      check(`conv of layer ${i}`, conv, E * K)
-      check(`ssm of layer ${i}`, ssm, E * N)
-      return {
-        forward: { conv: backend.upload(transposed(conv, E, K), K, E), ssm: backend.upload(ssm, E, N) },
-        reverse: null,
-      }
+      const forward = { conv: backend.upload(transposed(conv, E, K), K, E), ssm: backend.upload(ssm, E, N) }
+      return { forward, reverse: null }
     }),
   }
 }

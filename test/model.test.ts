@@ -123,6 +123,23 @@ test('a language model with a stem goes on where its stride allows it', async ()
   expect(Float32Array.of(...first.logits!, ...second.logits!)).toEqual(whole.logits)
 })
 
+test.each([0, -5, 1.5, Number.NaN])('a chunk of %d tokens is a usage error', async (chunk) => {
+  await expect(openModel('test/golden/hf-mamba', { chunk })).rejects.toMatchObject({
+    exitCode: 2,
+    message: `chunk is ${chunk}, expected a whole number above 0`,
+  })
+})
+
+test('a closed model says so, and may be closed again', async () => {
+  const model = await openModel('test/golden/hf-mamba')
+  await model.close()
+  await model.close()
+  await expect(model.forward(Int32Array.of(1))).rejects.toMatchObject({
+    exitCode: 2,
+    message: 'the model was closed: open it again',
+  })
+})
+
 test('a model that is not there is exit code 69', async () => {
   await expect(openModel('no-such-model')).rejects.toMatchObject({ exitCode: 69 })
 })

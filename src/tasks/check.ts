@@ -51,7 +51,7 @@ export class Check {
         const text = `${length} ${unit}, but this read-out needs a record in one chunk (${chunk} ${unit}): use --window or a larger --chunk`
         throw new UserError(`${name(stretch)}: ${text}`, exitCodes.data)
       }
-      if (rows > chunk) this.refuseTooLarge(stretch, rows)
+      if (rows > chunk && !isCausal(spec)) this.refuseTooLarge(stretch, rows)
       this.warnFarLonger(stretch, length)
       this.rows += rows
       yield piece
