@@ -1,5 +1,11 @@
-/** A table for people: columns padded to their widest cell, numbers to the right, no trailing blanks. */
-export function columns(rows: readonly (readonly (string | number)[])[]): string {
+import { printable } from '../text/printable.js'
+
+/**
+ * A table for people: columns padded to their widest cell, numbers to the right, no trailing blanks. What a model of a stranger says of
+ * itself must not steer the terminal: control characters become `?`.
+ */
+export function columns(table: readonly (readonly (string | number)[])[]): string {
+  const rows = table.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : printable(cell))))
   const widths: number[] = []
   for (const row of rows)
     row.forEach((cell, i) => {

@@ -136,3 +136,7 @@ test('a table for people lines up', () => {
   ])
   expect(table).toBe('name    size  note\norigin    12  x\na       1234\n')
 })
+
+test('a table for people holds no control characters, whatever a model says of itself', () => {
+  expect(columns([['label', 'x\u001b[31mred\nline']])).toBe('label  x?[31mred?line\n')
+})
