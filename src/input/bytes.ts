@@ -42,11 +42,19 @@ async function openPipe(path: string): Promise<Socket | null> {
   return null
 }
 
-/** All bytes of a file or of standard input. Errors (UserError): 66, 74. */
+/** Tables and lists are held whole: what has more bytes is none, or never ends. */
+const mostWhole = 2 ** 30
+
+/** All bytes of a table, a list or a file of settings, or of standard input. Errors (UserError): 65 for more than 1 GiB, 66, 74. */
 export async function readWhole(path: string): Promise<Buffer> {
   const blocks: Buffer[] = []
+  let length = 0
   try {
-    for await (const block of readBytes(path)) blocks.push(Buffer.from(block))
+    for await (const block of readBytes(path)) {
+      length += block.length
+      if (length > mostWhole) throw new FileProblem('more than 1 GiB, expected a table, a list or settings')
+      blocks.push(Buffer.from(block))
+    }
   } catch (error) {
     throw error instanceof FileProblem ? new UserError(`${path}: ${error.message}`, error.exitCode) : error
   }

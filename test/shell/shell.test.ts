@@ -86,6 +86,13 @@ test('control characters of names reach no terminal', () => {
   expect(describeError(Object.assign(new Error('x\u0007'), { oclif: { exit: 2 } })).line).toBe('x? (see --help)')
 })
 
+test('a list that never ends is an error', async () => {
+  await expect(inputPaths([], '/dev/zero')).rejects.toMatchObject({
+    exitCode: 65,
+    message: '/dev/zero: more than 1 GiB, expected a table, a list or settings',
+  })
+})
+
 test('the probe of vector instructions tells known from unknown ones', () => {
   expect(WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01]))).toBe(true)
   expect(WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xff, 0x7f]))).toBe(false)
