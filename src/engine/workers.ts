@@ -4,7 +4,16 @@ import { UserError } from '../errors.js'
 import { nativeThread } from '../runtime/native-calls.js'
 
 /** What a worker answers to a job; an error travels as its parts, because a thread cannot send a class. */
-type Answer<Result> = { result: Result } | { failure: { message: string; stack?: string; exitCode?: number } }
+type Answer<Result> = { result: Result } | { failure: Failure }
+
+interface Failure {
+  message: string
+  stack?: string
+  /** Of the system or of Node. */
+  code?: string
+  /** Of a UserError. */
+  exitCode?: number
+}
 
 interface Lane<Result> {
   worker: Worker
@@ -83,9 +92,9 @@ export class WorkerPool<Job, Result> {
   }
 }
 
-function revive({ message, stack, exitCode }: { message: string; stack?: string; exitCode?: number }): Error {
+function revive({ message, stack, code, exitCode }: Failure): Error {
   if (exitCode !== undefined) return new UserError(message, exitCode)
-  return Object.assign(new Error(message), { stack })
+  return Object.assign(new Error(message), { stack, code })
 }
 
 /** The worker's side: opens what it needs once, then answers one job after the other. */
@@ -102,9 +111,9 @@ export function serve<Job, Opened, Result>(
         const { result, transfer } = await handle(await opened, job)
         port.postMessage({ result } satisfies Answer<Result>, transfer)
       } catch (error) {
-        const { message, stack } = error as Error
+        const { message, stack, code } = error as NodeJS.ErrnoException
         const exitCode = error instanceof UserError ? error.exitCode : undefined
-        port.postMessage({ failure: { message, stack, exitCode } } satisfies Answer<Result>)
+        port.postMessage({ failure: { message, stack, code, exitCode } } satisfies Answer<Result>)
       }
     })
   })

@@ -1,4 +1,4 @@
-import { readWasm } from '../runtime/wasm.js'
+import { newMemory, readWasm } from '../runtime/wasm.js'
 
 /** The kernel of resampling (kernels/polyphase.ts) and its memory; addresses in bytes. */
 export interface Kernel {
@@ -15,7 +15,7 @@ let module: WebAssembly.Module | undefined
 
 export function openKernel(): Kernel {
   module ??= new WebAssembly.Module(readWasm('polyphase'))
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 })
+  const memory = newMemory(1, 65536)
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   return {
     polyphase: exports.polyphase as Kernel['polyphase'],

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
@@ -193,6 +193,16 @@ test('doctor says what was picked and why', async () => {
   expect(backends[0]).toMatchObject({ name: 'cpu', state: 'picked' })
   expect(backends[0].detail).toMatch(/SIMD kernels, because .*; matrix products by/)
   expect((await longwave(['doctor'])).stdout.toString()).toMatch(/^backend cpu +picked: /m)
+})
+
+test.skipIf(process.platform !== 'linux')('too little address space is a line with its cures, which help', async () => {
+  const line = 'longwave classify -q -m origin -t 1 "$ROOT/fixtures/fragments.fa" -o "$OUT"'
+  const env = { OUT: join(folder, 'little.tsv') }
+  const { code, stderr } = await shell(`ulimit -v 6000000; ${line}`, { env })
+  expect([code, stderr]).toEqual([69, expect.stringMatching(/^longwave: no address space .*ulimit -v, h_vmem.*\n$/)])
+  expect(existsSync(env.OUT)).toBe(false)
+  const cured = await shell(`ulimit -v 6000000; NODE_OPTIONS=--disable-wasm-trap-handler ${line}`, { env })
+  expect([cured.code, cured.stderr]).toEqual([0, ''])
 })
 
 test('no colours are written into pipes, and NO_COLOR holds on request', async () => {

@@ -29,6 +29,20 @@ test('a reader that went away is no error', () => {
   expect(describeError(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))).toEqual({ line: null, exitCode: 0 })
 })
 
+test.each([
+  [{ code: 'EMFILE' }, 'too many open files: a limit is too low (ulimit -n) (EMFILE)'],
+  [
+    { code: 'ERR_WORKER_INIT_FAILED' },
+    'a thread could not be started: use fewer --threads (ulimit -u) (ERR_WORKER_INIT_FAILED)',
+  ],
+  [{ message: 'Array buffer allocation failed' }, /^out of memory: .* \(Array buffer allocation failed\)$/],
+])('%j is a shortage, not a bug', (properties, line) => {
+  expect(describeError(Object.assign(new Error('x'), properties))).toEqual({
+    line: typeof line === 'string' ? line : expect.stringMatching(line),
+    exitCode: 69,
+  })
+})
+
 test.each(['', '1.5', '1e3', ' 7', '0x10', '-1', '0', '11', '9'.repeat(30)])(
   "'%s' is no whole number from 1 to 10",
   (text) => {

@@ -1,3 +1,6 @@
+import { exitCodes, UserError } from '../../errors.js'
+import { newMemory } from '../../runtime/wasm.js'
+
 const alignment = 64
 const pageBytes = 65536
 /** One page less than 4 GiB, so that an address after the last byte still fits 32 bits. */
@@ -13,7 +16,7 @@ interface Block {
  * with their neighbours, so that chunks of ever changing lengths do not fragment it. Addresses are bytes, up to 4 GiB.
  */
 export class Memory {
-  readonly wasm = new WebAssembly.Memory({ initial: 16, maximum: maxPages })
+  readonly wasm = newMemory(16, maxPages)
   /** Address 0 means "none" to the kernels; the first pages belong to the compiled modules. */
   private end = pageBytes
   private readonly free: Block[] = []
@@ -99,8 +102,10 @@ export class Memory {
       this.wasm.grow(pages)
     } catch {
       const mb = (bytes: number) => Math.ceil(bytes / 1e6)
-      throw new Error(
-        `out of memory: ${mb(size)} MB more asked for, ${mb(this.usedBytes)} MB in use, at most ${mb(maxPages * pageBytes)} MB per thread; a smaller --chunk needs less`,
+      const room = `${mb(this.usedBytes)} MB in use, at most ${mb(maxPages * pageBytes)} MB per thread`
+      throw new UserError(
+        `out of memory: ${mb(size)} MB more asked for, ${room}; a smaller --chunk needs less`,
+        exitCodes.unavailable,
       )
     }
   }
