@@ -74,6 +74,11 @@ const kinds: Record<string, Kind> = {
     says: /^longwave: .*no label in .*\n$/,
   },
 }
+kinds['train to a full disk'] = {
+  line: `ulimit -f 16; ${train} LABELS`,
+  code: 74,
+  says: /^longwave: model\/checkpoint\/state: cannot write: .*\n$/,
+}
 for (const signal of signals) {
   kinds[`classify, ${signal}`] = { line: `exec ${classify} GOOD`, signal }
   kinds[`embed, ${signal}`] = { line: `exec ${embed} GOOD`, signal }

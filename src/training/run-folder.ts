@@ -136,6 +136,7 @@ export class RunFolder {
     if (this.saved) return
     if (this.logged) await remove(this.files.log)
     forgetTemporary(this.files.log)
+    await removeEmpty(this.files.checkpoint)
     if (this.made) await removeEmpty(this.out)
   }
 }
