@@ -10,17 +10,6 @@ import { broken } from './safetensors.js'
 import { checkSpec } from './spec-check.js'
 import { Tensors } from './tensors.js'
 
-/** config.json of our own model folders; the weights lie beside it in model.safetensors. */
-export interface ModelConfig {
-  format: 'longwave'
-  name: string
-  description: string
-  licence: string
-  spec: ModelSpec
-  /** Measured figures of the model card, e.g. { accuracy: 0.75, mcc: 0.7 }. */
-  test?: Record<string, number>
-}
-
 /** What `models list` and `models info` show. */
 export interface ModelSummary {
   name: string

@@ -1,5 +1,6 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { firstNotFinite } from '../runtime/numbers.js'
 import type { Matrix } from '../spec.js'
 import { broken, SafetensorsFile } from './safetensors.js'
 
@@ -68,7 +69,7 @@ export class Tensors {
   async floats(name: string, expected: readonly number[]): Promise<Float32Array> {
     this.check(name, expected)
     const values = await this.file(name).floats(name)
-    const wrong = values.findIndex((value) => !Number.isFinite(value))
+    const wrong = firstNotFinite(values)
     if (wrong < 0) return values
     const place = placeOf(wrong, expected).join(', ')
     throw this.broken(name, `holds ${values[wrong]} at [${place}], expected finite numbers`)

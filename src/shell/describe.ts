@@ -17,7 +17,7 @@ export function describeError(error: unknown): Described {
   // The reader of our output went away: it has what it wanted.
   const { code, syscall } = error as NodeJS.ErrnoException
   if (code === 'EPIPE') return { line: null, exitCode: 0 }
-  const lacking = resources[code ?? error.message]
+  const lacking = resources.get(code ?? error.message)
   if (lacking) return { line: `${lacking} (${code ?? error.message})`, exitCode: exitCodes.unavailable }
   if (syscall === 'write') return { line: `cannot write: ${oneLine(error.message)}`, exitCode: exitCodes.io }
   const { oclif } = error as { oclif?: { exit?: number } }
@@ -31,15 +31,15 @@ export function describeError(error: unknown): Described {
 const outOfMemory = 'out of memory: use --window, a smaller --chunk or fewer --threads'
 
 /** What a machine, or a limit of the shell or of a batch system, may be short of: by the code of the error, or by its message. */
-const resources: Record<string, string | undefined> = {
-  EMFILE: 'too many open files: a limit is too low (ulimit -n)',
-  ENFILE: 'too many open files on this machine',
-  ENOMEM: outOfMemory,
-  ERR_MEMORY_ALLOCATION_FAILED: outOfMemory,
-  'Array buffer allocation failed': outOfMemory,
-  ERR_WORKER_OUT_OF_MEMORY: outOfMemory,
-  ERR_WORKER_INIT_FAILED: 'a thread could not be started: use fewer --threads (ulimit -u)',
-}
+const resources = new Map([
+  ['EMFILE', 'too many open files: a limit is too low (ulimit -n)'],
+  ['ENFILE', 'too many open files on this machine'],
+  ['ENOMEM', outOfMemory],
+  ['ERR_MEMORY_ALLOCATION_FAILED', outOfMemory],
+  ['Array buffer allocation failed', outOfMemory],
+  ['ERR_WORKER_OUT_OF_MEMORY', outOfMemory],
+  ['ERR_WORKER_INIT_FAILED', 'a thread could not be started: use fewer --threads (ulimit -u)'],
+])
 
 const internal = (message: string): Described => ({
   line: `internal error: ${oneLine(message)}. This is a bug: please report it, with what the same command prints with --verbose added`,

@@ -5,6 +5,7 @@ import type { Chunk, Input } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
+import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Wanted } from './inference.js'
@@ -79,7 +80,7 @@ export async function* predict<Note>(
 
 /** The error (69) about an answer that is not all finite numbers, as weights that are too large give it; `name`: of the record. */
 export function notFinite({ data }: { data: Float32Array }, name: string): UserError | null {
-  if (data.every(Number.isFinite)) return null
+  if (firstNotFinite(data) < 0) return null
   return new UserError(`the model gives no finite number for ${name}`, exitCodes.unavailable)
 }
 

@@ -66,17 +66,6 @@ export function cutUp<T extends Uint8Array | Float32Array>(whole: T, random: () 
   return pieces
 }
 
-/** Numbers in [0, 1) from a seed (mulberry32). */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** A chunk as it stands in a file; `size` where the header is to say something else. */
 export function chunk(id: string, body: Uint8Array, size = body.length): Buffer {
   const head = Buffer.alloc(8)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readBlocks } from './helpers.js'
+import { randomFrom, readBlocks } from './helpers.js'
 
 // One record of a file is broken in every way, at every cut into blocks: the others come out, and one is counted.
 
@@ -168,19 +168,8 @@ test('another header after + is a warning for the file; the reads are kept', asy
   expect(idsOf(await readBlocks([Buffer.from(broken)], 'skip'))).toEqual(['r1', 'r2', 'r3', 'r4'])
 })
 
-/** Deterministic numbers in [0, 1) (mulberry32). */
-function random(seed: number) {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 test('random qualities over lines of any usual width are never taken for headers', async () => {
-  const next = random(3)
+  const next = randomFrom(3)
   const wrap = (text: string, width: number) => text.match(new RegExp(`.{1,${width}}`, 'g'))!.join('\n')
   const records = Array.from({ length: 4000 }, (_, i) => {
     const length = 1 + Math.floor(next() * 90)

@@ -1,20 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { UserError } from '../../src/errors.js'
-import { readBlocks } from './helpers.js'
+import { randomFrom, readBlocks } from './helpers.js'
 
 // Where the input is cut into blocks must never show, and no bytes may break the reader.
-
-/** Small deterministic generator of numbers in [0, 1) (mulberry32). */
-function random(seed: number) {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const samples: Record<string, string> = {
   fasta: '\ufeff\n>a first\nACGT\nac gt12*\n\n;comment\r\n>\r\nNNRY.-U\r\n>b\n>c é\nAC\rGT',
@@ -51,7 +40,7 @@ const specimens = ['htslib_faidx_fastqs.fq', 'needletail_spaced_fasta.fasta', 'd
 )
 
 test('specimens cut at random places', async () => {
-  const next = random(1)
+  const next = randomFrom(1)
   for (const bytes of specimens) {
     const whole = await readBlocks([bytes])
     for (let round = 0; round < 5; round++) {
@@ -67,7 +56,7 @@ test('specimens cut at random places', async () => {
 })
 
 test('random damage gives a UserError or records, and skip never throws', async () => {
-  const next = random(2)
+  const next = randomFrom(2)
   const starts = [
     ...Object.values(samples).map((text) => Buffer.from(text)),
     ...specimens.map((s) => s.subarray(0, 2000)),

@@ -5,8 +5,9 @@ import { join as joinPath } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../src/errors.js'
 import { readAudio } from '../../src/input/audio.js'
-import { chunk, fmt, hear, int16, join, randomFrom, riff, sameBytes, specimen } from './audio-helpers.js'
+import { chunk, fmt, hear, int16, join, riff, sameBytes, specimen } from './audio-helpers.js'
 import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
+import { randomFrom } from './helpers.js'
 
 const stand = standIns()
 const folder = mkdtempSync(joinPath(tmpdir(), 'longwave films '))

@@ -54,3 +54,14 @@ export function readBlocks(blocks: Uint8Array[], onError: 'fail' | 'skip' = 'fai
 }
 
 export const readText = (text: string, onError: 'fail' | 'skip' = 'fail') => readBlocks([Buffer.from(text)], onError)
+
+/** Numbers in [0, 1) from a seed (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

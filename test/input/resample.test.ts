@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { Resampler, resample } from '../../src/input/resample.js'
-import { cutUp, hear, join, randomFrom, sameBytes, specimen } from './audio-helpers.js'
+import { cutUp, hear, join, sameBytes, specimen } from './audio-helpers.js'
+import { randomFrom } from './helpers.js'
 
 function convert(samples: Float32Array, from: number, to: number): Float32Array {
   const resampler = new Resampler(from, to)

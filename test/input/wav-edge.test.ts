@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { readAudio } from '../../src/input/audio.js'
-import { chunk, cutUp, fmt, hear, int16, join, randomFrom, riff, sameBytes } from './audio-helpers.js'
+import { chunk, cutUp, fmt, hear, int16, join, riff, sameBytes } from './audio-helpers.js'
+import { randomFrom } from './helpers.js'
 
 /** Noise of 16 bits. */
 const noise = (length: number, seed = 1) => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { chunk, cutUp, fmt, hear, int16, randomFrom, riff, rows, sameBytes, specimen } from './audio-helpers.js'
+import { chunk, cutUp, fmt, hear, int16, riff, rows, sameBytes, specimen } from './audio-helpers.js'
+import { randomFrom } from './helpers.js'
 
 const values = [1000, -2000, 3000, -4000, 5000, -6000, 7000, -8000]
 const data = int16(values)

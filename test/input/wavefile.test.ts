@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import wavefile from 'wavefile'
-import { hear, randomFrom, sameBytes, specimen } from './audio-helpers.js'
+import { hear, sameBytes, specimen } from './audio-helpers.js'
+import { randomFrom } from './helpers.js'
 
 const { WaveFile } = wavefile
 
