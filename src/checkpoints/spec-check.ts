@@ -121,6 +121,9 @@ export function checkSpec(value: unknown, fail: (what: string) => Error): ModelS
   return value as ModelSpec
 }
 
+/** Recordings are cut into windows of 30 s between rows: longer rows leave no place for a cut, and cutting would never end. */
+const mostRowSeconds = 5
+
 function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, reverse_complement, ...rest }: ModelSpec) {
   const width = stem.at(-1)?.d_out ?? d_embed
   if (width !== d_model) return `spec.d_model is ${d_model}, expected ${width}, the width of the embedding or stem`
@@ -138,6 +141,11 @@ function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, rever
     return `spec.d_embed is ${d_embed}, expected ${rest.log_mel!.n_mels}, n_mels`
   const problem = rest.log_mel && logMelProblem(rest.log_mel)
   if (problem) return `spec.${problem}`
+  const rowSeconds = rest.log_mel
+    ? stem.reduce((hop, { stride }) => hop * stride, rest.log_mel.hop) / rest.log_mel.sample_rate
+    : 0
+  if (rowSeconds > mostRowSeconds)
+    return `spec: a row stands for ${rowSeconds} s of audio, expected at most ${mostRowSeconds}`
   if (audio !== (vocab_size === 0))
     return `spec.vocab_size is ${vocab_size}, expected ${audio ? '0 for log-mel' : 'above 0'}`
   if (rest.tokenizer === 'dna' && vocab_size !== 5) return `spec.vocab_size is ${vocab_size}, expected 5 for dna`

@@ -119,6 +119,8 @@ export function logMelProblem(spec: LogMelSpec): string | undefined {
   if (n_fft > mostSamples) return `log_mel.n_fft is ${n_fft}, expected at most ${mostSamples}`
   if ((n_fft & (n_fft - 1)) !== 0) return `log_mel.n_fft is ${n_fft}, expected a power of two`
   if (window > n_fft) return `log_mel: a window of ${window} samples does not fit an FFT of ${n_fft}`
+  // A Hann window of one sample is nothing divided by nothing.
+  if (window < 2) return `log_mel.window is ${window}, expected at least 2`
   if (window < hop) return `log_mel: a window of ${window} samples leaves gaps at a hop of ${hop}`
   if (!(f_min >= 0 && f_min < f_max && f_max <= sample_rate / 2))
     return `log_mel: bands from ${f_min} to ${f_max} Hz, expected 0 <= f_min < f_max <= ${sample_rate / 2}`

@@ -306,6 +306,10 @@ describe('broken checkpoints are one line with exit code 69', () => {
     expect(await told({ vocab_size: 65 })).toContain('tensor embedding.weight is [64, 32], expected [65, 32]')
     expect(await told({ surprise: 1 })).toContain('spec.surprise is not known')
     expect(await told({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain('spec.head.labels is empty')
+    // Cutting a recording between rows longer than its windows would never end.
+    const digits = (await openCheckpoint('models/digits')).spec
+    const log_mel = { ...digits.log_mel, n_fft: 65_536, window: 65_000, hop: 65_000 }
+    expect(await told({ ...digits, log_mel })).toContain('a row stands for 16.25 s of audio, expected at most 5')
     await rm(path)
     await writeFile(path, '{"format": "longwave"}')
     expect(await fails(folder)).toContain('spec is missing, expected an object')

@@ -192,6 +192,7 @@ describe('log-mel features', () => {
     expect(bad({ n_fft: 300 })).toThrow(/power of two/)
     expect(bad({ n_fft: 128 })).toThrow(/does not fit/)
     expect(bad({ hop: 300 })).toThrow(/gaps/)
+    expect(bad({ window: 1, hop: 1 })).toThrow(/window is 1, expected at least 2/)
     expect(bad({ f_max: 5000 })).toThrow(/4000/)
     expect(bad({ n_mels: 0 })).toThrow(/n_mels/)
     expect(bad({ n_mels: 200 })).toThrow(/meets no bin/)
