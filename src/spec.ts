@@ -1,3 +1,5 @@
+import type { Weight } from './weight.js'
+
 /**
  * The normalised description of a model: what every checkpoint layout is translated into and all that the engine knows.
  * Types only. Shape letters: T token rows of a chunk, L length of a sequence, D d_model, E d_inner, N d_state, R dt_rank,
@@ -147,13 +149,6 @@ export interface ModelSpec {
   }
 }
 
-/** A weight on the host: row-major float32, vectors as [1, n]. */
-export interface Matrix {
-  rows: number
-  cols: number
-  data: Float32Array
-}
-
 /**
  * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
  *
@@ -168,4 +163,4 @@ export interface Matrix {
  *     norm_f.weight, .bias?
  *     head.weight [V, labels or vocabulary, D] (read-out positions: [labels, L' D]), head.bias?; absent for tied tokens
  */
-export type Weights = Map<string, Matrix>
+export type Weights = Map<string, Weight>

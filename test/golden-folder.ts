@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { SafetensorsFile } from '../src/checkpoints/safetensors.js'
+import { widened } from '../src/weight.js'
 
 export interface GoldenTensor {
   shape: number[]
@@ -12,7 +13,7 @@ async function readTensors(path: string): Promise<Map<string, GoldenTensor>> {
   const file = await SafetensorsFile.open(path)
   const tensors = new Map<string, GoldenTensor>()
   for (const [name, { dtype, shape }] of file.tensors) {
-    if (dtype === 'F32') tensors.set(name, { shape, data: await file.floats(name) })
+    if (dtype === 'F32') tensors.set(name, { shape, data: widened(await file.weight(name)) })
   }
   await file.close()
   return tensors

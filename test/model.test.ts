@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../src/checkpoints/own.js'
 import { openModel } from '../src/index.js'
+import { weightOf } from '../src/weight.js'
 import { newFolder, noise } from './checkpoints/folders.js'
 import { randomWeights, tinySpec } from './engine/models.js'
 
@@ -111,7 +112,7 @@ test('a classifier with a stem gives one score per label, in any chunks', async 
 test('a language model with a stem goes on where its stride allows it', async () => {
   const folder = await newFolder()
   const spec = { ...tinySpec('mamba', true), head: { kind: 'tokens', tied: false } as const }
-  const weights = randomWeights(spec).set('head.weight', { rows: 5, cols: 7, data: noise(35, 1) })
+  const weights = randomWeights(spec).set('head.weight', weightOf(5, 7, noise(35, 1)))
   weights.delete('head.bias')
   await saveCheckpoint(folder, spec, weights)
   const model = await open(folder)

@@ -1,4 +1,5 @@
 import type { NormSpec } from '../spec.js'
+import type { Weight } from '../weight.js'
 
 /**
  * The contract of a backend: fused operations on opaque tensors, each one stage of a block.
@@ -82,6 +83,8 @@ export interface Backend {
 
   /** Copies `rows * cols` numbers in. */
   upload(data: ArrayLike<number>, rows: number, cols: number): Tensor
+  /** A weight, which may be read where it lies whenever an operation needs it: it never changes. */
+  weight(weight: Weight): Tensor
   zeros(rows: number, cols: number): Tensor
   /** Copies the numbers out, rows contiguous; Float64Array on `reference`, Float32Array elsewhere. */
   download(x: Tensor): Promise<FloatArray>

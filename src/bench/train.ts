@@ -2,7 +2,7 @@ import type { Records } from '../training/dna/records.js'
 import { completeSettings } from '../training/dna/settings.js'
 import { initialise } from '../training/initialise.js'
 import { Random } from '../training/random.js'
-import { sizeOf } from '../training/replica.js'
+import { hostTensors, sizeOf } from '../training/replica.js'
 import { Team } from '../training/team.js'
 import { randomSpec, type Shape, shapeName } from './models.js'
 import { interleaved, median } from './rounds.js'
@@ -47,7 +47,7 @@ export async function benchTraining({
   const trainable = [...weights.keys()]
   const train = madeUpRecords(batch, length)
   const all = Int32Array.from({ length: batch }, (_, i) => i)
-  const state = { step: 0, weights, moments: new Map(), ema: null }
+  const state = { step: 0, weights: hostTensors(weights), moments: new Map(), ema: null }
   const counts = [...new Set([1, threads])]
   const teams = counts.map((count) => {
     const slots = new SharedArrayBuffer((batch / shard) * sizeOf(weights.values()) * 4)

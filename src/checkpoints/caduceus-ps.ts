@@ -1,4 +1,5 @@
-import type { Matrix, MixerSpec, Weights } from '../spec.js'
+import type { MixerSpec, Weights } from '../spec.js'
+import { newWeight, type Weight } from '../weight.js'
 
 /**
  * Caduceus-PS as a plain stack.
@@ -17,40 +18,35 @@ export function isMirrored({ fused }: { fused: boolean }, blocks: number): boole
   return fused && blocks % 2 === 1
 }
 
-/** rc F rc in place of the F of block `i`. */
+/** rc F rc in place of the F of block `i`; the numbers of its weights are moved where they lie. */
 export function mirrorBlock(weights: Weights, i: number, mixer: MixerSpec): void {
   const block = `blocks.${i}.`
-  reverse(weights, `${block}norm.weight`)
-  reverse(weights, `${block}norm.bias`)
+  for (const weight of named(weights, `${block}norm.weight`, `${block}norm.bias`)) reverseColumns(weight)
   if (mixer.kind !== 'bidirectional') throw new Error('unreachable: a mirrored mixer reads from right to left')
   exchangeDirections(weights, `${block}mixer.`, mixer.tied)
-  for (const direction of ['forward', 'reverse']) {
-    const prefix = `${block}mixer.${direction}.`
-    reverse(weights, `${prefix}in_proj.weight`)
-    reverse(weights, `${prefix}out_proj.bias`)
-    const out = weights.get(`${prefix}out_proj.weight`)
-    if (out) weights.set(`${prefix}out_proj.weight`, withRowsReversed(out))
-  }
+  const both = (name: string) => named(weights, `${block}mixer.forward.${name}`, `${block}mixer.reverse.${name}`)
+  for (const weight of [...both('in_proj.weight'), ...both('out_proj.bias')]) reverseColumns(weight)
+  for (const weight of both('out_proj.weight')) reverseRows(weight)
 }
 
 /** The final norm and the head for reversed channels. */
 export function mirrorHead(weights: Weights): void {
-  for (const name of ['norm_f.weight', 'norm_f.bias', 'head.weight']) reverse(weights, name)
+  for (const weight of named(weights, 'norm_f.weight', 'norm_f.bias', 'head.weight')) reverseColumns(weight)
 }
 
 /** A mixer of one direction, as it stands before it is mirrored: the reverse half adds nothing. */
 export function silenceReverse(weights: Weights, prefix: string): void {
-  for (const [name, matrix] of [...weights]) {
+  for (const [name, weight] of [...weights]) {
     if (!name.startsWith(`${prefix}forward.`)) continue
     const twin = name.replace(`${prefix}forward.`, `${prefix}reverse.`)
-    if (name.endsWith('out_proj.weight')) weights.set(twin, { ...matrix, data: new Float32Array(matrix.data.length) })
-    else if (!name.endsWith('out_proj.bias')) weights.set(twin, matrix)
+    if (name.endsWith('out_proj.weight')) weights.set(twin, newWeight('f32', weight.rows, weight.cols))
+    else if (!name.endsWith('out_proj.bias')) weights.set(twin, weight)
   }
 }
 
 function exchangeDirections(weights: Weights, prefix: string, tied: boolean): void {
   const names = [...weights.keys()].filter((name) => name.startsWith(prefix))
-  const moved = new Map<string, Matrix>()
+  const moved = new Map<string, Weight>()
   for (const name of names) {
     const [direction, ...rest] = name.slice(prefix.length).split('.')
     // Shared projections stay where the other direction looks for them.
@@ -59,21 +55,20 @@ function exchangeDirections(weights: Weights, prefix: string, tied: boolean): vo
     moved.set(`${prefix}${other}.${rest.join('.')}`, weights.get(name)!)
     weights.delete(name)
   }
-  for (const [name, matrix] of moved) weights.set(name, matrix)
+  for (const [name, weight] of moved) weights.set(name, weight)
 }
 
-/** Reverses the columns of a weight, if it is there. */
-function reverse(weights: Weights, name: string): void {
-  const matrix = weights.get(name)
-  if (!matrix) return
-  const { rows, cols } = matrix
-  const data = matrix.data.slice()
+/** Those that are there, each once: a silent direction shares weights with the other. */
+function named(weights: Weights, ...names: string[]): Set<Weight> {
+  return new Set(names.flatMap((name) => weights.get(name) ?? []))
+}
+
+function reverseColumns({ rows, cols, data }: Weight): void {
   for (let i = 0; i < rows; i++) data.subarray(i * cols, (i + 1) * cols).reverse()
-  weights.set(name, { rows, cols, data })
 }
 
-function withRowsReversed({ rows, cols, data }: Matrix): Matrix {
-  const flipped = new Float32Array(data.length)
-  for (let i = 0; i < rows; i++) flipped.set(data.subarray(i * cols, (i + 1) * cols), (rows - 1 - i) * cols)
-  return { rows, cols, data: flipped }
+/** All numbers backwards, and then each row. */
+function reverseRows(weight: Weight): void {
+  weight.data.reverse()
+  reverseColumns(weight)
 }

@@ -49,7 +49,7 @@ export const caduceus: Layout = {
     const ssm = config.section('ssm_cfg')
     const biases = { linear: ssm.flag('bias', false), conv: ssm.flag('conv_bias', true) }
     const weights: Weights = new Map()
-    weights.set('embedding.weight', await tensors.matrix(names.embedding, V, D))
+    weights.set('embedding.weight', await tensors.weight(names.embedding, [V, D]))
     for (const [i, { mixer }] of spec.blocks.entries()) {
       const names_i = { from: `${layers}${i}.${names.norm}`, to: `blocks.${i}.norm` }
       await normWeights(tensors, weights, names_i, norm, D)
@@ -69,7 +69,7 @@ export const caduceus: Layout = {
     await normWeights(tensors, weights, { from: names.norm_f, to: 'norm_f' }, norm, D)
     if (spec.head?.kind === 'tokens' && !spec.head.tied) {
       const head = tensors.has(names.head) ? names.head : names.embedding
-      weights.set('head.weight', await tensors.matrix(head, V, D))
+      weights.set('head.weight', await tensors.weight(head, [V, D]))
     }
     if (rc && isMirrored(rc, spec.blocks.length)) mirrorHead(weights)
     return weights

@@ -46,7 +46,7 @@ export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Confi
   const { vocab_size: V, d_model: D, norm } = spec
   const biases = { linear: config.flag('use_bias', false), conv: config.flag('use_conv_bias', true) }
   const weights: Weights = new Map()
-  weights.set('embedding.weight', await tensors.matrix(embeddingName(tensors), V, D))
+  weights.set('embedding.weight', await tensors.weight(embeddingName(tensors), [V, D]))
   for (const [i, { mixer }] of spec.blocks.entries()) {
     if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
     const from = `backbone.layers.${i}`
@@ -55,7 +55,7 @@ export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Confi
   }
   await normWeights(tensors, weights, { from: 'backbone.norm_f', to: 'norm_f' }, norm, D)
   if (spec.head?.kind === 'tokens' && !spec.head.tied) {
-    weights.set('head.weight', await tensors.matrix('lm_head.weight', V, D))
+    weights.set('head.weight', await tensors.weight('lm_head.weight', [V, D]))
   }
   return weights
 }

@@ -1,4 +1,5 @@
-import type { MambaSpec, Matrix, NormSpec, Weights } from '../spec.js'
+import type { MambaSpec, NormSpec, Weights } from '../spec.js'
+import { newWeight, type Weight } from '../weight.js'
 import type { Config } from './config.js'
 import { broken } from './safetensors.js'
 import type { Tensors } from './tensors.js'
@@ -31,10 +32,10 @@ export async function mambaWeights(
   projections = true,
 ): Promise<void> {
   const matrix = async (name: string, rows: number, cols: number) => {
-    weights.set(to + name, await tensors.matrix(from + name, rows, cols))
+    weights.set(to + name, await tensors.weight(from + name, [rows, cols]))
   }
   const vector = async (name: string, n: number, as = name) => {
-    weights.set(to + as, await tensors.vector(from + name, n))
+    weights.set(to + as, await tensors.weight(from + name, [n]))
   }
   if (projections) {
     await matrix('in_proj.weight', 2 * E, D)
@@ -42,8 +43,7 @@ export async function mambaWeights(
     if (biases.linear || tensors.has(`${from}in_proj.bias`)) await vector('in_proj.bias', 2 * E)
     if (biases.linear || tensors.has(`${from}out_proj.bias`)) await vector('out_proj.bias', D)
   }
-  const conv = await tensors.floats(`${from}conv1d.weight`, [E, 1, K])
-  weights.set(`${to}conv.weight`, transposed({ rows: E, cols: K, data: conv }))
+  weights.set(`${to}conv.weight`, transposed(await tensors.weight(`${from}conv1d.weight`, [E, 1, K])))
   if (biases.conv || tensors.has(`${from}conv1d.bias`)) await vector('conv1d.bias', E, 'conv.bias')
   await matrix('x_proj.weight', R + 2 * N, E)
   await matrix('dt_proj.weight', E, R)
@@ -60,8 +60,8 @@ export async function normWeights(
   norm: NormSpec,
   D: number,
 ): Promise<void> {
-  weights.set(`${to}.weight`, await tensors.vector(`${from}.weight`, D))
-  if (norm.kind === 'layer') weights.set(`${to}.bias`, await tensors.vector(`${from}.bias`, D))
+  weights.set(`${to}.weight`, await tensors.weight(`${from}.weight`, [D]))
+  if (norm.kind === 'layer') weights.set(`${to}.bias`, await tensors.weight(`${from}.bias`, [D]))
 }
 
 /**
@@ -100,8 +100,8 @@ export async function isTied(tensors: Tensors, head: string, embedding: string):
   return true
 }
 
-export function transposed({ rows, cols, data }: Matrix): Matrix {
-  const flipped = new Float32Array(data.length)
-  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) flipped[j * rows + i] = data[i * cols + j]
-  return { rows: cols, cols: rows, data: flipped }
+function transposed({ dtype, rows, cols, data }: Weight): Weight {
+  const flipped = newWeight(dtype, cols, rows)
+  for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) flipped.data[j * rows + i] = data[i * cols + j]
+  return flipped
 }

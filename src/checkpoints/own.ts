@@ -21,7 +21,7 @@ export const own: Layout = {
     const weights: Weights = new Map()
     for (const { name, rows, cols, optional } of weightShapes(spec)) {
       if (optional && !tensors.has(name)) continue
-      weights.set(name, await tensors.matrix(name, rows, cols))
+      weights.set(name, await tensors.weight(name, [rows, cols]))
     }
     return weights
   },
@@ -29,6 +29,8 @@ export const own: Layout = {
 
 /** Metadata of the weights that longwave writes: by it training knows its own file again. `pt` is what transformers asks for. */
 export const ownMetadata = { format: 'pt', writer: 'longwave' }
+
+const storedAs = { f32: 'F32', f16: 'F16', bf16: 'BF16' } as const
 
 /**
  * Writes a model folder that `openCheckpoint` reads; both files appear by rename, config.json last. `extras` are further
@@ -42,12 +44,12 @@ export async function saveCheckpoint(
   replace = true,
 ): Promise<void> {
   const tensors = weightShapes(spec).flatMap(({ name, rows, cols, optional }) => {
-    const matrix = weights.get(name)
-    if (!matrix && optional) return []
-    if (matrix?.rows !== rows || matrix.cols !== cols) {
-      throw new Error(`weight ${name} is [${matrix?.rows}, ${matrix?.cols}], expected [${rows}, ${cols}]`)
+    const weight = weights.get(name)
+    if (!weight && optional) return []
+    if (weight?.rows !== rows || weight.cols !== cols) {
+      throw new Error(`weight ${name} is [${weight?.rows}, ${weight?.cols}], expected [${rows}, ${cols}]`)
     }
-    return [{ name, dtype: 'F32' as const, shape: [rows, cols], data: matrix.data }]
+    return [{ name, dtype: storedAs[weight.dtype], shape: [rows, cols], data: weight.data }]
   })
   await mkdir(folder, { recursive: true }).catch((error: Error) => {
     throw new UserError(`cannot create ${folder}: ${error.message}`, exitCodes.cannotCreate)

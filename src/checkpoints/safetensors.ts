@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { exitCodes, UserError } from '../errors.js'
-import { fromBF16, fromF16 } from './half.js'
+import { type Dtype, newWeight, type Weight } from '../weight.js'
 
 /**
  * Reads safetensors files (https://github.com/huggingface/safetensors): 8 bytes of header length, a JSON header, then
@@ -14,6 +14,8 @@ const bytesPer: Record<string, number> = {
 /** The limit of the reference implementation; a larger length means that this is some other file. */
 const maxHeader = 100_000_000
 const maxRead = 2 ** 30
+
+const dtypes: Record<string, Dtype> = { F32: 'f32', F16: 'f16', BF16: 'bf16' }
 
 export interface TensorInfo {
   dtype: string
@@ -45,20 +47,24 @@ export class SafetensorsFile {
     }
   }
 
-  /** The values as float32, row-major. Errors: 69 for an unknown name or a dtype that holds no floats. */
-  async floats(name: string): Promise<Float32Array> {
-    const { dtype } = this.info(name)
-    const bytes = await this.bytes(name)
-    if (dtype === 'F32') return new Float32Array(bytes.buffer)
-    if (dtype === 'F16') return fromF16(new Uint16Array(bytes.buffer))
-    if (dtype === 'BF16') return fromBF16(new Uint16Array(bytes.buffer))
-    throw broken(this.path, `tensor ${name} has dtype ${dtype}, expected F32, F16 or BF16`)
+  /**
+   * A tensor of floats as a matrix: all dimensions before the last are its rows, [n] is [1, n]. Errors: 69 for an unknown
+   * name or a dtype that holds no floats.
+   */
+  async weight(name: string): Promise<Weight> {
+    const { dtype, shape } = this.info(name)
+    if (!(dtype in dtypes)) throw broken(this.path, `tensor ${name} has dtype ${dtype}, expected F32, F16 or BF16`)
+    const rows = shape.slice(0, -1).reduce((product, n) => product * n, 1)
+    const weight = newWeight(dtypes[dtype], rows, shape.at(-1) ?? 1)
+    await this.read(name, 0, new Uint8Array(weight.data.buffer))
+    return weight
   }
 
   /** The values of an I64, I32 or U8 tensor. Errors: 69 for another dtype or a value beyond 32 bits. */
   async integers(name: string): Promise<Int32Array> {
     const { dtype } = this.info(name)
-    const bytes = await this.bytes(name)
+    const bytes = new Uint8Array(this.info(name).bytes)
+    await this.read(name, 0, bytes)
     if (dtype === 'I32') return new Int32Array(bytes.buffer)
     if (dtype === 'U8') return Int32Array.from(bytes)
     if (dtype !== 'I64') throw broken(this.path, `tensor ${name} has dtype ${dtype}, expected I64, I32 or U8`)
@@ -79,9 +85,9 @@ export class SafetensorsFile {
     return this.file.close()
   }
 
-  private async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const { begin, bytes } = this.info(name)
-    return read(this.path, this.file, begin, bytes)
+  /** Fills `into` with the bytes of a tensor from its byte `from` on. */
+  read(name: string, from: number, into: Uint8Array): Promise<void> {
+    return read(this.path, this.file, this.info(name).begin + from, into)
   }
 }
 
@@ -90,23 +96,27 @@ export function broken(path: string, what: string): UserError {
   return new UserError(`${path}: ${what}`, exitCodes.unavailable)
 }
 
-async function read(path: string, file: FileHandle, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length)
+/** Fills `bytes` from byte `begin` of the file on. */
+async function read(path: string, file: FileHandle, begin: number, bytes: Uint8Array): Promise<void> {
+  const { length } = bytes
   for (let done = 0; done < length; ) {
     const { bytesRead } = await file.read(bytes, done, Math.min(length - done, maxRead), begin + done)
     if (bytesRead === 0) throw broken(path, `ends at byte ${begin + done}, expected ${begin + length}`)
     done += bytesRead
   }
-  return bytes
 }
 
 async function readHeader(path: string, file: FileHandle) {
   const { size } = await file.stat()
   if (size < 8) throw broken(path, `not a safetensors file: ${size} bytes, expected at least 8`)
-  const length = Number(new BigUint64Array((await read(path, file, 0, 8)).buffer)[0])
+  const first = new BigUint64Array(1)
+  await read(path, file, 0, new Uint8Array(first.buffer))
+  const length = Number(first[0])
   if (length > maxHeader) throw broken(path, `not a safetensors file: header length ${length}`)
   if (8 + length > size) throw broken(path, `truncated: ${size} bytes, the header alone takes ${8 + length}`)
-  const text = new TextDecoder().decode(await read(path, file, 8, length))
+  const bytes = new Uint8Array(length)
+  await read(path, file, 8, bytes)
+  const text = new TextDecoder().decode(bytes)
   let header: unknown
   try {
     header = JSON.parse(text)

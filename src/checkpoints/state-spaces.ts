@@ -45,7 +45,7 @@ export const stateSpaces: Layout = {
     const ssm = config.section('ssm_cfg')
     const biases = { linear: ssm.flag('bias', false), conv: ssm.flag('conv_bias', true) }
     const weights: Weights = new Map()
-    weights.set('embedding.weight', await tensors.matrix(embedding, V, D))
+    weights.set('embedding.weight', await tensors.weight(embedding, [V, D]))
     for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
       if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
       const [from, to] = [layer(i), `blocks.${i}.`]
@@ -58,7 +58,7 @@ export const stateSpaces: Layout = {
     }
     await normWeights(tensors, weights, { from: 'backbone.norm_f', to: 'norm_f' }, norm, D)
     if (spec.head?.kind === 'tokens' && !spec.head.tied) {
-      weights.set('head.weight', await tensors.matrix('lm_head.weight', V, D))
+      weights.set('head.weight', await tensors.weight('lm_head.weight', [V, D]))
     }
     return weights
   },
@@ -73,6 +73,6 @@ function blockSpec(tensors: Tensors, i: number, promised: boolean): BlockSpec {
 }
 
 async function linear(tensors: Tensors, weights: Weights, from: string, to: string, rows: number, cols: number) {
-  weights.set(`${to}.weight`, await tensors.matrix(`${from}.weight`, rows, cols))
-  if (tensors.has(`${from}.bias`)) weights.set(`${to}.bias`, await tensors.vector(`${from}.bias`, rows))
+  weights.set(`${to}.weight`, await tensors.weight(`${from}.weight`, [rows, cols]))
+  if (tensors.has(`${from}.bias`)) weights.set(`${to}.bias`, await tensors.weight(`${from}.bias`, [rows]))
 }

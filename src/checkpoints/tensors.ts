@@ -1,8 +1,9 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { firstNotFinite } from '../runtime/numbers.js'
-import type { Matrix } from '../spec.js'
+import { notFinite, type Weight } from '../weight.js'
 import { broken, SafetensorsFile } from './safetensors.js'
+
+const pieceBytes = 2 ** 20
 
 /**
  * The tensors of a checkpoint folder, in one file or in shards. What a layout reads is checked against the shape it
@@ -65,24 +66,17 @@ export class Tensors {
     return shape
   }
 
-  /** Reads a tensor of exactly this shape. Errors: 69, also for a value that is no finite number, with its place. */
-  async floats(name: string, expected: readonly number[]): Promise<Float32Array> {
+  /**
+   * Reads a tensor of exactly this shape, as a matrix: all dimensions before the last are its rows, [n] is [1, n]. Errors: 69, also
+   * for a value that is no finite number, with its place.
+   */
+  async weight(name: string, expected: readonly number[]): Promise<Weight> {
     this.check(name, expected)
-    const values = await this.file(name).floats(name)
-    const wrong = firstNotFinite(values)
-    if (wrong < 0) return values
-    const place = placeOf(wrong, expected).join(', ')
-    throw this.broken(name, `holds ${values[wrong]} at [${place}], expected finite numbers`)
-  }
-
-  /** [rows, cols] */
-  async matrix(name: string, rows: number, cols: number): Promise<Matrix> {
-    return { rows, cols, data: await this.floats(name, [rows, cols]) }
-  }
-
-  /** [n] as [1, n] */
-  async vector(name: string, n: number): Promise<Matrix> {
-    return { rows: 1, cols: n, data: await this.floats(name, [n]) }
+    const weight = await this.file(name).weight(name)
+    const wrong = notFinite(weight)
+    if (!wrong) return weight
+    const place = placeOf(wrong.index, expected).join(', ')
+    throw this.broken(name, `holds ${wrong.value} at [${place}], expected finite numbers`)
   }
 
   async integers(name: string, expected: readonly number[]): Promise<Int32Array> {
@@ -90,12 +84,20 @@ export class Tensors {
     return this.file(name).integers(name)
   }
 
-  /** True when both tensors hold the same values: a tied pair that was saved twice. */
+  /** True when both tensors hold the same values in the same type: a tied pair that was saved twice. */
   async equal(a: string, b: string): Promise<boolean> {
-    const shape = this.file(a).info(a).shape
-    if (shape.join() !== this.file(b).info(b).shape.join()) return false
-    const [x, y] = [await this.file(a).floats(a), await this.file(b).floats(b)]
-    return x.every((value, i) => value === y[i])
+    const [x, y] = [this.file(a), this.file(b)]
+    const { dtype, shape, bytes } = x.info(a)
+    if (dtype !== y.info(b).dtype || shape.join() !== y.info(b).shape.join()) return false
+    // Piece by piece: whole, the largest weight of a model would be in memory twice.
+    const pieces = [Buffer.alloc(pieceBytes), Buffer.alloc(pieceBytes)]
+    for (let from = 0; from < bytes; from += pieceBytes) {
+      const [p, q] = pieces.map((piece) => piece.subarray(0, bytes - from))
+      await x.read(a, from, p)
+      await y.read(b, from, q)
+      if (!p.equals(q)) return false
+    }
+    return true
   }
 
   /** Marks a tensor as known and not needed. */

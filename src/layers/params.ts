@@ -24,5 +24,5 @@ export class Params {
 }
 
 export function uploadWeights(backend: Backend, weights: Weights): Map<string, Tensor> {
-  return new Map([...weights].map(([name, { data, rows, cols }]) => [name, backend.upload(data, rows, cols)]))
+  return new Map([...weights].map(([name, weight]) => [name, backend.weight(weight)]))
 }

@@ -5,7 +5,7 @@ import type { LogMelSpec, ModelSpec, Weights } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { Check, isCausal, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
-import { type Answer, notFinite, type Prediction, predict, share } from './predict.js'
+import { type Answer, notFinite, type Prediction, predict } from './predict.js'
 import { featureParts, type Recording } from './recordings.js'
 import type { LeftOutCount, Run } from './run.js'
 import { type Part, type Stretch, type StretchPiece, stretchesOf } from './sequences.js'
@@ -73,9 +73,8 @@ export class Listening {
     private readonly recordings: readonly Recording[],
     private readonly options: ListeningOptions,
   ) {
-    const { spec, weights } = model
+    const { spec } = model
     const { skip, wanted, note, windows } = options
-    this.model = { spec, weights: share(weights) }
     this.chunk = Math.ceil((options.chunk ?? rowsPerChunk * perRow(spec)) / perRow(spec)) * perRow(spec)
     const name = ({ record }: Stretch) => record.file
     const { chunk } = this

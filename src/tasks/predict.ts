@@ -51,7 +51,7 @@ export async function* predict<Note>(
   { device, threads, chunk, wanted, spare }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
-  const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
+  const setup: InferenceSetup = { device, spec, weights: model.weights, chunk, wanted }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<Chunk, InferenceAnswer>(script, setup, threads)
   const run = async ({ input, segments, notes }: Packed<Note>) => {
@@ -82,16 +82,4 @@ export async function* predict<Note>(
 export function notFinite({ data }: { data: Float32Array }, name: string): UserError | null {
   if (firstNotFinite(data) < 0) return null
   return new UserError(`the model gives no finite number for ${name}`, exitCodes.unavailable)
-}
-
-/** Weights in shared memory: all threads start from one copy. */
-export function share(weights: Weights): Weights {
-  return new Map(
-    [...weights].map(([name, matrix]) => {
-      if (matrix.data.buffer instanceof SharedArrayBuffer) return [name, matrix]
-      const shared = new Float32Array(new SharedArrayBuffer(matrix.data.byteLength))
-      shared.set(matrix.data)
-      return [name, { ...matrix, data: shared }]
-    }),
-  )
 }

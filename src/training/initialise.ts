@@ -1,4 +1,5 @@
-import type { MambaSpec, Matrix, ModelSpec, Weights } from '../spec.js'
+import type { MambaSpec, ModelSpec, Weights } from '../spec.js'
+import { newWeight, type Weight } from '../weight.js'
 import { headWidth } from './architecture.js'
 import { Random } from './random.js'
 
@@ -12,12 +13,12 @@ import { Random } from './random.js'
 export function initialise(spec: ModelSpec, seed: number): Weights {
   const random = new Random(seed, 0)
   const weights: Weights = new Map()
-  const fill = (rows: number, cols: number, draw: (row: number, col: number) => number): Matrix => ({
-    rows,
-    cols,
-    data: Float32Array.from({ length: rows * cols }, (_, i) => draw(Math.floor(i / cols), i % cols)),
-  })
-  const set = (name: string, matrix: Matrix) => weights.set(name, matrix)
+  const fill = (rows: number, cols: number, draw: (row: number, col: number) => number): Weight => {
+    const weight = newWeight('f32', rows, cols)
+    for (let i = 0; i < rows * cols; i++) weight.data[i] = draw(Math.floor(i / cols), i % cols)
+    return weight
+  }
+  const set = (name: string, weight: Weight) => weights.set(name, weight)
   const constant = (name: string, cols: number, value: number) =>
     set(
       name,
@@ -83,7 +84,7 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
     }
   }
   norm('norm_f')
-  for (const [name, matrix] of initialiseHead(spec, seed)) set(name, matrix)
+  for (const [name, weight] of initialiseHead(spec, seed)) set(name, weight)
   return weights
 }
 
@@ -95,11 +96,10 @@ export function initialiseHead(spec: ModelSpec, seed: number): Weights {
   const rows = head.kind === 'ctc' ? head.vocabulary.length : head.labels.length
   const cols = headWidth(spec)
   const bound = 1 / Math.sqrt(cols)
+  const weight = newWeight('f32', rows, cols)
+  for (let i = 0; i < weight.data.length; i++) weight.data[i] = random.uniform(-bound, bound)
   return new Map([
-    [
-      'head.weight',
-      { rows, cols, data: Float32Array.from({ length: rows * cols }, () => random.uniform(-bound, bound)) },
-    ],
-    ['head.bias', { rows: 1, cols: rows, data: new Float32Array(rows) }],
+    ['head.weight', weight],
+    ['head.bias', newWeight('f32', 1, rows)],
   ])
 }

@@ -1,10 +1,11 @@
 import type { Device } from '../backends/open.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
+import { weightOf } from '../weight.js'
 import type { Data } from './data.js'
 import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
-import { type HostTensor, sizeOf, type TrainingState } from './replica.js'
+import { type HostTensor, hostTensors, sizeOf, type TrainingState } from './replica.js'
 import { type Best, RunFolder, type Standing } from './run-folder.js'
 import type { TrainSettings } from './settings.js'
 import { countOf } from './targets.js'
@@ -194,11 +195,12 @@ function checkFinite(what: string, value: number, step: number, { lr }: TrainSet
 }
 
 function freshState({ weights, settings, trainable }: TrainRun): TrainingState {
+  const wide = hostTensors(weights)
   return {
     step: 0,
-    weights,
+    weights: wide,
     moments: new Map(),
-    ema: settings.ema > 0 ? new Map(trainable.map((name) => [name, weights.get(name)!.data])) : null,
+    ema: settings.ema > 0 ? new Map(trainable.map((name) => [name, wide.get(name)!.data])) : null,
   }
 }
 
@@ -212,7 +214,7 @@ function evaluated({ weights, ema }: TrainingState): Map<string, HostTensor> {
 }
 
 function single(weights: Map<string, HostTensor>): Weights {
-  return new Map([...weights].map(([name, w]) => [name, { ...w, data: Float32Array.from(w.data) }]))
+  return new Map([...weights].map(([name, w]) => [name, weightOf(w.rows, w.cols, w.data)]))
 }
 
 const summary = (best: Best | null) => best && { step: best.step, score: best.score }

@@ -1,5 +1,6 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
-import type { ModelSpec } from '../spec.js'
+import type { ModelSpec, Weights } from '../spec.js'
+import { widened } from '../weight.js'
 import { type Data, examplesOf } from './data.js'
 import type { Examples } from './examples.js'
 import { answers, objective } from './objective.js'
@@ -14,6 +15,11 @@ export interface HostTensor {
   rows: number
   cols: number
   data: FloatArray
+}
+
+/** Of what a checkpoint holds, widened. */
+export function hostTensors(weights: Weights): Map<string, HostTensor> {
+  return new Map([...weights].map(([name, w]) => [name, { rows: w.rows, cols: w.cols, data: widened(w) }]))
 }
 
 /** All that changes while a model learns. */

@@ -11,6 +11,7 @@ import type {
 } from '../backends/backend.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { NormSpec } from '../spec.js'
+import type { Weight } from '../weight.js'
 import type { Random } from './random.js'
 
 interface Step {
@@ -71,6 +72,10 @@ export class Tape implements Backend {
 
   upload(data: ArrayLike<number>, rows: number, cols: number): Tensor {
     return this.#backend.upload(data, rows, cols)
+  }
+
+  weight(weight: Weight): Tensor {
+    return this.#backend.weight(weight)
   }
 
   zeros(rows: number, cols: number): Tensor {

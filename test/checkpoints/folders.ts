@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { type StoredTensor, writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
+import { widened } from '../../src/weight.js'
 import type { Raw } from './official.js'
 
 /** Checkpoint folders that tests write, removed afterwards. */
@@ -32,7 +33,7 @@ export async function goldenModel(
   const maps = new Map<string, Int32Array>()
   for (const [tensor, { dtype, shape }] of file.tensors) {
     if (dtype === 'I64') maps.set(tensor, await file.integers(tensor))
-    else raw.set(tensor, { shape, values: await file.floats(tensor) })
+    else raw.set(tensor, { shape, values: widened(await file.weight(tensor)) })
   }
   await file.close()
   return { config, raw, maps }

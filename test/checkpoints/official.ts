@@ -1,5 +1,5 @@
-import type { MambaSpec, Matrix, NormSpec } from '../../src/spec.js'
-import { linear, mamba, normed, plus, type Rows } from './plain.js'
+import type { MambaSpec, NormSpec } from '../../src/spec.js'
+import { linear, type Matrix, mamba, normed, plus, type Rows } from './plain.js'
 
 /**
  * Caduceus as its official code wires it (modeling_caduceus.py, modeling_rcps.py), on the tensors as they lie in the file: PS

@@ -1,9 +1,16 @@
-import type { MambaSpec, Matrix, MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
+import type { MambaSpec, MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
+import { widened } from '../../src/weight.js'
 
 /** A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by. */
 
 /** L rows of one width. */
 export type Rows = Float64Array[]
+
+export interface Matrix {
+  rows: number
+  cols: number
+  data: Float32Array
+}
 
 export interface PlainOutput {
   logits: Rows
@@ -14,8 +21,11 @@ export interface PlainOutput {
 }
 
 export function plainForward(spec: ModelSpec, weights: Weights, ids: Int32Array): PlainOutput {
-  const get = (name: string) => weights.get(name)
-  const embedding = weights.get('embedding.weight')!
+  const get = (name: string): Matrix | undefined => {
+    const weight = weights.get(name)
+    return weight && { rows: weight.rows, cols: weight.cols, data: widened(weight) }
+  }
+  const embedding = get('embedding.weight')!
   const { norm, blocks, hidden_states: listing } = spec
   let x: Rows = Array.from(ids, (id) => row(embedding, id))
   const listed: Rows[] = listing.embedding ? [x] : []
@@ -39,7 +49,7 @@ export function plainForward(spec: ModelSpec, weights: Weights, ids: Int32Array)
   const last = normed(x, norm, get('norm_f.weight'), get('norm_f.bias'))
   if (listing.final) listed.push(last)
   const tied = spec.head?.kind === 'tokens' && spec.head.tied
-  return { logits: linear(last, tied ? embedding : weights.get('head.weight')!), listed, last }
+  return { logits: linear(last, tied ? embedding : get('head.weight')!), listed, last }
 }
 
 /** One Mamba-1 mixer, left to right. `conv.weight` is [K, E]. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
+import { widened } from '../../src/weight.js'
 import { newFolder } from './folders.js'
 
 const entry = (dtype: string, shape: number[], begin: number, end: number) => ({
@@ -38,16 +39,16 @@ describe('reading', () => {
     expect([...file.tensors.keys()]).toEqual(['f32', 'f16', 'bf16', 'i64', 'i32', 'far', 'empty'])
     expect(file.metadata).toEqual({ format: 'pt' })
     expect(file.info('f32').shape).toEqual([1, 3])
-    expect(await file.floats('f32')).toEqual(Float32Array.of(1.5, -2, 3e-40))
+    expect(widened(await file.weight('f32'))).toEqual(Float32Array.of(1.5, -2, 3e-40))
     const halves = [1, -2, 65504, 2 ** -14, 2 ** -24, -(2 ** -24), 0, Number.POSITIVE_INFINITY]
-    expect(await file.floats('f16')).toEqual(Float32Array.from(halves))
-    expect(await file.floats('bf16')).toEqual(Float32Array.of(1, -5))
+    expect(widened(await file.weight('f16'))).toEqual(Float32Array.from(halves))
+    expect(widened(await file.weight('bf16'))).toEqual(Float32Array.of(1, -5))
     expect(await file.integers('i64')).toEqual(Int32Array.of(7, -1))
     expect(await file.integers('i32')).toEqual(Int32Array.of(5))
-    expect(await file.floats('empty')).toEqual(new Float32Array())
+    expect(widened(await file.weight('empty'))).toEqual(new Float32Array())
     await expect(file.integers('far')).rejects.toThrow('tensor far holds 1099511627776, beyond 32 bits')
-    await expect(file.floats('i64')).rejects.toThrow('tensor i64 has dtype I64, expected F32, F16 or BF16')
-    await expect(file.floats('none')).rejects.toThrow('tensor none is missing')
+    await expect(file.weight('i64')).rejects.toThrow('tensor i64 has dtype I64, expected F32, F16 or BF16')
+    await expect(file.weight('none')).rejects.toThrow('tensor none is missing')
     await file.close()
   })
 

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import type { ModelSpec } from '../../src/spec.js'
+import { newWeight, weightOf } from '../../src/weight.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { longwave, shell, temporaryFolder } from '../shell/run.js'
 
@@ -108,8 +109,9 @@ describe('classify', () => {
     const model = join(folder, 'odd labels')
     const weights = randomWeights(odd)
     const [rows, cols] = [labels.length, odd.d_model]
-    weights.set('head.weight', { rows, cols, data: Float32Array.from({ length: rows * cols }, (_, i) => (i * 7) % 5) })
-    weights.set('head.bias', { rows: 1, cols: rows, data: new Float32Array(rows) })
+    const values = Array.from({ length: rows * cols }, (_, i) => (i * 7) % 5)
+    weights.set('head.weight', weightOf(rows, cols, values))
+    weights.set('head.bias', newWeight('f32', 1, rows))
     await saveCheckpoint(model, odd, weights)
     const input = '>r1\nACGT\n>r1\nGGGGA\n>\nA\n'
     const report = join(folder, 'odd.tsv')

@@ -1,7 +1,8 @@
 import type { Backend, Segments } from '../../src/backends/backend.js'
 import { Network } from '../../src/engine/network.js'
 import { uploadWeights } from '../../src/layers/params.js'
-import type { Matrix, MixerSpec, ModelSpec, Weights } from '../../src/spec.js'
+import type { MixerSpec, ModelSpec, Weights } from '../../src/spec.js'
+import { weightOf } from '../../src/weight.js'
 
 /** Seeded numbers in [0, 1): mulberry32's mixing steps. */
 export function seeded(seed: number): () => number {
@@ -49,7 +50,7 @@ export function randomWeights(spec: ModelSpec, seed = 1): Weights {
   const weights: Weights = new Map()
   const add = (name: string, rows: number, cols: number, scale = 1 / Math.sqrt(cols), shift = 0) => {
     const data = Float32Array.from({ length: rows * cols }, () => (random() * 2 - 1) * scale * 1.7 + shift)
-    weights.set(name, { rows, cols, data } satisfies Matrix)
+    weights.set(name, weightOf(rows, cols, data))
   }
   add('embedding.weight', spec.vocab_size, spec.d_embed, 1)
   let width = spec.d_embed

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
+import { widened } from '../../src/weight.js'
 import type { Comparison } from './folders.js'
 
 /** A tensor of a golden file; integers as they are. */
@@ -13,7 +14,7 @@ export async function readGolden(path: string): Promise<Map<string, Golden>> {
   const file = await SafetensorsFile.open(path)
   const tensors = new Map<string, Golden>()
   for (const [name, { dtype, shape }] of file.tensors) {
-    const data = dtype.startsWith('I') ? await file.integers(name) : await file.floats(name)
+    const data = dtype.startsWith('I') ? await file.integers(name) : widened(await file.weight(name))
     tensors.set(name, { shape, data })
   }
   await file.close()

@@ -1,5 +1,6 @@
-import type { HeadSpec, LogMelSpec, Matrix, MixerSpec, ModelSpec, Weights } from '../../src/spec.js'
+import type { HeadSpec, LogMelSpec, MixerSpec, ModelSpec, Weights } from '../../src/spec.js'
 import { initialise } from '../../src/training/initialise.js'
+import { weightOf } from '../../src/weight.js'
 
 /** What telephones carry, so that recordings of 8 kHz and of 48 kHz look alike. */
 export const telephone: LogMelSpec = {
@@ -62,18 +63,19 @@ export function loudnessModel(): { spec: ModelSpec; weights: Weights } {
     blocks: [],
     head: { kind: 'ctc', vocabulary: ['', 'ha '] },
   }
-  const matrix = (rows: number, cols: number, value: (row: number) => number): Matrix => ({
-    rows,
-    cols,
-    data: Float32Array.from({ length: rows * cols }, (_, i) => value(Math.floor(i / cols))),
-  })
+  const matrix = (rows: number, cols: number, value: (row: number) => number) =>
+    weightOf(
+      rows,
+      cols,
+      Array.from({ length: rows * cols }, (_, i) => value(Math.floor(i / cols))),
+    )
   const weights: Weights = new Map([
     // Row 0: the mean feature, well above 0 where SiLU is a straight line. Row 1: a constant.
     ['stem.0.weight', matrix(2, window * n, (row) => (row === 0 ? 10 / (window * n) : 0))],
-    ['stem.0.bias', { rows: 1, cols: 2, data: Float32Array.of(50, 10) }],
+    ['stem.0.bias', weightOf(1, 2, [50, 10])],
     ['norm_f.weight', matrix(1, 2, () => big)],
     // Voice where the mean feature is above -0.54, that is 31 dB below the level. Rows before the start count as 0.
-    ['head.weight', { rows: 2, cols: 2, data: Float32Array.of(0, 4.46, 1, 0) }],
+    ['head.weight', weightOf(2, 2, [0, 4.46, 1, 0])],
   ])
   return { spec, weights }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
+import { hostTensors } from '../../src/training/replica.js'
 import { RunFolder, type Standing } from '../../src/training/run-folder.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
 import { temporaryFolder } from '../shell/run.js'
@@ -13,7 +14,7 @@ const weights = randomWeights(spec)
 const card = { training: { steps: 1 } }
 const identity = { settings: { lr: 0.1 } }
 const standing: Standing = {
-  state: { step: 1, weights, moments: new Map(), ema: null },
+  state: { step: 1, weights: hostTensors(weights), moments: new Map(), ema: null },
   best: null,
   stale: 0,
   epoch: { loss: 0, right: 0, records: 0 },

@@ -1,4 +1,5 @@
 import type { NormSpec } from '../../spec.js'
+import { type Weight, widened } from '../../weight.js'
 import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
@@ -61,6 +62,10 @@ export class CpuBackend implements Backend {
     const x = newTensor(this.machine, rows, cols)
     numbers(this.machine, x).set(data)
     return x
+  }
+
+  weight(weight: Weight): Tensor {
+    return this.upload(widened(weight), weight.rows, weight.cols)
   }
 
   zeros(rows: number, cols: number): Tensor {

@@ -1,3 +1,4 @@
+import { widened } from '../../weight.js'
 import type { Backend } from '../backend.js'
 import { activate, activateGradient, combine, combineGradient } from './activation.js'
 import { adamw } from './adamw.js'
@@ -19,16 +20,18 @@ import { selectiveScan, selectiveScanGradient } from './scan.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
 export function openReferenceBackend(): Backend {
+  const upload = (data: ArrayLike<number>, rows: number, cols: number) => {
+    if (data.length !== rows * cols) throw new Error(`${data.length} numbers for a tensor [${rows}, ${cols}]`)
+    return new Matrix(
+      rows,
+      cols,
+      Float64Array.from({ length: rows * cols }, (_, i) => data[i]),
+    )
+  }
   return {
     name: 'reference',
-    upload: (data, rows, cols) => {
-      if (data.length !== rows * cols) throw new Error(`${data.length} numbers for a tensor [${rows}, ${cols}]`)
-      return new Matrix(
-        rows,
-        cols,
-        Float64Array.from({ length: rows * cols }, (_, i) => data[i]),
-      )
-    },
+    upload,
+    weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
     zeros: (rows, cols) => new Matrix(rows, cols),
     download: async (x) => {
       const X = matrix(x)

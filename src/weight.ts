@@ -1,0 +1,49 @@
+import { fromBF16, fromF16 } from './half.js'
+import { firstNotFinite } from './runtime/numbers.js'
+
+/** The types that checkpoints store weights in; `f16` and `bf16` as their bits. */
+export type Dtype = 'f32' | 'f16' | 'bf16'
+
+/**
+ * A weight on the host: row-major, vectors as [1, n], in the type that its file stores, widened by what reads it. It lies in shared memory, so
+ * that threads are handed the one copy there is, and is not written once it has been made.
+ */
+export type Weight = { rows: number; cols: number } & (
+  | { dtype: 'f32'; data: Float32Array<SharedArrayBuffer> }
+  | { dtype: 'f16' | 'bf16'; data: Uint16Array<SharedArrayBuffer> }
+)
+
+/** Of zeros. */
+export function newWeight(dtype: Dtype, rows: number, cols: number): Weight {
+  const n = rows * cols
+  if (dtype === 'f32') return { dtype, rows, cols, data: new Float32Array(new SharedArrayBuffer(4 * n)) }
+  return { dtype, rows, cols, data: new Uint16Array(new SharedArrayBuffer(2 * n)) }
+}
+
+/** Of the numbers given, `rows * cols` of them, as f32. */
+export function weightOf(rows: number, cols: number, numbers: ArrayLike<number>): Weight {
+  const weight = newWeight('f32', rows, cols)
+  weight.data.set(numbers)
+  return weight
+}
+
+/** Its numbers; of f32 those in shared memory, not a copy. */
+export function widened({ dtype, data }: Weight): Float32Array {
+  if (dtype === 'f32') return data
+  return dtype === 'f16' ? fromF16(data) : fromBF16(data)
+}
+
+/** The first number that is not finite, with its index; null where all are. */
+export function notFinite({ dtype, data }: Weight): { index: number; value: number } | null {
+  if (dtype === 'f32') {
+    const index = firstNotFinite(data)
+    return index < 0 ? null : { index, value: data[index] }
+  }
+  const exponent = dtype === 'f16' ? 0x7c00 : 0x7f80
+  for (let index = 0; index < data.length; index++) {
+    if ((data[index] & exponent) !== exponent) continue
+    const [value] = widened({ rows: 1, cols: 1, dtype, data: data.subarray(index, index + 1) })
+    return { index, value }
+  }
+  return null
+}
