@@ -1,4 +1,3 @@
-import { fromBF16, fromF16 } from './half.js'
 import { firstNotFinite } from './runtime/numbers.js'
 
 /** The types that checkpoints store weights in; `f16` and `bf16` as their bits. */
@@ -46,4 +45,25 @@ export function notFinite({ dtype, data }: Weight): { index: number; value: numb
     return { index, value }
   }
   return null
+}
+
+/** IEEE 754 half precision, exactly: every half is a float32, subnormals, infinities and NaN included. */
+function fromF16(bits: Uint16Array): Float32Array {
+  const wide = new Float32Array(bits.length)
+  for (let i = 0; i < bits.length; i++) {
+    const exponent = (bits[i] >> 10) & 0x1f
+    const fraction = bits[i] & 0x3ff
+    let magnitude = fraction * 2 ** -24
+    if (exponent === 31) magnitude = fraction ? Number.NaN : Number.POSITIVE_INFINITY
+    else if (exponent > 0) magnitude = (1024 + fraction) * 2 ** (exponent - 25)
+    wide[i] = bits[i] & 0x8000 ? -magnitude : magnitude
+  }
+  return wide
+}
+
+/** bfloat16 is the upper half of a float32. */
+function fromBF16(bits: Uint16Array): Float32Array {
+  const wide = new Uint32Array(bits.length)
+  for (let i = 0; i < bits.length; i++) wide[i] = bits[i] << 16
+  return new Float32Array(wide.buffer)
 }

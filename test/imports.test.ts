@@ -20,10 +20,11 @@ const floors = [
   'input',
   'output',
   'tokens',
+  'src/spec.ts',
+  'src/weight.ts',
   'runtime',
   'text',
   'src/errors.ts',
-  'src/spec.ts',
 ]
 
 const files = ['commands', 'src'].flatMap((folder) =>

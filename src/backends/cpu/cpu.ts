@@ -1,5 +1,5 @@
 import type { NormSpec } from '../../spec.js'
-import { type Weight, widened } from '../../weight.js'
+import type { Weight } from '../../weight.js'
 import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
@@ -9,6 +9,7 @@ import { Memory } from './memory.js'
 import { type ProductEngine, Products } from './products.js'
 import { selectiveScan } from './scan.js'
 import { firstRow, readingOrder } from './segments.js'
+import { sharedProduct } from './shared-product.js'
 import {
   at,
   CpuTensor,
@@ -20,20 +21,33 @@ import {
   newTensor,
   numbers,
   own,
+  SharedWeight,
   withScratch,
 } from './tensor.js'
 
 export interface CpuOptions {
   kernels?: KernelSet
   matrixProducts?: ProductEngine
+  /**
+   * Bytes of the large weights that are kept in this backend's own memory, widened, the first to be used; the others are read from shared
+   * memory every time. The results are the same.
+   */
+  keptWeights?: number
 }
+
+const defaultKept = 64 * 2 ** 20
 
 /** Opens the backend on its own WebAssembly memory; several may live side by side. */
 export async function openCpuBackend(options: CpuOptions = {}): Promise<CpuBackend> {
   const memory = new Memory()
   const { name, kernels } = openKernels(memory.wasm, options.kernels)
   const machine = { memory, kernels }
-  return new CpuBackend(machine, name, await Products.open(machine, options.matrixProducts))
+  return new CpuBackend(
+    machine,
+    name,
+    await Products.open(machine, options.matrixProducts),
+    options.keptWeights ?? defaultKept,
+  )
 }
 
 const hows = { add: 0, multiply: 1, gate: 2 } as const
@@ -48,6 +62,8 @@ export class CpuBackend implements Backend {
     /** Which kernels run: plain SIMD, or relaxed SIMD with fused multiply-add. */
     readonly kernels: KernelSet,
     readonly products: Products,
+    /** Bytes of weights that may still be kept. */
+    private room: number,
   ) {
     this.gradients = cpuGradients(machine, products)
   }
@@ -65,7 +81,7 @@ export class CpuBackend implements Backend {
   }
 
   weight(weight: Weight): Tensor {
-    return this.upload(widened(weight), weight.rows, weight.cols)
+    return new SharedWeight(this.machine, weight)
   }
 
   zeros(rows: number, cols: number): Tensor {
@@ -83,7 +99,9 @@ export class CpuBackend implements Backend {
   }
 
   release(...tensors: (Tensor | null)[]): void {
-    for (const x of tensors) if (x) freeTensor(this.machine, own(x))
+    for (const x of tensors)
+      if (x instanceof SharedWeight) x.release()
+      else if (x) freeTensor(this.machine, own(x))
   }
 
   columns(tensor: Tensor, from: number, to: number): Tensor {
@@ -108,8 +126,9 @@ export class CpuBackend implements Backend {
   }
 
   gatherRows(tensor: Tensor, rows: Int32Array): Tensor {
+    for (const row of rows) if (!(row >= 0 && row < tensor.rows)) throw new RangeError(`row ${row} of ${tensor.rows}`)
+    if (this.staysShared(tensor)) return tensor.gather(rows)
     const x = cpu(tensor)
-    for (const row of rows) if (!(row >= 0 && row < x.rows)) throw new RangeError(`row ${row} of ${x.rows}`)
     const y = newTensor(this.machine, rows.length, x.cols)
     withScratch(this.machine, rows.length * 4, (ids) => {
       this.machine.memory.i32.set(rows, ids / 4)
@@ -124,13 +143,11 @@ export class CpuBackend implements Backend {
     expectShape('residual', residual, x.rows, weight.rows)
     // One addend rides along with the product: the bias, or else the residual when nothing comes between.
     const fused = bias ?? (activation === 'none' ? residual : null)
-    const y = await this.products.multiply({
-      a: cpu(x),
-      b: cpu(weight),
-      transA: false,
-      transB: true,
-      addend: fused && cpu(fused),
-    })
+    const a = cpu(x)
+    const addend = fused && cpu(fused)
+    const y = this.staysShared(weight)
+      ? await sharedProduct(this.machine, this.products, a, weight, addend)
+      : await this.products.multiply({ a, b: cpu(weight), transA: false, transB: true, addend })
     if (activation === 'silu') this.machine.kernels.siluRows(y.rows, y.cols, y.at, y.step, y.at, y.step)
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
@@ -189,6 +206,15 @@ export class CpuBackend implements Backend {
       out.set(this.machine.memory.f64.subarray(results / 8, results / 8 + out.length))
     })
     return out
+  }
+
+  /** A weight that is not here, and that is not to be brought in for good. */
+  private staysShared(x: Tensor): x is SharedWeight {
+    if (!(x instanceof SharedWeight) || x.here) return false
+    const bytes = x.rows * x.cols * 4
+    if (bytes > this.room) return true
+    this.room -= bytes
+    return false
   }
 
   private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {

@@ -37,6 +37,8 @@ export type KernelName =
   | 'spreadToMax'
   | 'sumRows'
   | 'unfoldRows'
+  | 'widenBF16'
+  | 'widenF16'
 
 const modules = new Map<KernelSet, WebAssembly.Module>()
 

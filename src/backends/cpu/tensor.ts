@@ -1,3 +1,4 @@
+import type { Weight } from '../../weight.js'
 import type { Tensor } from '../backend.js'
 import type { Kernels } from './kernels.js'
 import type { Memory } from './memory.js'
@@ -37,8 +38,78 @@ export interface Machine {
   kernels: Kernels
 }
 
+/**
+ * A weight in shared memory. What multiplies by it or looks up rows of it reads it there (shared-product.ts); for every other operation
+ * all of it is brought in, for good.
+ */
+export class SharedWeight implements Tensor {
+  private copy: CpuTensor | null = null
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly weight: Weight,
+  ) {}
+
+  get rows(): number {
+    return this.weight.rows
+  }
+
+  get cols(): number {
+    return this.weight.cols
+  }
+
+  /** All of it has been brought in. */
+  get here(): boolean {
+    return this.copy !== null
+  }
+
+  all(): CpuTensor {
+    this.copy ??= this.slice(0, this.rows)
+    return this.copy
+  }
+
+  /** A new tensor of the rows from .. to - 1. */
+  slice(from: number, to: number): CpuTensor {
+    const { data, cols } = this.weight
+    return this.widened(to - from, (into) => into.set(data.subarray(from * cols, to * cols)))
+  }
+
+  /** A new tensor of these rows. */
+  gather(rows: Int32Array): CpuTensor {
+    const { data, cols } = this.weight
+    return this.widened(rows.length, (into) => {
+      for (const [t, row] of rows.entries()) into.set(data.subarray(row * cols, (row + 1) * cols), t * cols)
+    })
+  }
+
+  release(): void {
+    if (this.copy) freeTensor(this.machine, this.copy)
+    this.copy = null
+  }
+
+  /** A new tensor of numbers that `write` puts down as they are stored. */
+  private widened(rows: number, write: (into: Float32Array | Uint16Array) => void): CpuTensor {
+    const { dtype, cols } = this.weight
+    const { kernels } = this.machine
+    const y = newTensor(this.machine, rows, cols)
+    const { buffer } = this.machine.memory.wasm
+    const n = rows * cols
+    if (dtype === 'f32') {
+      write(new Float32Array(buffer, y.at, n))
+      return y
+    }
+    // In the upper half of their own place, from where widening never meets a number that it has not read.
+    const bits = y.at + 2 * n
+    write(new Uint16Array(buffer, bits, n))
+    if (dtype === 'f16') kernels.widenF16(n, bits, y.at)
+    else kernels.widenBF16(n, bits, y.at)
+    return y
+  }
+}
+
 /** x as this backend knows it. */
 export function own(x: Tensor): CpuTensor {
+  if (x instanceof SharedWeight) return x.all()
   if (!(x instanceof CpuTensor)) throw new TypeError('a tensor of another backend')
   return x
 }

@@ -12,3 +12,4 @@ export { clear, clearRows, copyRows, gatherRows, lastRows, unfoldRows } from './
 export { accumulate, foldRows, foldWindows, scatterRows, spreadRow, spreadToMax } from './rows-grad'
 export { decayRates, keptStates, selectiveScan } from './scan'
 export { scanGrad, scanGradScratch } from './scan-grad'
+export { widenBF16, widenF16 } from './widen'
