@@ -29,8 +29,8 @@ export interface CpuOptions {
   kernels?: KernelSet
   matrixProducts?: ProductEngine
   /**
-   * Bytes of the large weights that are kept in this backend's own memory, widened, the first to be used; the others are read from shared
-   * memory every time. The results are the same.
+   * Bytes of weights that are kept in this backend's own memory, widened, those that come first; the others are read from shared memory
+   * every time. The results are the same.
    */
   keptWeights?: number
 }
@@ -81,7 +81,11 @@ export class CpuBackend implements Backend {
   }
 
   weight(weight: Weight): Tensor {
-    return new SharedWeight(this.machine, weight)
+    const shared = new SharedWeight(this.machine, weight)
+    const bytes = weight.rows * weight.cols * 4
+    if (bytes > this.room) return shared
+    this.room -= bytes
+    return shared.all()
   }
 
   zeros(rows: number, cols: number): Tensor {
@@ -127,7 +131,7 @@ export class CpuBackend implements Backend {
 
   gatherRows(tensor: Tensor, rows: Int32Array): Tensor {
     for (const row of rows) if (!(row >= 0 && row < tensor.rows)) throw new RangeError(`row ${row} of ${tensor.rows}`)
-    if (this.staysShared(tensor)) return tensor.gather(rows)
+    if (tensor instanceof SharedWeight) return tensor.gather(rows)
     const x = cpu(tensor)
     const y = newTensor(this.machine, rows.length, x.cols)
     withScratch(this.machine, rows.length * 4, (ids) => {
@@ -145,9 +149,10 @@ export class CpuBackend implements Backend {
     const fused = bias ?? (activation === 'none' ? residual : null)
     const a = cpu(x)
     const addend = fused && cpu(fused)
-    const y = this.staysShared(weight)
-      ? await sharedProduct(this.machine, this.products, a, weight, addend)
-      : await this.products.multiply({ a, b: cpu(weight), transA: false, transB: true, addend })
+    const y =
+      weight instanceof SharedWeight
+        ? await sharedProduct(this.machine, this.products, a, weight, addend)
+        : await this.products.multiply({ a, b: cpu(weight), transA: false, transB: true, addend })
     if (activation === 'silu') this.machine.kernels.siluRows(y.rows, y.cols, y.at, y.step, y.at, y.step)
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
@@ -206,15 +211,6 @@ export class CpuBackend implements Backend {
       out.set(this.machine.memory.f64.subarray(results / 8, results / 8 + out.length))
     })
     return out
-  }
-
-  /** A weight that is not here, and that is not to be brought in for good. */
-  private staysShared(x: Tensor): x is SharedWeight {
-    if (!(x instanceof SharedWeight) || x.here) return false
-    const bytes = x.rows * x.cols * 4
-    if (bytes > this.room) return true
-    this.room -= bytes
-    return false
   }
 
   private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {

@@ -58,11 +58,7 @@ export class SharedWeight implements Tensor {
     return this.weight.cols
   }
 
-  /** All of it has been brought in. */
-  get here(): boolean {
-    return this.copy !== null
-  }
-
+  /** All of it, for good. */
   all(): CpuTensor {
     this.copy ??= this.slice(0, this.rows)
     return this.copy
