@@ -1,3 +1,5 @@
+import { type BidirectionalSpec, isBidirectional } from '../layers/mixers/bidirectional.js'
+import { isMamba, type MambaSpec } from '../layers/mixers/mamba.js'
 import type { BlockSpec, MixerSpec, ModelSpec, Weights } from '../spec.js'
 import { isMirrored, mirrorBlock, mirrorHead, silenceReverse } from './caduceus-ps.js'
 import type { Config } from './config.js'
@@ -93,13 +95,18 @@ function namesOf(tensors: Tensors) {
   }
 }
 
-async function mixerSpec(config: Config, tensors: Tensors, names: { ps: boolean; mixer: string }, i: number) {
+async function mixerSpec(
+  config: Config,
+  tensors: Tensors,
+  names: { ps: boolean; mixer: string },
+  i: number,
+): Promise<MambaSpec | BidirectionalSpec> {
   const prefix = `${layers}${i}.${names.mixer}`
   const mamba = mambaSpec(tensors, `${prefix}mamba_fwd.`)
   if (!config.flag('bidirectional', true)) {
     const mirrored = names.ps && isMirrored({ fused: config.flag('fused_add_norm', true) }, i + 1)
     // Mirrored, it reads from right to left: a bidirectional mixer with one silent direction.
-    return mirrored ? ({ kind: 'bidirectional', mamba, combine: 'add', tied: false } as const) : mamba
+    return mirrored ? { kind: 'bidirectional', mamba, combine: 'add', tied: false } : mamba
   }
   const strategy = config.text('bidirectional_strategy', 'add')
   if (strategy !== 'add' && strategy !== 'ew_multiply') {
@@ -113,7 +120,7 @@ async function mixerSpec(config: Config, tensors: Tensors, names: { ps: boolean;
       throw tensors.broken(reverse, 'is missing, though bidirectional_weight_tie is false')
     }
   }
-  return { kind: 'bidirectional', mamba, combine: strategy === 'add' ? 'add' : 'multiply', tied } as const
+  return { kind: 'bidirectional', mamba, combine: strategy === 'add' ? 'add' : 'multiply', tied }
 }
 
 async function mixerWeights(
@@ -125,7 +132,8 @@ async function mixerWeights(
   biases: Biases & { shared: boolean },
 ): Promise<void> {
   const forward = `${from}mamba_fwd.`
-  if (mixer.kind === 'mamba') return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (isMamba(mixer)) return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (!isBidirectional(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
   await mambaWeights(tensors, weights, { from: forward, to: `${to}forward.` }, mixer.mamba, D, biases)
   const reverse = `${from}mamba_rev.`
   if (!tensors.has(`${reverse}A_log`)) return silenceReverse(weights, to)

@@ -1,3 +1,4 @@
+import { isMamba } from '../layers/mixers/mamba.js'
 import type { BlockSpec, ModelSpec, Weights } from '../spec.js'
 import type { Layout } from './layout.js'
 import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
@@ -47,7 +48,7 @@ export const stateSpaces: Layout = {
     const weights: Weights = new Map()
     weights.set('embedding.weight', await tensors.matrix(embedding, V, D))
     for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-      if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
+      if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
       const [from, to] = [layer(i), `blocks.${i}.`]
       await normWeights(tensors, weights, { from: `${from}norm`, to: `${to}norm` }, norm, D)
       await mambaWeights(tensors, weights, { from: `${from}mixer.`, to: `${to}mixer.` }, mixer, D, biases)

@@ -1,10 +1,12 @@
-import type { Device } from '../backends/open.js'
+import type { Device } from '../backends/registry.js'
+import { needsWhole, type Output } from '../engine/outputs.js'
 import type { Piece } from '../engine/pack.js'
+import { type Plan, planOf } from '../engine/plan.js'
+import { isCausal } from '../layers/mixers/registry.js'
 import { audioProgress } from '../shell/progress.js'
 import type { LogMelSpec, ModelSpec, Weights } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
-import { Check, isCausal, perRow, readsWhole } from './check.js'
-import type { Wanted } from './inference.js'
+import { Check } from './check.js'
 import { type Answer, notFinite, type Prediction, predict, share } from './predict.js'
 import { featureParts, type Recording } from './recordings.js'
 import type { LeftOutCount, Run } from './run.js'
@@ -28,7 +30,7 @@ export interface AudioOptions {
   duration?: number
   /** What cannot be read is told and passed over. */
   skip: boolean
-  wanted: Wanted
+  wanted: Output
   /** Takes warnings. */
   note: (line: string) => void
 }
@@ -44,26 +46,22 @@ export type CutAudio = (
 export interface AudioNote {
   recording: Recording
   stretch: Stretch
-  continues: boolean
-  goesOn: boolean
+  /** The first piece of it, and the last. */
+  begins: boolean
+  ends: boolean
 }
-
-/** Token rows per chunk where the caller does not say: 20 s of audio at 25 rows a second (docs/decisions.md). */
-const rowsPerChunk = 512
 
 export interface ListeningOptions extends AudioOptions {
   cut: CutAudio
   /** The sequences are windows that the caller asked for. */
   windows: boolean
-  /** The sequences are cut, and their state carried: one thread works at a recording. */
-  streams: boolean
   /** A recording that breaks off is taken to end there; otherwise nothing is said of it. */
   keepBroken: boolean
 }
 
 /** Recordings through a model: one sequence of features after the other, several recordings at a time. */
 export class Listening {
-  private readonly chunk: number
+  private readonly plan: Plan
   private readonly check: Check
   /** Recordings that were read to their end; the others are left out. */
   private done = 0
@@ -76,22 +74,22 @@ export class Listening {
     const { spec, weights } = model
     const { skip, wanted, note, windows } = options
     this.model = { spec, weights: share(weights) }
-    this.chunk = Math.ceil((options.chunk ?? rowsPerChunk * perRow(spec)) / perRow(spec)) * perRow(spec)
+    this.plan = planOf(spec, options)
     const name = ({ record }: Stretch) => record.file
-    const { chunk } = this
-    this.check = new Check({ spec, wanted, chunk, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
+    const { plan } = this
+    this.check = new Check({ spec, wanted, plan, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
   }
 
   /**
-   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Where state is
-   * carried, threads help with several recordings; otherwise each track has its share of them.
+   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Each track has its
+   * share of the threads.
    */
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
-    const { device, threads, wanted, streams } = this.options
+    const { device, threads, chunk, wanted } = this.options
     const tracks = Math.max(1, Math.min(threads, this.recordings.length))
-    const { model, chunk } = this
+    const { model } = this
     const pieces = this.pieces.bind(this)
     const work = async function* (drawn: Iterable<Recording>, track: number) {
       const spare = new Spare()
@@ -108,8 +106,8 @@ export class Listening {
           failed = { item, failure }
         }
       }
-      const share = streams ? 1 : Math.floor((threads + track) / tracks)
-      const answers = predict(untilBad(), model, { device, threads: share, chunk, wanted, spare })
+      const share = planOf(model.spec, { chunk, threads: Math.floor((threads + track) / tracks) })
+      const answers = predict(untilBad(), model, { device, plan: share, wanted, spare })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {
@@ -152,11 +150,12 @@ export class Listening {
     // No window lies in the silence after a recording.
     const spec = windows ? { ...log_mel, tail: 0 } : log_mel
     const parts = featureParts(recordings, spec, this.options)
-    for await (const { stretch, rows, continues, goesOn } of this.check.of(cut(parts, this.chunk, spare))) {
+    for await (const { stretch, rows, start, ends } of this.check.of(cut(parts, this.plan.chunk, spare))) {
       const recording = stretch.record as Recording
       const time = (frames: number) => from + Math.min(frames * frameSeconds(log_mel), recording.seconds)
       const inSeconds = { record: recording, start: time(stretch.start), end: time(stretch.end) }
-      yield { input: rows, note: { recording, stretch: inSeconds, continues, goesOn }, continues, goesOn }
+      const note = { recording, stretch: inSeconds, begins: start === 0, ends }
+      yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0 }
     }
   }
 }
@@ -176,7 +175,7 @@ export class AudioRun implements Run<Prediction> {
     const frames = (seconds: number | undefined) =>
       seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.log_mel)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
-    const streams = isCausal(spec) && !readsWhole(options.wanted)
+    const streams = isCausal(spec) && !needsWhole(options.wanted)
     const cut: CutAudio = (parts, chunk, spare) => {
       const fresh = (_: Float32Array, length: number) => spare.floats(length)
       return stretchesOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
@@ -186,7 +185,6 @@ export class AudioRun implements Run<Prediction> {
       ...options,
       cut,
       windows,
-      streams: streams && !windows,
       keepBroken: false,
     })
   }
@@ -204,9 +202,9 @@ export class AudioRun implements Run<Prediction> {
   }
 }
 
-const prediction = ({ stretch, goesOn }: AudioNote, data: Float32Array, width: number): Prediction => ({
+const prediction = ({ stretch, ends }: AudioNote, data: Float32Array, width: number): Prediction => ({
   stretch,
-  last: !goesOn,
+  last: ends,
   strands: [data],
   width,
 })

@@ -1,14 +1,14 @@
-import { totalmem } from 'node:os'
+import { needsWhole, type Output } from '../engine/outputs.js'
+import { bytesToSweep, type Plan } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
+import { isCausal } from '../layers/mixers/registry.js'
 import type { ModelSpec } from '../spec.js'
-import type { Wanted } from './inference.js'
 import type { Numbers, Stretch, StretchPiece } from './sequences.js'
 
 export interface CheckOptions {
   spec: ModelSpec
-  wanted: Wanted
-  /** Rows per chunk. */
-  chunk: number
+  wanted: Output
+  plan: Plan
   /** Numbers of a row. */
   width: number
   /** What a row is called. */
@@ -35,7 +35,8 @@ export class Check {
   constructor(private readonly options: CheckOptions) {}
 
   async *of<N extends Numbers>(pieces: AsyncIterable<StretchPiece<N>>): AsyncGenerator<StretchPiece<N>> {
-    const { spec, wanted, chunk, width, unit, name, windows, skip } = this.options
+    const { spec, wanted, plan, width, unit, name, windows, skip } = this.options
+    const { chunk } = plan
     const exactly = lengthRead(spec, wanted)
     for await (const piece of pieces) {
       const { stretch } = piece
@@ -47,8 +48,8 @@ export class Check {
         const text = `${length} ${unit}, but the model reads exactly ${exactly} (--window ${exactly} cuts longer records)`
         throw new UserError(`${name(stretch)}: ${text}`, exitCodes.data)
       }
-      if (rows > chunk && readsWhole(wanted)) {
-        const text = `${length} ${unit}, but this read-out needs a record in one chunk (${chunk} ${unit}): use --window or a larger --chunk`
+      if (rows > chunk && needsWhole(wanted)) {
+        const text = `${length} ${unit}, but this pooling needs a record in one chunk (${chunk} ${unit}): use --window or a larger --chunk`
         throw new UserError(`${name(stretch)}: ${text}`, exitCodes.data)
       }
       if (rows > chunk && !isCausal(spec)) this.refuseTooLarge(stretch, rows)
@@ -69,11 +70,9 @@ export class Check {
 
   /** A sweep holds the residual stream of the whole sequence in memory. */
   private refuseTooLarge(stretch: Stretch, rows: number): void {
-    const { spec, name, unit } = this.options
-    const bytes = (rows / perRow(spec)) * spec.d_model * 4
-    const allowed = process.constrainedMemory()
-    const limit = 0.5 * (allowed > 0 ? Math.min(allowed, totalmem()) : totalmem())
-    if (bytes <= limit) return
+    const { spec, plan, name, unit } = this.options
+    const bytes = bytesToSweep(spec, rows)
+    if (bytes <= plan.sweepBytes) return
     const needed = `${(bytes / 2 ** 30).toFixed(1)} GiB`
     throw new UserError(
       `${name(stretch)}: ${rows} ${unit} at once need ${needed} of memory; use --window`,
@@ -82,16 +81,6 @@ export class Check {
   }
 }
 
-/** The read-out wants all rows of a sequence at once. */
-export const readsWhole = (wanted: Wanted) =>
-  'pool' in wanted && (wanted.pool === 'center' || wanted.pool === 'positions')
-
 /** The one length of sequences that a model classifies, if it reads no other. */
-export const lengthRead = ({ head }: ModelSpec, wanted: Wanted) =>
-  head?.kind === 'classes' && wanted.kind === 'logits' ? head.length : undefined
-
-/** Tokens per row of the residual stream. */
-export const perRow = ({ stem }: ModelSpec) => stem.reduce((product, { stride }) => product * stride, 1)
-
-/** Every layer sees only what came before. */
-export const isCausal = ({ blocks }: ModelSpec) => blocks.every(({ mixer }) => mixer.kind === 'mamba')
+export const lengthRead = ({ head }: ModelSpec, wanted: Output) =>
+  head?.kind === 'classes' && wanted.head ? head.length : undefined

@@ -1,7 +1,7 @@
+import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Cells } from '../output/rows.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
-import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'
 import type { Stretch } from './sequences.js'
 import { softmax } from './softmax.js'
@@ -22,8 +22,8 @@ export function labelsOf(spec: ModelSpec): string[] {
   return classesOf(spec).labels
 }
 
-export function wantClasses(spec: ModelSpec): Wanted {
-  return { kind: 'logits', pool: classesOf(spec).pool }
+export function wantClasses(spec: ModelSpec): Output {
+  return { head: true, pool: classesOf(spec).pool }
 }
 
 function classesOf({ head }: ModelSpec): Extract<HeadSpec, { kind: 'classes' }> {

@@ -1,13 +1,15 @@
-import type { Device } from '../backends/open.js'
+import type { Device } from '../backends/registry.js'
+import { needsWhole, type Output } from '../engine/outputs.js'
 import type { Piece } from '../engine/pack.js'
+import { type Plan, planOf } from '../engine/plan.js'
 import type { RecordStream } from '../input/read.js'
 import { nameId } from '../input/records.js'
+import { isCausal } from '../layers/mixers/registry.js'
 import { progressText } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { reverseComplement } from '../tokens/dna.js'
 import { dnaTokenizer } from '../tokens/tokenizer.js'
-import { Check, isCausal, lengthRead, perRow, readsWhole } from './check.js'
-import type { Wanted } from './inference.js'
+import { Check, lengthRead } from './check.js'
 import { type Answer, notFinite, type Prediction, predict } from './predict.js'
 import type { LeftOutCount, Run } from './run.js'
 import {
@@ -32,13 +34,10 @@ export interface DnaOptions extends LengthLimits {
   strand?: Strand
   /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
   skip: boolean
-  wanted: Wanted
+  wanted: Output
   /** Takes warnings. */
   note: (line: string) => void
 }
-
-/** Token rows per chunk: large enough for the kernels, small enough for the caches (docs/benchmarks.md). */
-const rowsPerChunk = 2048
 
 /** Records of DNA through a model. */
 export class DnaRun implements Run<Prediction> {
@@ -46,7 +45,7 @@ export class DnaRun implements Run<Prediction> {
   private shortWindows = 0
   /** Records, or windows, that were answered. */
   private done = 0
-  private readonly chunk: number
+  private readonly plan: Plan
   private readonly strand: Strand
   private readonly check: Check
 
@@ -57,15 +56,15 @@ export class DnaRun implements Run<Prediction> {
   ) {
     const { spec } = model
     const { window, skip, wanted, note } = options
-    this.chunk = Math.ceil((options.chunk ?? rowsPerChunk * perRow(spec)) / perRow(spec)) * perRow(spec)
+    this.plan = planOf(spec, options)
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
-    const { chunk } = this
+    const { plan } = this
     this.check = new Check({
       spec,
       wanted,
-      chunk,
+      plan,
       width: 1,
       unit: 'bases',
       name: nameOf,
@@ -77,15 +76,15 @@ export class DnaRun implements Run<Prediction> {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, threads, wanted, skip, window, stride, minLength } = this.options
+    const { device, wanted, skip, window, stride, minLength } = this.options
     const parts = settledParts(this.records, this.options, skip, this.left)
     const streams =
-      isCausal(spec) && this.strand === '+' && !readsWhole(wanted) && lengthRead(spec, wanted) === undefined
-    const piece = streams ? this.chunk : undefined
+      isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
+    const piece = streams ? this.plan.chunk : undefined
     const tooShort = () => this.shortWindows++
     const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
     const pieces = strandsOf(stretches, spec, this.strand)
-    const answers = predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted })
+    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted })
     for await (const prediction of withStrands(answers)) {
       if (prediction.last) this.done++
       yield prediction
@@ -117,7 +116,7 @@ const nameOf = ({ record }: Stretch) => `${record.file}: record ${nameId(record.
 interface StrandNote {
   stretch: Stretch
   lastStrand: boolean
-  goesOn: boolean
+  ends: boolean
 }
 
 /** Token ids of each strand, one sequence after the other. */
@@ -127,15 +126,16 @@ async function* strandsOf(
   strand: Strand,
 ): AsyncGenerator<Piece<StrandNote>> {
   const tokenizer = dnaTokenizer(spec.tokenizer)
-  for await (const { stretch, rows: codes, continues, goesOn } of pieces) {
+  for await (const { stretch, rows: codes, start, ends } of pieces) {
+    const slot = start === 0 && ends ? -1 : 0
     if (strand !== '-') {
-      const note = { stretch, lastStrand: strand === '+', goesOn }
-      yield { input: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
+      const note = { stretch, lastStrand: strand === '+', ends }
+      yield { input: tokenizer.ids(codes, ends), note, start, ends, slot }
     }
     if (strand !== '+') {
-      if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
-      const note = { stretch, lastStrand: true, goesOn }
-      yield { input: tokenizer.ids(reverseComplement(codes), true), note, continues, goesOn }
+      if (slot >= 0) throw new Error('the other strand needs the whole stretch')
+      const note = { stretch, lastStrand: true, ends }
+      yield { input: tokenizer.ids(reverseComplement(codes), true), note, start, ends, slot }
     }
   }
 }
@@ -148,7 +148,7 @@ async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGe
     if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
-    yield { stretch: note.stretch, last: !note.goesOn, strands, width }
+    yield { stretch: note.stretch, last: note.ends, strands, width }
     strands = []
   }
 }

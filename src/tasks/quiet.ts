@@ -39,7 +39,7 @@ export async function* quietWindows(
       held.copyWithin(0, rows.length, used)
       used -= rows.length
       start += frames
-      return { stretch, rows, continues: false, goesOn: false }
+      return { stretch, rows, start: 0, ends: true }
     }
     for (let taken = 0; taken < rows.length; ) {
       if (used === held.length) yield window(quietest(held, options))

@@ -25,8 +25,10 @@ export interface Stretch {
 export interface StretchPiece<N extends Numbers> {
   stretch: Stretch
   rows: N
-  continues: boolean
-  goesOn: boolean
+  /** Rows of the stretch before this piece. */
+  start: number
+  /** The stretch ends with it. */
+  ends: boolean
 }
 
 export interface LengthLimits {
@@ -124,7 +126,7 @@ export async function* windows<N extends Numbers>(
     covered = start + rows.length / width
     const copy = fresh(rows, rows.length)
     copy.set(rows)
-    return { stretch: { record, start, end: covered }, rows: copy, continues: false, goesOn: false }
+    return { stretch: { record, start, end: covered }, rows: copy, start: 0, ends: true }
   }
   for await (const { record, offset, rows, last } of parts) {
     if (offset === 0) {
@@ -170,7 +172,7 @@ export async function* wholeStretches<N extends Numbers>(
     if (!last) continue
     const stretch = { record, start: 0, end: length / width }
     const exact = (all.length === length ? all : all.slice(0, length)) as N
-    yield { stretch, rows: exact, continues: false, goesOn: false }
+    yield { stretch, rows: exact, start: 0, ends: true }
     all = null
   }
 }
@@ -195,7 +197,7 @@ export async function* streamedStretches<N extends Numbers>(
     let taken = 0
     while (taken < rows.length) {
       if (used === open.length) {
-        yield { stretch: { record, start: 0, end }, rows: open, continues: start > 0, goesOn: true }
+        yield { stretch: { record, start: 0, end }, rows: open, start, ends: false }
         start += size
         open = fresh(rows, size * width)
         used = 0
@@ -207,7 +209,7 @@ export async function* streamedStretches<N extends Numbers>(
     }
     if (last) {
       const stretch = { record, start: 0, end }
-      yield { stretch, rows: open.slice(0, used) as N, continues: start > 0, goesOn: false }
+      yield { stretch, rows: open.slice(0, used) as N, start, ends: true }
     }
   }
 }

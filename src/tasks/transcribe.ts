@@ -1,10 +1,11 @@
+import { tokensPerRow } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
+import { isCausal } from '../layers/mixers/registry.js'
 import { discard } from '../runtime/discard.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { type AudioModel, type AudioNote, type AudioOptions, type CutAudio, Listening } from './audio.js'
 import { BeamDecoder, type BeamOptions } from './beam.js'
-import { isCausal, perRow } from './check.js'
 import { type CtcDecoder, GreedyDecoder } from './ctc-decode.js'
 import { Language } from './language.js'
 import type { Answer } from './predict.js'
@@ -63,11 +64,11 @@ export class Transcription implements Run<Transcribed> {
     const frame = frameSeconds(spec.log_mel)
     this.vocabulary = head.vocabulary
     this.language = languageOf(head)
-    this.span = perRow(spec) * frame
+    this.span = tokensPerRow(spec) * frame
     const quiet = {
       width,
       longest: Math.round(longestWindow / frame),
-      multiple: perRow(spec),
+      multiple: tokensPerRow(spec),
       span: Math.round(pause / frame),
     }
     const causal = isCausal(spec)
@@ -77,8 +78,8 @@ export class Transcription implements Run<Transcribed> {
         : quietWindows(parts, quiet, spare)
     // A window in one chunk needs no sweep.
     const chunk = options.chunk ?? (causal ? undefined : quiet.longest)
-    const wanted = { kind: 'token logits' } as const
-    const listening = { ...options, chunk, wanted, cut, windows: false, streams: causal, keepBroken: true }
+    const wanted = { head: true }
+    const listening = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
     this.listening = new Listening({ spec, weights: model.weights }, recordings, listening)
   }
 
@@ -106,9 +107,9 @@ export class Transcription implements Run<Transcribed> {
       // Logits of several recordings may have come in one buffer.
       if (read && read !== data.buffer) discard(read)
       read = data.buffer as ArrayBuffer
-      if (!note.continues) words = new Words(this.vocabulary, this.span, note.stretch.start)
+      if (note.begins) words = new Words(this.vocabulary, this.span, note.stretch.start)
       const found = words.push(decoder.push(data))
-      const rest = note.goesOn ? [] : [...words.push(decoder.end()), ...words.end()]
+      const rest = !note.ends ? [] : [...words.push(decoder.end()), ...words.end()]
       yield { item: note.recording, result: [...found, ...rest].map((word) => this.within(note.recording, word)) }
     }
   }

@@ -1,4 +1,6 @@
-import type { BlockSpec, HeadSpec, MambaSpec, ModelSpec, Pool } from '../spec.js'
+import type { BidirectionalSpec } from '../layers/mixers/bidirectional.js'
+import type { MambaSpec } from '../layers/mixers/mamba.js'
+import type { BlockSpec, HeadSpec, ModelSpec, Pool } from '../spec.js'
 import type { Architecture } from './settings.js'
 
 /** What lies between input and head of a fresh model. */
@@ -13,8 +15,9 @@ export function body(
     dt_rank: Math.ceil(d_model / 16),
     d_conv,
   }
+  const both: BidirectionalSpec = { kind: 'bidirectional', mamba, combine: 'add', tied }
   const block: BlockSpec = {
-    mixer: bidirectional ? { kind: 'bidirectional', mamba, combine: 'add', tied } : mamba,
+    mixer: bidirectional ? both : mamba,
     ...(mlp > 0 ? { mlp: { d_hidden: mlp } } : {}),
   }
   return {

@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { type Device, pickDevice } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { print } from '../output/print.js'
 import { LongwaveCommand } from '../shell/command.js'
@@ -54,7 +55,7 @@ export interface TrainFlags {
   description?: string
   licence?: string
   seed?: number
-  device: 'auto' | 'cpu' | 'reference'
+  device: 'auto' | Device
   threads?: number
   force: boolean
   quiet?: boolean
@@ -156,7 +157,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       ...prepared,
       card: { name: flags.name, description: flags.description, licence: flags.licence },
       out: flags.out,
-      device: flags.device === 'auto' ? 'cpu' : flags.device,
+      device: pickDevice(flags.device),
       threads: threadsOf(flags.threads),
       force: flags.force,
       signal: stop.signal,

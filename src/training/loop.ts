@@ -1,4 +1,4 @@
-import type { Device } from '../backends/open.js'
+import type { Device } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Data } from './data.js'

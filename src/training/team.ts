@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Device } from '../backends/open.js'
+import type { Device } from '../backends/registry.js'
 import { WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { Answer, Evaluated, Job, ReplicaSetup, TrainingState } from './replica.js'

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { UserError } from '../../src/errors.js'
 import { type Audio, type AudioOptions, readAudioSource } from '../../src/input/audio.js'
-import { concatenate } from '../../src/tasks/concatenate.js'
+import { concatenate } from '../../src/runtime/concatenate.js'
 
 export const folder = 'test/specimens/wav/'
 

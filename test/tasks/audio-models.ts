@@ -1,4 +1,6 @@
-import type { HeadSpec, LogMelSpec, Matrix, MixerSpec, ModelSpec, Weights } from '../../src/spec.js'
+import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { HeadSpec, LogMelSpec, Matrix, ModelSpec, Weights } from '../../src/spec.js'
 import { initialise } from '../../src/training/initialise.js'
 
 /** What telephones carry, so that recordings of 8 kHz and of 48 kHz look alike. */
@@ -25,8 +27,9 @@ const blank: Omit<ModelSpec, 'stem' | 'd_model' | 'norm' | 'blocks' | 'head'> = 
 
 /** A small model of audio with random weights; it writes nonsense, or calls sounds nonsense. */
 export function randomAudioModel(head: HeadSpec, bidirectional: boolean): { spec: ModelSpec; weights: Weights } {
-  const mamba = { kind: 'mamba', d_inner: 24, d_state: 4, dt_rank: 2, d_conv: 4 } as const
-  const mixer: MixerSpec = bidirectional ? { kind: 'bidirectional', mamba, combine: 'add', tied: true } : mamba
+  const mamba: MambaSpec = { kind: 'mamba', d_inner: 24, d_state: 4, dt_rank: 2, d_conv: 4 }
+  const both: BidirectionalSpec = { kind: 'bidirectional', mamba, combine: 'add', tied: true }
+  const mixer = bidirectional ? both : mamba
   const spec: ModelSpec = {
     ...blank,
     stem: [{ window: 6, stride: 4, d_out: 16 }],

@@ -31,10 +31,10 @@ async function windowsOf(records: Float32Array[], seed: number) {
     }
   }
   const found: [string, number, number][] = []
-  for await (const { stretch, rows, continues, goesOn } of quietWindows(parts(), options, new Spare())) {
+  for await (const { stretch, rows, start, ends } of quietWindows(parts(), options, new Spare())) {
     const all = records[Number(stretch.record.id.slice(1))]
     expect(rows).toEqual(all.slice(stretch.start * width, stretch.end * width))
-    expect([continues, goesOn]).toEqual([false, false])
+    expect([start, ends]).toEqual([0, true])
     found.push([stretch.record.id, stretch.start, stretch.end])
   }
   return found

@@ -177,19 +177,19 @@ test('a record that turns out bad gives no window when its end is waited for', a
 test('streamed stretches: pieces of a chunk, the last one ends the record', async () => {
   for (let seed = 1; seed < 10; seed++) {
     const pieces: unknown[] = []
-    for await (const { rows, continues, goesOn, stretch } of streamedStretches(
+    for await (const { rows, start, ends, stretch } of streamedStretches(
       settled([64, 65, 7], {}, false, { ...none }, seed),
       32,
     )) {
-      pieces.push([stretch.record.id, rows.length, rows[0], continues, goesOn])
+      pieces.push([stretch.record.id, rows.length, rows[0], start, ends])
     }
     expect(pieces).toEqual([
-      ['r0', 32, 0, false, true],
-      ['r0', 32, 0, true, false],
-      ['r1', 32, 0, false, true],
-      ['r1', 32, 0, true, true],
-      ['r1', 1, 0, true, false],
-      ['r2', 7, 0, false, false],
+      ['r0', 32, 0, 0, false],
+      ['r0', 32, 0, 32, true],
+      ['r1', 32, 0, 0, false],
+      ['r1', 32, 0, 32, false],
+      ['r1', 1, 0, 64, true],
+      ['r2', 7, 0, 0, true],
     ])
   }
 })

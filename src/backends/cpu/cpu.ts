@@ -1,13 +1,14 @@
 import type { NormSpec } from '../../spec.js'
-import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
+import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, Pooling, ScanArgs, Tensor } from '../backend.js'
+import type { Segments } from '../segments.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
 import { Memory } from './memory.js'
+import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
 import { selectiveScan } from './scan.js'
-import { firstRow, readingOrder } from './segments.js'
 import {
   at,
   CpuTensor,
@@ -67,6 +68,14 @@ export class CpuBackend implements Backend {
     return newZeros(this.machine, rows, cols)
   }
 
+  write(tensor: Tensor, data: ArrayLike<number>): void {
+    const x = cpu(tensor)
+    expectContiguous('a tensor to write', x)
+    if (data.length !== x.rows * x.cols)
+      throw new RangeError(`${data.length} numbers for a tensor [${x.rows}, ${x.cols}]`)
+    numbers(this.machine, x).set(data)
+  }
+
   async download(tensor: Tensor): Promise<Float32Array> {
     const x = cpu(tensor)
     if (x.contiguous) return numbers(this.machine, x).slice()
@@ -85,6 +94,12 @@ export class CpuBackend implements Backend {
     const x = own(tensor)
     if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
     return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.blank)
+  }
+
+  rows(tensor: Tensor, from: number, to: number): Tensor {
+    const x = cpu(tensor)
+    if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
+    return new CpuTensor(x.at + from * x.step, to - from, x.cols, x.step, false)
   }
 
   reshape(tensor: Tensor, rows: number, cols: number): Tensor {
@@ -166,24 +181,11 @@ export class CpuBackend implements Backend {
   }
 
   unfold(tensor: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor {
-    return unfold(this.machine, tensor, window, stride, { segments, state })
+    return unfold(this.machine, tensor, window, stride, segments, state)
   }
 
-  reduceRows(tensor: Tensor, segments: Segments, how: 'sum' | 'max', carry: Float64Array | null): Float64Array {
-    const x = cpu(tensor)
-    const D = x.cols
-    const parts = readingOrder(segments, 'forward', x.rows)
-    const out = new Float64Array(parts.length * D).fill(how === 'sum' ? 0 : -Infinity)
-    if (segments.continues && carry) out.set(carry)
-    withScratch(this.machine, out.byteLength, (results) => {
-      this.machine.memory.f64.set(out, results / 8)
-      const kernel = how === 'sum' ? this.machine.kernels.sumRows : this.machine.kernels.maxRows
-      parts.forEach((part, s) => {
-        kernel(part.rows, D, firstRow(x, part, 'forward'), x.step, results + s * D * 8)
-      })
-      out.set(this.machine.memory.f64.subarray(results / 8, results / 8 + out.length))
-    })
-    return out
+  pool(x: Tensor, segments: Segments, how: Pooling, carry: Tensor | null): Tensor {
+    return pool(this.machine, x, segments, how, carry)
   }
 
   private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {

@@ -1,10 +1,11 @@
 import { exitCodes, UserError } from '../../errors.js'
-import type { Activation, Gradients, Segments, Tensor } from '../backend.js'
+import type { Activation, Gradients, Tensor } from '../backend.js'
+import { poolingOrder, readingOrder } from '../segments.js'
 import { startBlank } from './blank.js'
 import type { Products } from './products.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
-import { firstRow, readingOrder, stepOf } from './segments.js'
+import { firstRow, stepOf } from './segments.js'
 import {
   at,
   type CpuTensor,
@@ -67,8 +68,6 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       kernels.scatterRows(rows.length, y.cols, d.at, d.step, ids, y.at, y.step)
     })
   }
-
-  const forwardParts = (segments: Segments, rows: number) => readingOrder(segments, 'forward', rows)
 
   return {
     embedRows: scatter,
@@ -134,7 +133,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
 
     unfold(dy, window, stride, segments, dx) {
       const [d, y] = [cpu(dy), cpu(dx)]
-      const parts = forwardParts(segments, y.rows)
+      const parts = readingOrder(segments, 'forward', y.rows)
       const counts = parts.map(({ rows }) => Math.ceil(rows / stride))
       const total = counts.reduce((sum, count) => sum + count, 0)
       expectShape('dy', d, total, window * y.cols)
@@ -146,15 +145,16 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       })
     },
 
-    reduceRows(dy, x, segments, how, dx) {
+    pool(dy, x, segments, how, dx) {
       const [d, input, y] = [cpu(dy), cpu(x), cpu(dx)]
       expectShape('dx', y, x.rows, x.cols)
-      const parts = forwardParts(segments, x.rows)
+      const parts = poolingOrder(segments, x.rows)
       expectShape('dy', d, parts.length, x.cols)
       parts.forEach((part, s) => {
         const from = d.at + s * d.step
         const to = firstRow(y, part, 'forward')
         if (how === 'mean') kernels.spreadRow(part.rows, y.cols, from, 1 / part.rows, to, y.step)
+        else if (how === 'last') kernels.spreadRow(1, y.cols, from, 1, to + (part.rows - 1) * y.step, y.step)
         else kernels.spreadToMax(part.rows, y.cols, firstRow(input, part, 'forward'), input.step, from, to, y.step)
       })
     },

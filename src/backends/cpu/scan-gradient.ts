@@ -1,7 +1,8 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
+import { readingOrder } from '../segments.js'
 import { isBlank, startBlank } from './blank.js'
 import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
-import { firstRow, readingOrder, stepOf } from './segments.js'
+import { firstRow, stepOf } from './segments.js'
 import { type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
 
 /**
@@ -19,7 +20,7 @@ export function selectiveScanGradient(
   const { direction } = args
   const { rows: T, cols: E } = args.u
   const N = args.A_log.cols
-  const G = checkScan(args, null, undefined)
+  const G = checkScan(args, undefined)
   for (const one of [dy, into.du, into.ddt, into.dz]) expectShape('gradient', one, T, E)
   for (const one of [into.dB, into.dC]) expectShape('gradient of B or C', one, T, G * N)
   for (const one of [into.dA_log, dState]) expectShape('dA_log or dState', one, E, N)

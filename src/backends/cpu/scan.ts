@@ -1,5 +1,6 @@
 import type { ScanArgs, Tensor } from '../backend.js'
-import { firstRow, type Part, readingOrder, stepOf } from './segments.js'
+import { type Part, readingOrder } from '../segments.js'
+import { expectState, firstRow, stateOf, stepOf } from './segments.js'
 import { at, CpuTensor, cpu, expectContiguous, expectShape, type Machine, newTensor, withScratch } from './tensor.js'
 
 /**
@@ -11,8 +12,9 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
   const { direction } = args
   const { rows: T, cols: E } = args.u
   const N = args.A_log.cols
-  const G = checkScan(args, state, addTo)
+  const G = checkScan(args, addTo)
   const parts = readingOrder(args.segments, direction, T)
+  expectState('scan state', state, E, N, parts)
   const y = addTo ? cpu(addTo) : newTensor(machine, T, E)
   const width = Math.ceil(N / 4) * 4
   const padded = width !== N
@@ -26,7 +28,6 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
     const room = rates + stateBytes
     const rows = room + stateBytes
     const groups = rows + 2 * E * 4
-    const h = state && !padded ? at(state) : room
     const pad = (from: number, to: number) => kernels.copyRows(E, N, from, N * 4, to, width * 4)
 
     let [B, C] = [cpu(args.B), cpu(args.C)]
@@ -42,14 +43,16 @@ export function selectiveScan(machine: Machine, args: ScanArgs, state: Tensor | 
     let next = states
     const streams = [args.u, args.dt, B, C, args.z].map((x) => x && cpu(x))
     for (const part of parts) {
-      if (padded || !part.resumes || !state) kernels.clear(h, stateBytes)
-      if (padded && part.resumes && state) pad(at(state), h)
+      const carried = stateOf(state, part, E)
+      const h = carried && !padded ? carried : room
+      if (padded || !part.resumes || !carried) kernels.clear(h, stateBytes)
+      if (padded && part.resumes && carried) pad(carried, h)
       const inputs = streams.flatMap((x) => (x ? [firstRow(x, part, direction), stepOf(x, direction)] : [0, 0]))
       const parameters = [rates, at(args.D), at(args.dtBias), args.softplus ? 1 : 0, h, rows]
       const output = [firstRow(y, part, direction), stepOf(y, direction), addTo ? 1 : 0, next]
       kernels.selectiveScan(part.rows, E, G, width, ...inputs, ...parameters, ...output)
       if (kept) next += kernels.keptStates(part.rows) * stateBytes
-      if (padded && part.keeps && state) kernels.copyRows(E, N, h, width * 4, at(state), N * 4)
+      if (padded && carried) kernels.copyRows(E, N, h, width * 4, carried, N * 4)
     }
     if (keptBytes) kernels.copyRows(kept!.rows * E, N, states, width * 4, at(kept), N * 4)
   })
@@ -73,7 +76,7 @@ export function padGroups({ kernels }: Machine, x: CpuTensor, N: number, width: 
 }
 
 /** Checks all shapes and returns the number of groups. */
-export function checkScan(args: ScanArgs, state: Tensor | null, addTo: Tensor | undefined): number {
+export function checkScan(args: ScanArgs, addTo: Tensor | undefined): number {
   const { rows: T, cols: E } = args.u
   const N = args.A_log.cols
   const G = args.B.cols / N
@@ -85,9 +88,7 @@ export function checkScan(args: ScanArgs, state: Tensor | null, addTo: Tensor | 
   expectShape('D', args.D, 1, E)
   expectShape('z', args.z, T, E)
   expectShape('dtBias', args.dtBias, 1, E)
-  expectShape('scan state', state, E, N)
   expectShape('addTo', addTo, T, E)
   expectContiguous('A_log', args.A_log)
-  expectContiguous('scan state', state)
   return G
 }

@@ -1,5 +1,5 @@
+import { concatenate64 } from '../../runtime/concatenate.js'
 import type { LogMelSpec, ModelSpec } from '../../spec.js'
-import { concatenate64 } from '../../tasks/concatenate.js'
 import { frameSeconds, Levelled } from '../../tokens/log-mel.js'
 import { MelEnergies } from '../../tokens/mel-energies.js'
 import { type Batch, type Examples, joined } from '../examples.js'

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
+import { tokensPerRow } from '../../engine/plan.js'
 import { exitCodes, UserError } from '../../errors.js'
 import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
-import { perRow } from '../../tasks/check.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
 import { ctcRows } from '../ctc.js'
 import type { Entry, LabelTable } from '../labels.js'
@@ -114,7 +114,7 @@ function noteTooShort(
 ): void {
   const { offsets } = train.versions[0]
   const tooShort = entries.filter(
-    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / perRow(spec)) < ctcRows(targetOf(train, i)),
+    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / tokensPerRow(spec)) < ctcRows(targetOf(train, i)),
   )
   if (tooShort.length > 0)
     note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0].id}`)
