@@ -46,6 +46,7 @@ export function keepLastRows(
 ) {
   if (!state || !part.keeps) return
   const { at, rows, cols } = cpu(state)
-  if (!part.resumes) kernels.clear(at, rows * cols * 4)
-  kernels.lastRows(part.rows, cols, firstRow(x, part, direction), stepOf(x, direction), rows, at)
+  if (!part.resumes) kernels.clear({ at, bytes: rows * cols * 4 })
+  const [from, step] = [firstRow(x, part, direction), stepOf(x, direction)]
+  kernels.lastRows({ rows: part.rows, cols, x: from, xStep: step, K: rows, state: at })
 }
