@@ -66,7 +66,7 @@ export class Polyphase {
     kernel.reserve(outAt + 4 * count)
     kernel.float64(windowAt, window.length).set(window)
     this.fill(phase, count)
-    const sums = {
+    const args = {
       count,
       out: outAt,
       weights: 0,
@@ -76,9 +76,10 @@ export class Polyphase {
       phases,
       whole: Math.floor(step / phases),
       part: step % phases,
+      rows: rows ?? phases,
     }
-    if (rows === undefined) kernel.polyphase(sums)
-    else kernel.between({ ...sums, rows })
+    if (rows === undefined) kernel.polyphase(args)
+    else kernel.between(args)
     out.set(kernel.float32(outAt, count))
   }
 

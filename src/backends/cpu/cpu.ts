@@ -138,11 +138,16 @@ export class CpuBackend implements Backend {
     expectShape('norm bias', bias, 1, x.cols)
     const y = newTensor(this.machine, x.rows, x.cols)
     this.machine.kernels.normRows({
-      ...rowByRow(x, y),
+      rows: x.rows,
+      cols: x.cols,
+      x: x.at,
+      xStep: x.step,
       weight: at(weight),
       bias: at(bias),
       eps: spec.eps,
       center: spec.kind === 'layer' ? 1 : 0,
+      y: y.at,
+      yStep: y.step,
     })
     return y
   }

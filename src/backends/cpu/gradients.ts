@@ -213,15 +213,15 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       const parts = forwardParts(segments, x.rows)
       expectShape('dy', d, parts.length, x.cols)
       parts.forEach((part, s) => {
-        const spread = {
-          rows: part.rows,
-          cols: y.cols,
-          d: d.at + s * d.step,
-          into: firstRow(y, part, 'forward'),
-          intoStep: y.step,
+        const { rows } = part
+        const [from, into] = [d.at + s * d.step, firstRow(y, part, 'forward')]
+        const { cols, step: intoStep } = y
+        if (how === 'mean') {
+          kernels.spreadRow({ rows, cols, d: from, factor: 1 / rows, into, intoStep })
+        } else {
+          const first = firstRow(input, part, 'forward')
+          kernels.spreadToMax({ rows, cols, x: first, xStep: input.step, d: from, into, intoStep })
         }
-        if (how === 'mean') kernels.spreadRow({ ...spread, factor: 1 / part.rows })
-        else kernels.spreadToMax({ ...spread, x: firstRow(input, part, 'forward'), xStep: input.step })
       })
     },
 
