@@ -1,9 +1,8 @@
 import { newMemory, readWasm } from '../runtime/wasm.js'
+import { bindKernels, type Kernels } from './kernels.generated.js'
 
 /** The kernel of resampling (kernels/polyphase.ts) and its memory; addresses in bytes. */
-export interface Kernel {
-  polyphase(...args: number[]): void
-  between(...args: number[]): void
+export interface Kernel extends Kernels {
   /** Makes room; views from before are void. */
   reserve(bytes: number): void
   float64(at: number, length: number): Float64Array
@@ -16,10 +15,8 @@ let module: WebAssembly.Module | undefined
 export function openKernel(): Kernel {
   module ??= new WebAssembly.Module(readWasm('polyphase'))
   const memory = newMemory(1, 65536)
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   return {
-    polyphase: exports.polyphase as Kernel['polyphase'],
-    between: exports.between as Kernel['between'],
+    ...bindKernels(new WebAssembly.Instance(module, { env: { memory } })),
     reserve(bytes) {
       const missing = bytes - memory.buffer.byteLength
       if (missing > 0) memory.grow(Math.ceil(missing / page))

@@ -66,9 +66,20 @@ export class Polyphase {
     kernel.reserve(outAt + 4 * count)
     kernel.float64(windowAt, window.length).set(window)
     this.fill(phase, count)
-    const [whole, part] = [Math.floor(step / phases), step % phases]
-    if (rows === undefined) kernel.polyphase(count, outAt, 0, taps, windowAt, phase, phases, whole, part)
-    else kernel.between(count, outAt, 0, taps, windowAt, phase, phases, whole, part, rows)
+    const args = {
+      count,
+      out: outAt,
+      weights: 0,
+      taps,
+      window: windowAt,
+      phase,
+      phases,
+      whole: Math.floor(step / phases),
+      part: step % phases,
+      rows: rows ?? phases,
+    }
+    if (rows === undefined) kernel.polyphase(args)
+    else kernel.between(args)
     out.set(kernel.float32(outAt, count))
   }
 

@@ -28,17 +28,23 @@ export function causalConv(
   const parts = readingOrder(args.segments, direction, x.rows)
   expectState('conv state', state, K, E, parts)
   const y = newTensor(machine, x.rows, E)
-  const activate = args.activation === 'silu' ? 1 : 0
   withScratch(machine, K * E * 4 + K * 4, (zeros) => {
-    machine.kernels.clear(zeros, K * E * 4)
-    const taps = zeros + K * E * 4
+    machine.kernels.clear({ at: zeros, bytes: K * E * 4 })
     for (const part of parts) {
-      const before = (part.resumes && stateOf(state, part, K)) || zeros
-      const [from, to] = [firstRow(x, part, direction), firstRow(y, part, direction)]
-      const [xStep, yStep] = [stepOf(x, direction), stepOf(y, direction)]
-      machine.kernels.causalConv(
-        ...[part.rows, E, K, from, xStep, before, at(weight), at(bias), activate, taps, to, yStep],
-      )
+      machine.kernels.causalConv({
+        rows: part.rows,
+        E,
+        K,
+        x: firstRow(x, part, direction),
+        xStep: stepOf(x, direction),
+        before: (part.resumes && stateOf(state, part, K)) || zeros,
+        weight: at(weight),
+        bias: at(bias),
+        activate: args.activation === 'silu' ? 1 : 0,
+        taps: zeros + K * E * 4,
+        out: firstRow(y, part, direction),
+        outStep: stepOf(y, direction),
+      })
       keepLastRows(machine, x, part, direction, state, K)
     }
   })
@@ -68,12 +74,20 @@ export function unfold(
   )
   const bytes = window * x.cols * 4
   withScratch(machine, bytes, (zeros) => {
-    machine.kernels.clear(zeros, bytes)
+    machine.kernels.clear({ at: zeros, bytes })
     let to = y.at
     parts.forEach((part, s) => {
-      const before = (part.resumes && stateOf(state, part, window)) || zeros
-      const from = firstRow(x, part, 'forward')
-      machine.kernels.unfoldRows(part.rows, x.cols, from, x.step, before, window, stride, windows[s], to)
+      machine.kernels.unfoldRows({
+        rows: part.rows,
+        cols: x.cols,
+        x: firstRow(x, part, 'forward'),
+        xStep: x.step,
+        before: (part.resumes && stateOf(state, part, window)) || zeros,
+        window,
+        stride,
+        count: windows[s],
+        y: to,
+      })
       to += windows[s] * y.step
       keepLastRows(machine, x, part, 'forward', state, window)
     })

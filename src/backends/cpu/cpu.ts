@@ -20,6 +20,7 @@ import {
   newTensor,
   numbers,
   own,
+  rowByRow,
   withScratch,
 } from './tensor.js'
 
@@ -123,7 +124,7 @@ export class CpuBackend implements Backend {
     const y = newTensor(this.machine, rows.length, x.cols)
     withScratch(this.machine, rows.length * 4, (ids) => {
       this.machine.memory.i32.set(rows, ids / 4)
-      this.machine.kernels.gatherRows(rows.length, x.cols, x.at, x.step, ids, y.at)
+      this.machine.kernels.gatherRows({ count: rows.length, cols: x.cols, x: x.at, xStep: x.step, ids, y: y.at })
     })
     return y
   }
@@ -141,7 +142,7 @@ export class CpuBackend implements Backend {
       transB: true,
       addend: fused && cpu(fused),
     })
-    if (activation === 'silu') this.machine.kernels.siluRows(y.rows, y.cols, y.at, y.step, y.at, y.step)
+    if (activation === 'silu') this.machine.kernels.siluRows(rowByRow(y, y))
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
   }
@@ -151,8 +152,18 @@ export class CpuBackend implements Backend {
     expectShape('norm weight', weight, 1, x.cols)
     expectShape('norm bias', bias, 1, x.cols)
     const y = newTensor(this.machine, x.rows, x.cols)
-    const center = spec.kind === 'layer' ? 1 : 0
-    this.machine.kernels.normRows(x.rows, x.cols, x.at, x.step, at(weight), at(bias), spec.eps, center, y.at, y.step)
+    this.machine.kernels.normRows({
+      rows: x.rows,
+      cols: x.cols,
+      x: x.at,
+      xStep: x.step,
+      weight: at(weight),
+      bias: at(bias),
+      eps: spec.eps,
+      center: spec.kind === 'layer' ? 1 : 0,
+      y: y.at,
+      yStep: y.step,
+    })
     return y
   }
 
@@ -175,8 +186,8 @@ export class CpuBackend implements Backend {
     const x = cpu(tensor)
     const y = newTensor(this.machine, x.rows, x.cols)
     const { kernels } = this.machine
-    if (activation === 'silu') kernels.siluRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
-    else kernels.copyRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
+    if (activation === 'silu') kernels.siluRows(rowByRow(x, y))
+    else kernels.copyRows(rowByRow(x, y))
     return y
   }
 
@@ -190,6 +201,16 @@ export class CpuBackend implements Backend {
 
   private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {
     const [p, q, r] = [cpu(a), cpu(b), cpu(y)]
-    this.machine.kernels.combineRows(a.rows, a.cols, p.at, p.step, q.at, q.step, hows[how], r.at, r.step)
+    this.machine.kernels.combineRows({
+      rows: r.rows,
+      cols: r.cols,
+      a: p.at,
+      aStep: p.step,
+      b: q.at,
+      bStep: q.step,
+      how: hows[how],
+      y: r.at,
+      yStep: r.step,
+    })
   }
 }

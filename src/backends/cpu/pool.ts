@@ -27,10 +27,11 @@ export function pool(
       if (part.resumes && kept) running.set(f64.subarray(kept / 8, kept / 8 + D))
       else running.fill(how === 'max' ? -Infinity : 0)
       const from = firstRow(x, part, 'forward')
-      if (how === 'mean') kernels.sumRows(part.rows, D, from, x.step, values)
-      else if (how === 'max') kernels.maxRows(part.rows, D, from, x.step, values)
-      else if (part.rows > 0) {
-        const last = (from + (part.rows - 1) * x.step) / 4
+      const { rows } = part
+      if (how === 'mean') kernels.sumRows({ rows, cols: D, x: from, xStep: x.step, into: values })
+      else if (how === 'max') kernels.maxRows({ rows, cols: D, x: from, xStep: x.step, into: values })
+      else if (rows > 0) {
+        const last = (from + (rows - 1) * x.step) / 4
         running.set(f32.subarray(last, last + D))
       }
       if (part.ends) {

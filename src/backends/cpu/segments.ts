@@ -35,6 +35,7 @@ export function keepLastRows(
 ) {
   const kept = stateOf(state, part, K)
   if (!kept) return
-  if (!part.resumes) kernels.clear(kept, K * x.cols * 4)
-  kernels.lastRows(part.rows, x.cols, firstRow(x, part, direction), stepOf(x, direction), K, kept)
+  if (!part.resumes) kernels.clear({ at: kept, bytes: K * x.cols * 4 })
+  const [from, step] = [firstRow(x, part, direction), stepOf(x, direction)]
+  kernels.lastRows({ rows: part.rows, cols: x.cols, x: from, xStep: step, K, state: kept })
 }
