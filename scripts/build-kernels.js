@@ -11,7 +11,7 @@ mkdirSync(join(root, 'dist/kernels'), { recursive: true })
 for (const [name, source, features] of [
   ['plain', 'src/backends/cpu/kernels/index.ts', ['simd']],
   ['relaxed', 'src/backends/cpu/kernels/index.ts', ['simd', 'relaxed-simd']],
-  ['polyphase', 'src/input/kernels/polyphase.ts', ['simd']],
+  ['polyphase', 'src/input/audio/kernels/polyphase.ts', ['simd']],
 ]) {
   const { error, stderr } = await asc.main([
     source,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
 import { errorRate } from '../src/text/edit-distance.js'
-import { measureTexts } from '../src/training/validation.js'
+import { measureTexts } from '../src/training/metrics/validation.js'
 import { longwave } from './shell/run.js'
 
 const folder = join(packageRoot, 'models')

@@ -1,9 +1,9 @@
+import { Team } from '../training/data-parallel.js'
 import type { Records } from '../training/dna/records.js'
 import { completeSettings } from '../training/dna/settings.js'
 import { initialise } from '../training/initialise.js'
 import { Random } from '../training/random.js'
 import { sizeOf } from '../training/replica.js'
-import { Team } from '../training/team.js'
 import { randomSpec, type Shape, shapeName } from './models.js'
 import { interleaved, median } from './rounds.js'
 

@@ -2,7 +2,7 @@ import { totalmem } from 'node:os'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec } from '../spec.js'
 import type { Wanted } from './inference.js'
-import type { Numbers, Stretch, StretchPiece } from './sequences.js'
+import type { Numbers, Stretch, StretchPiece } from './windows.js'
 
 export interface CheckOptions {
   spec: ModelSpec

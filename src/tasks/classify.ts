@@ -3,8 +3,8 @@ import type { Cells } from '../output/rows.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'
-import type { Stretch } from './sequences.js'
 import { softmax } from './softmax.js'
+import type { Stretch } from './windows.js'
 
 export interface Classification {
   stretch: Stretch

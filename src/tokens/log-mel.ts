@@ -1,5 +1,5 @@
 import type { LogMelSpec } from '../spec.js'
-import { Level } from './level.js'
+import { Level } from './loudness.js'
 import { MelEnergies } from './mel-energies.js'
 
 /**

@@ -1,15 +1,15 @@
 import type { Device } from '../backends/open.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import type { Data } from './data.js'
+import type { Data } from './data/labelled-set.js'
+import { countOf } from './data/targets.js'
+import { Team } from './data-parallel.js'
+import { scoreOf, type Validation, validation } from './metrics/validation.js'
 import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
 import { type HostTensor, sizeOf, type TrainingState } from './replica.js'
 import { type Best, RunFolder, type Standing } from './run-folder.js'
 import type { TrainSettings } from './settings.js'
-import { countOf } from './targets.js'
-import { Team } from './team.js'
-import { scoreOf, type Validation, validation } from './validation.js'
 
 export interface TrainRun {
   /** Folder of the model, the run log and, until the run is finished, the checkpoint. */

@@ -2,7 +2,7 @@ import type { Backend, Tensor } from '../backends/backend.js'
 import { Network } from '../engine/network.js'
 import type { ModelSpec } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
-import type { Batch, Examples } from './examples.js'
+import type { Batch, Examples } from './data/examples.js'
 import type { Random } from './random.js'
 import { Tape } from './tape.js'
 

@@ -2,9 +2,9 @@ import { basename } from 'node:path'
 import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from '../input/bytes.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import type { Data } from './data.js'
+import type { Data } from './data/labelled-set.js'
+import { LabelTable } from './data/labels.js'
 import { initialise, initialiseHead } from './initialise.js'
-import { LabelTable } from './labels.js'
 import { bodyKeys, type TrainSettings } from './settings.js'
 
 /** What to learn from, or to choose by: a file of DNA or a folder of audio, and the table of labels or texts. */

@@ -7,9 +7,9 @@ import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { HeadSpec } from '../../src/spec.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
-import { chunk, fmt, int16, riff, specimen, rows as specimens } from '../input/audio-helpers.js'
+import { chunk, fmt, int16, riff, specimen, rows as specimens } from '../input/audio/helpers.js'
 import { longwave, shell, temporaryFolder } from '../shell/run.js'
-import { letters, loudnessModel, randomAudioModel } from '../tasks/audio-models.js'
+import { letters, loudnessModel, randomAudioModel } from '../tasks/audio/models.js'
 
 const folder = temporaryFolder()
 const classes: HeadSpec = { kind: 'classes', labels: ['rain', 'dog', 'bell'], pool: 'mean' }

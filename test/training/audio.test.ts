@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import type { ModelSpec } from '../../src/spec.js'
-import { Vocabulary } from '../../src/tasks/vocabulary.js'
+import { Vocabulary } from '../../src/tasks/language/vocabulary.js'
 import { LogMel } from '../../src/tokens/log-mel.js'
 import { AudioExamples } from '../../src/training/audio/examples.js'
 import { loadRecordings } from '../../src/training/audio/load-recordings.js'
@@ -14,7 +14,7 @@ import { fromStored, type Recordings, toStored } from '../../src/training/audio/
 import { completeAudioSettings, soundFeatures, speechFeatures } from '../../src/training/audio/settings.js'
 import { train } from '../../src/training/loop.js'
 import { Random } from '../../src/training/random.js'
-import { chunk, fmt, int16, riff } from '../input/audio-helpers.js'
+import { chunk, fmt, int16, riff } from '../input/audio/helpers.js'
 
 let folder: string
 beforeAll(async () => {

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LabelTable } from '../../src/training/data/labels.js'
 import { loadDataset } from '../../src/training/dna/dataset.js'
 import { prepareDna } from '../../src/training/dna/prepare.js'
 import { type DnaAugmentation, DnaExamples, type Records } from '../../src/training/dna/records.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
-import { LabelTable } from '../../src/training/labels.js'
 import { Random } from '../../src/training/random.js'
 
 let folder: string

@@ -3,8 +3,8 @@ import { pathToFileURL } from 'node:url'
 import { inOrder, WorkerPool } from '../../engine/workers.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import type { LogMelSpec } from '../../spec.js'
-import { shareTargets } from '../targets.js'
-import type { Heard, HearJob } from './hear-worker.js'
+import { shareTargets } from '../data/targets.js'
+import type { Heard, HearJob } from './energy-worker.js'
 import type { Energies, Recordings } from './recordings.js'
 
 /** A recording and what a model should say of it. */
@@ -26,7 +26,7 @@ export async function loadRecordings(
   onHeard: (count: number) => void,
   note: (line: string) => void,
 ): Promise<Recordings> {
-  const script = pathToFileURL(join(packageRoot, 'dist/src/training/audio/hear-worker.js'))
+  const script = pathToFileURL(join(packageRoot, 'dist/src/training/audio/energy-worker.js'))
   const pool = new WorkerPool<HearJob, Heard>(script, spec, threads)
   const versions: Int16Array[][] = speeds.map(() => [])
   try {

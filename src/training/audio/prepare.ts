@@ -2,9 +2,10 @@ import { basename } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
 import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
 import { perRow } from '../../tasks/check.js'
-import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
+import { normaliseTranscript, Vocabulary } from '../../tasks/language/vocabulary.js'
 import { ctcRows } from '../ctc.js'
-import type { Entry, LabelTable } from '../labels.js'
+import type { Entry, LabelTable } from '../data/labels.js'
+import { countOf, targetOf } from '../data/targets.js'
 import {
   type LabelledFiles,
   origin,
@@ -14,7 +15,6 @@ import {
   refuseArchitecture,
   start,
 } from '../prepare.js'
-import { countOf, targetOf } from '../targets.js'
 import { loadRecordings } from './load-recordings.js'
 import type { Recordings } from './recordings.js'
 import { type AudioSettings, completeAudioSettings } from './settings.js'

@@ -1,4 +1,4 @@
-import type { Targets } from '../targets.js'
+import type { Targets } from '../data/targets.js'
 
 /** Recordings as energies of mel bands, packed in shared memory. */
 export interface Recordings extends Targets {

@@ -1,6 +1,6 @@
 import { exitCodes, UserError } from '../../errors.js'
-import type { Entry, LabelTable } from '../labels.js'
-import { shareTargets } from '../targets.js'
+import type { Entry, LabelTable } from '../data/labels.js'
+import { shareTargets } from '../data/targets.js'
 import type { Records } from './records.js'
 
 /** A record of a FASTA or FASTQ file with its codes A, C, G, T, N = 0 .. 4. */

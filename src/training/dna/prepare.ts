@@ -1,10 +1,10 @@
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
 import { readBytes, stdinName } from '../../input/bytes.js'
-import { readSources } from '../../input/read.js'
-import { wholeRecords } from '../../input/records.js'
-import { Hashed } from '../hashed.js'
-import type { LabelTable } from '../labels.js'
+import { readSources } from '../../input/dna/read.js'
+import { wholeRecords } from '../../input/dna/records.js'
+import { Hashed } from '../data/hashed.js'
+import type { LabelTable } from '../data/labels.js'
 import {
   type LabelledFiles,
   origin,
