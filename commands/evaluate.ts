@@ -83,9 +83,9 @@ export default class Evaluate extends LongwaveCommand {
     const calls = new Calls(table, labelsOf(opened.spec))
     const present = new Set<string>()
     const add = async (prediction: Prediction) => {
-      const { stretch, best } = classification(prediction)
-      present.add(stretch.record.id)
-      calls.add(entryOf(stretch.record), best)
+      const { span, best } = classification(prediction)
+      present.add(span.record.id)
+      calls.add(entryOf(span.record), best)
     }
     await drain(opened, progress, add, nothing, nothing)
     if (rows === null) table.noteAbsent(present, note)

@@ -46,5 +46,5 @@ export function refuseForeign(file: string, block: Uint8Array) {
   const audio = audioFormat(block)
   if (audio === undefined) return
   const name = audio === 'wav' ? 'WAV' : audio
-  throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines; audio needs a model that hears it (models list)`)
+  throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines; audio needs a model that reads it (models list)`)
 }

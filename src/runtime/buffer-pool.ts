@@ -4,7 +4,7 @@ import { discard } from './discard.js'
  * Buffers that go round: filled here, read by a worker, sent back. Those that come in by message are garbage that V8 does not
  * see until there are tens of megabytes of it, and memory would grow for minutes.
  */
-export class Spare {
+export class BufferPool {
   private readonly buffers: ArrayBuffer[] = []
   /** Bytes of the largest that was asked for; smaller ones are freed, and all where none is asked for. */
   private largest = 0

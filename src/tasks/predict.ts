@@ -5,12 +5,12 @@ import type { Chunk, Input } from '../engine/chunk.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
-import type { Spare } from '../runtime/buffer-pool.js'
+import type { BufferPool } from '../runtime/buffer-pool.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import type { Wanted } from './inference.js'
-import type { Stretch } from './windows.js'
+import type { Span } from './windows.js'
 import type { InferenceAnswer, InferenceSetup } from './worker.js'
 
 export interface PredictOptions {
@@ -20,7 +20,7 @@ export interface PredictOptions {
   chunk: number
   wanted: Wanted
   /** Takes the buffers of inputs that have been read. */
-  spare?: Spare
+  buffers?: BufferPool
 }
 
 /** What was wanted of a sequence (of one piece of it where all rows are wanted): [rows, width]. */
@@ -31,13 +31,13 @@ export interface Answer<Note> {
 }
 
 /**
- * What the model says of one stretch, on each strand that was asked for; a recording has one. Where all rows of a streamed
- * stretch are wanted, it comes in several predictions.
+ * What the model says of one span, on each strand that was asked for; a recording has one. Where all rows of a streamed
+ * span are wanted, it comes in several predictions.
  */
 export interface Prediction {
   /** Its `end` is where it ends in the last prediction, how far it was read in those before. */
-  stretch: Stretch
-  /** The last prediction on this stretch. */
+  span: Span
+  /** The last prediction on this span. */
   last: boolean
   /** One per strand, [rows, width]. */
   strands: Float32Array[]
@@ -48,7 +48,7 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, threads, chunk, wanted, spare }: PredictOptions,
+  { device, threads, chunk, wanted, buffers }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted }
@@ -58,10 +58,10 @@ export async function* predict<Note>(
     const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [
       input.buffer as ArrayBuffer,
     ])
-    spare?.give(inputBuffer)
+    buffers?.give(inputBuffer)
     return { notes, ...result }
   }
-  const joined = spare && ((inputs: Input[]) => spare.joined(inputs as Float32Array[]))
+  const joined = buffers && ((inputs: Input[]) => buffers.joined(inputs as Float32Array[]))
   const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1, joined)
   try {
     // Two jobs a thread: one at work, one waiting.

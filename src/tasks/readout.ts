@@ -4,7 +4,7 @@ import type { Pool } from '../spec.js'
 
 /**
  * One vector per sequence from its hidden rows. Sums are float64 and carried in reading order, so that a sequence gives
- * the same bytes however it is cut. `center` (row floor(L' / 2)) and `positions` (all rows, flattened) need it uncut.
+ * the same bytes however it is cut. `center` (row floor(L' / 2)) and `flatten` (all rows) need it uncut.
  */
 export class Readout {
   private carry: Float64Array | null = null
@@ -19,7 +19,7 @@ export class Readout {
   /**
    * A last piece without any row of its own (all of them were special tokens) ends its sequence as it stood.
    *
-   * hidden [T', D] -> [S, D] for the S sequences that end in this chunk (`positions`: [S, L' D]); null when none does.
+   * hidden [T', D] -> [S, D] for the S sequences that end in this chunk (`flatten`: [S, L' D]); null when none does.
    */
   async push(hidden: Tensor, segments: Segments): Promise<Tensor | null> {
     const { offsets, continues, goesOn } = segments
@@ -35,7 +35,7 @@ export class Readout {
         const centers = offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1)
         return this.backend.gatherRows(hidden, centers)
       }
-      case 'positions': {
+      case 'flatten': {
         if (continues || goesOn) throw needsWhole(this.pool)
         const rows = await this.backend.download(hidden)
         return this.backend.upload(rows, ended, (hidden.rows / ended) * hidden.cols)

@@ -13,17 +13,17 @@ export interface Part<N extends Numbers> {
   last: boolean
 }
 
-/** A stretch of a record that is run as one sequence: the whole record or one window of it. */
-export interface Stretch {
+/** A span of a record that is run as one sequence: the whole record or one window of it. */
+export interface Span {
   record: SequenceRecord
   /** 0-based, half-open, in bases (rows) of the record, or in seconds of a recording. */
   start: number
   end: number
 }
 
-/** A stretch with its rows (its own copy), or a piece of one that is streamed because it may be long. */
-export interface StretchPiece<N extends Numbers> {
-  stretch: Stretch
+/** A span with its rows (its own copy), or a piece of one that is streamed because it may be long. */
+export interface SpanPiece<N extends Numbers> {
+  span: Span
   rows: N
   continues: boolean
   goesOn: boolean
@@ -50,12 +50,12 @@ export interface Cutting<N extends Numbers> {
 }
 
 /** Windows of records, or whole records, in pieces where they can be streamed. */
-export function stretchesOf<N extends Numbers>(
+export function spansOf<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   { width, window, stride, minLength = 0, tooShort, piece, fresh }: Cutting<N>,
-): AsyncGenerator<StretchPiece<N>> {
+): AsyncGenerator<SpanPiece<N>> {
   if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh, tooShort)
-  return piece === undefined ? wholeStretches(parts, width) : streamedStretches(parts, piece, width, fresh)
+  return piece === undefined ? wholeSpans(parts, width) : streamedSpans(parts, piece, width, fresh)
 }
 
 /**
@@ -70,16 +70,16 @@ export async function* windows<N extends Numbers>(
   width = 1,
   fresh: Fresh<N> = like,
   tooShort = () => {},
-): AsyncGenerator<StretchPiece<N>> {
+): AsyncGenerator<SpanPiece<N>> {
   let start = 0 // of the next window
   let covered = 0 // end of the last window
   let held: N | null = null // the first `used` numbers are the rows from `start` on
   let used = 0
-  const window = (record: SequenceRecord, rows: N): StretchPiece<N> => {
+  const window = (record: SequenceRecord, rows: N): SpanPiece<N> => {
     covered = start + rows.length / width
     const copy = fresh(rows, rows.length)
     copy.set(rows)
-    return { stretch: { record, start, end: covered }, rows: copy, continues: false, goesOn: false }
+    return { span: { record, start, end: covered }, rows: copy, continues: false, goesOn: false }
   }
   for await (const { record, offset, rows, last } of parts) {
     if (offset === 0) {
@@ -110,10 +110,10 @@ export async function* windows<N extends Numbers>(
 }
 
 /** Whole records, each in one piece. */
-export async function* wholeStretches<N extends Numbers>(
+export async function* wholeSpans<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   width = 1,
-): AsyncGenerator<StretchPiece<N>> {
+): AsyncGenerator<SpanPiece<N>> {
   let all: N | null = null
   for await (const { record, offset, rows, last } of parts) {
     const length = offset * width + rows.length
@@ -123,20 +123,20 @@ export async function* wholeStretches<N extends Numbers>(
       all.set(rows, offset * width)
     }
     if (!last) continue
-    const stretch = { record, start: 0, end: length / width }
+    const span = { record, start: 0, end: length / width }
     const exact = (all.length === length ? all : all.slice(0, length)) as N
-    yield { stretch, rows: exact, continues: false, goesOn: false }
+    yield { span, rows: exact, continues: false, goesOn: false }
     all = null
   }
 }
 
 /** Whole records; one of more than `size` rows comes in pieces of `size` rows, so that it is never held. `fresh` makes their arrays. */
-export async function* streamedStretches<N extends Numbers>(
+export async function* streamedSpans<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   size: number,
   width = 1,
   fresh: Fresh<N> = like,
-): AsyncGenerator<StretchPiece<N>> {
+): AsyncGenerator<SpanPiece<N>> {
   let open: N | null = null
   let used = 0
   let start = 0
@@ -150,7 +150,7 @@ export async function* streamedStretches<N extends Numbers>(
     let taken = 0
     while (taken < rows.length) {
       if (used === open.length) {
-        yield { stretch: { record, start: 0, end }, rows: open, continues: start > 0, goesOn: true }
+        yield { span: { record, start: 0, end }, rows: open, continues: start > 0, goesOn: true }
         start += size
         open = fresh(rows, size * width)
         used = 0
@@ -161,8 +161,8 @@ export async function* streamedStretches<N extends Numbers>(
       taken += some.length
     }
     if (last) {
-      const stretch = { record, start: 0, end }
-      yield { stretch, rows: open.slice(0, used) as N, continues: start > 0, goesOn: false }
+      const span = { record, start: 0, end }
+      yield { span, rows: open.slice(0, used) as N, continues: start > 0, goesOn: false }
     }
   }
 }

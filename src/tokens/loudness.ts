@@ -1,7 +1,7 @@
 import type { LevelSpec } from '../spec.js'
 
 /**
- * The level of a recording so far: the mean of the frames' energies in dB, each frame weighted by its amplitude (the root
+ * Loudness normalisation: the level of a recording so far is the mean of the frames' energies in dB, each frame weighted by its amplitude (the root
  * of its energy) and forgotten exponentially. Scaling the recording scales all weights alike and shifts the mean, so features measured
  * against it do not change with gain at all; digital silence has weight 0 and leaves it as it was, and a second of
  * noise 40 dB below a voice counts as 10 ms of it. A plain running mean (as in cepstral mean normalisation, or the divisor of
@@ -9,7 +9,7 @@ import type { LevelSpec } from '../spec.js'
  * with its time constant of 0.4 s flattens rain or an engine within a second. A maximum would follow every click; here one
  * frame 30 dB above three seconds of voice moves the level by 3 dB.
  */
-export class Level {
+export class Loudness {
   private mean = -Infinity
   private weight = 0
   /** Per band, where they are equalised. */

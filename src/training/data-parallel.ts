@@ -9,7 +9,7 @@ import type { Answer, Evaluated, Job, ReplicaSetup, TrainingState } from './repl
 const evaluationBlock = 32
 
 /** The replicas of a run, one per worker thread, in lock step. */
-export class Team {
+export class DataParallel {
   readonly #pool: WorkerPool<Job, Answer>
 
   constructor(

@@ -13,7 +13,7 @@ export interface Outputs {
 }
 
 /**
- * A batch through network, read-out and head on a tape: class logits [S, C], one row per record, or logits [T', V] of all token rows (CTC).
+ * A batch through network, pooling and head on a tape: class logits [S, C], one row per record, or logits [T', V] of all token rows (CTC).
  */
 export async function outputs(
   tape: Tape,
@@ -48,7 +48,7 @@ function withoutAppended(tape: Tape, hidden: Tensor, offsets: Int32Array, append
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 
-/** hidden [T', D] -> [S, D], or [S, L' D] for `positions`; rows are chosen as in tasks/readout.ts. */
+/** hidden [T', D] -> [S, D], or [S, L' D] for `flatten`; rows are chosen as in tasks/readout.ts. */
 function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string): Tensor {
   const records = offsets.length - 1
   switch (pool) {
@@ -65,10 +65,10 @@ function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string):
         hidden,
         offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1),
       )
-    case 'positions':
+    case 'flatten':
       return tape.reshape(hidden, records, (hidden.rows / records) * hidden.cols)
     default:
-      throw new Error(`no read-out '${pool}'`)
+      throw new Error(`no pooling '${pool}'`)
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { RecordBatch, SequenceRecord } from '../../src/input/dna/records.js'
 import { type LeftOut, type LengthLimits, settledParts } from '../../src/tasks/dna/lengths.js'
-import { type StretchPiece, streamedStretches, wholeStretches, windows } from '../../src/tasks/windows.js'
+import { type SpanPiece, streamedSpans, wholeSpans, windows } from '../../src/tasks/windows.js'
 import { seeded } from '../engine/models.js'
 
 /** Batches of records whose base i is i mod 4, cut at random; the batch buffer is reused and scribbled over. */
@@ -34,10 +34,10 @@ const settled = (
   seed = 1,
 ) => settledParts(batchesOf(lengths, seed), limits, whole, leftOut)
 
-async function collect(pieces: AsyncIterable<StretchPiece<Uint8Array>>) {
+async function collect(pieces: AsyncIterable<SpanPiece<Uint8Array>>) {
   const out = []
-  for await (const { stretch, rows } of pieces) {
-    const { record, start, end } = stretch
+  for await (const { span, rows } of pieces) {
+    const { record, start, end } = span
     expect([...rows]).toEqual(Array.from({ length: rows.length }, (_, i) => (start + i) % 4))
     out.push([record.id, start, end])
   }
@@ -132,9 +132,9 @@ describe('windows', () => {
   })
 })
 
-test('whole stretches: records come in one piece whatever the batches', async () => {
+test('whole spans: records come in one piece whatever the batches', async () => {
   for (let seed = 1; seed < 10; seed++) {
-    const found = await collect(wholeStretches(settled([3, 170, 1, 500], {}, false, { ...none }, seed)))
+    const found = await collect(wholeSpans(settled([3, 170, 1, 500], {}, false, { ...none }, seed)))
     expect(found).toEqual([
       ['r0', 0, 3],
       ['r1', 0, 170],
@@ -149,7 +149,7 @@ test('length limits and records that turn out bad', async () => {
     const leftOut = { ...none }
     const limits = { minLength: 4, maxLength: 200 }
     const parts = settled([3, 170, 201, 'aborted', 0, 4], limits, whole, leftOut, 3)
-    expect(await collect(wholeStretches(parts))).toEqual([
+    expect(await collect(wholeSpans(parts))).toEqual([
       ['r1', 0, 170],
       ['r5', 0, 4],
     ])
@@ -167,14 +167,14 @@ test('a record that turns out bad gives no window when its end is waited for', a
   }
 })
 
-test('streamed stretches: pieces of a chunk, the last one ends the record', async () => {
+test('streamed spans: pieces of a chunk, the last one ends the record', async () => {
   for (let seed = 1; seed < 10; seed++) {
     const pieces: unknown[] = []
-    for await (const { rows, continues, goesOn, stretch } of streamedStretches(
+    for await (const { rows, continues, goesOn, span } of streamedSpans(
       settled([64, 65, 7], {}, false, { ...none }, seed),
       32,
     )) {
-      pieces.push([stretch.record.id, rows.length, rows[0], continues, goesOn])
+      pieces.push([span.record.id, rows.length, rows[0], continues, goesOn])
     }
     expect(pieces).toEqual([
       ['r0', 32, 0, false, true],

@@ -70,13 +70,13 @@ describe('a labelled set', () => {
     const files = { train: { data, labels }, valid: null }
     const { spec, train, trainable, provenance } = await prepareDna(
       files,
-      { layers: 2, pool: 'positions' },
+      { layers: 2, pool: 'flatten' },
       null,
       '1',
       silent,
     )
     expect([...(train as Records).codes]).toEqual([0, 1, 2, 3, 3, 3, 3, 3])
-    expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'positions', length: 4 })
+    expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'flatten', length: 4 })
     expect(trainable.some((name) => name.startsWith('blocks.0') || name.startsWith('embedding'))).toBe(false)
     expect(trainable.filter((name) => name.startsWith('blocks.1')).length).toBeGreaterThan(5)
     expect(provenance.data.train).toMatchObject({ data: 'r.fa', records: 2 })

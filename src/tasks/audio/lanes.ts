@@ -4,37 +4,37 @@ export interface Given<Item, Result> {
   result: Result | null
 }
 
-/** What a track found in an item, or what ended the track there. */
+/** What a lane found in an item, or what ended the lane there. */
 type Found<Item, Result> = { item: Item; result: Result } | { item: Item; failure: unknown }
 
 /**
- * Works on items on several tracks at once and gives what they give in the order of the items, as it comes. A track draws its
+ * Works on items on several lanes at once and gives what they give in the order of the items, as it comes. A lane draws its
  * next item when it is ready for it; it may draw ahead, and gives its results item by item in the order in which it drew. The
- * failure of an item, given as such, ends all when its turn comes, so that the first bad item is told whatever the tracks;
- * what a track throws ends all at once.
+ * failure of an item, given as such, ends all when its turn comes, so that the first bad item is reported whatever the lanes;
+ * what a lane throws ends all at once.
  */
 export async function* inItemOrder<Item, Result>(
   items: readonly Item[],
-  tracks: number,
-  work: (drawn: Iterable<Item>, track: number) => AsyncGenerator<Found<Item, Result>>,
+  lanes: number,
+  work: (drawn: Iterable<Item>, lane: number) => AsyncGenerator<Found<Item, Result>>,
 ): AsyncGenerator<Given<Item, Result>> {
   const owners = new Map<Item, number>()
-  const news = new News()
+  const signal = new Signal()
   let next = 0
-  function* draw(track: number): Generator<Item> {
+  function* draw(lane: number): Generator<Item> {
     while (next < items.length) {
       const item = items[next++]
-      owners.set(item, track)
+      owners.set(item, lane)
       yield item
     }
   }
-  const running = Array.from({ length: tracks }, (_, t) => new Track(work(draw(t), t), news))
+  const running = Array.from({ length: lanes }, (_, t) => new Lane(work(draw(t), t), signal))
   const until = async <Thing>(look: () => Thing | undefined): Promise<Thing> => {
     while (true) {
       for (const { failure } of running) if (failure !== undefined) throw failure
       const thing = look()
       if (thing !== undefined) return thing
-      await news.next()
+      await signal.next()
     }
   }
   try {
@@ -45,36 +45,36 @@ export async function* inItemOrder<Item, Result>(
         if (found?.item !== item) break
         if ('failure' in found) throw found.failure
         owner.waiting.shift()
-        news.tell()
+        signal.send()
         yield found
       }
       yield { item, result: null }
     }
   } finally {
-    for (const track of running) track.stop()
+    for (const lane of running) lane.stop()
   }
 }
 
-/** How many results a track may be ahead of who takes them. */
+/** How many results a lane may be ahead of who takes them. */
 const ahead = 1024
 
 /** Draws results as they come, up to some that nobody has taken yet. */
-class Track<Item, Result> {
+class Lane<Item, Result> {
   readonly waiting: Found<Item, Result>[] = []
   over = false
   failure: unknown
 
   constructor(
     private readonly results: AsyncGenerator<Found<Item, Result>>,
-    private readonly news: News,
+    private readonly signal: Signal,
   ) {
     void this.run()
   }
 
-  /** A track that waits for its input ends only after it: nobody waits for that. */
+  /** A lane that waits for its input ends only after it: nobody waits for that. */
   stop(): void {
     this.over = true
-    this.news.tell()
+    this.signal.send()
     this.results.return(undefined).catch(() => {})
   }
 
@@ -82,26 +82,26 @@ class Track<Item, Result> {
     try {
       for await (const result of this.results) {
         this.waiting.push(result)
-        this.news.tell()
-        while (this.waiting.length >= ahead && !this.over) await this.news.next()
+        this.signal.send()
+        while (this.waiting.length >= ahead && !this.over) await this.signal.next()
       }
     } catch (error) {
       this.failure = error
     }
     this.over = true
-    this.news.tell()
+    this.signal.send()
   }
 }
 
-/** Wakes all who wait for something to have changed. */
-class News {
+/** Wakes all who wait for a change. */
+class Signal {
   private waiting: (() => void)[] = []
 
   next(): Promise<void> {
     return new Promise((resolve) => this.waiting.push(resolve))
   }
 
-  tell(): void {
+  send(): void {
     for (const wake of this.waiting.splice(0)) wake()
   }
 }

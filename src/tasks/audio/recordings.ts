@@ -12,7 +12,7 @@ export interface Recording extends SequenceRecord {
   index: number
   /** Seconds read so far, after the offset. */
   seconds: number
-  /** It could not be opened, or reading it broke off; this was told, and the next one read. */
+  /** It could not be opened, or reading it broke off; this was reported, and the next one read. */
   broken: boolean
 }
 
@@ -27,7 +27,7 @@ export const recordingsOf = (paths: readonly string[]): Recording[] =>
   }))
 
 export interface ReadOptions extends Omit<AudioOptions, 'rate' | 'report'> {
-  /** What cannot be read is told and passed over, otherwise it is thrown. */
+  /** What cannot be read is reported and skipped, otherwise it is thrown. */
   skip: boolean
   /** A recording that breaks off ends there; otherwise it has no last part. */
   keepBroken: boolean

@@ -1,6 +1,6 @@
 import type { Device } from '../../backends/open.js'
 import type { Piece } from '../../engine/pack.js'
-import { Spare } from '../../runtime/buffer-pool.js'
+import { BufferPool } from '../../runtime/buffer-pool.js'
 import { audioProgress } from '../../shell/progress.js'
 import type { LogMelSpec, ModelSpec, Weights } from '../../spec.js'
 import { frameSeconds } from '../../tokens/log-mel.js'
@@ -8,7 +8,7 @@ import { Check, isCausal, perRow, readsWhole } from '../check.js'
 import type { Wanted } from '../inference.js'
 import { type Answer, notFinite, type Prediction, predict, share } from '../predict.js'
 import type { LeftOutCount, Run } from '../run.js'
-import { type Part, type Stretch, type StretchPiece, stretchesOf } from '../windows.js'
+import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
 import { type Given, inItemOrder } from './lanes.js'
 import { featureParts, type Recording } from './recordings.js'
 
@@ -26,24 +26,24 @@ export interface AudioOptions {
   channel?: number
   offset?: number
   duration?: number
-  /** What cannot be read is told and passed over. */
+  /** What cannot be read is reported and skipped. */
   skip: boolean
   wanted: Wanted
   /** Takes warnings. */
   note: (line: string) => void
 }
 
-/** How features become sequences, `chunk` frames at most in a piece of a streamed one, in spare buffers. */
+/** How features become sequences, `chunk` frames at most in a piece of a streamed one, in buffers of a pool. */
 export type CutAudio = (
   parts: AsyncIterable<Part<Float32Array>>,
   chunk: number,
-  spare: Spare,
-) => AsyncGenerator<StretchPiece<Float32Array>>
+  buffers: BufferPool,
+) => AsyncGenerator<SpanPiece<Float32Array>>
 
 /** A sequence, in seconds of its recording, or a piece of it. */
 export interface AudioNote {
   recording: Recording
-  stretch: Stretch
+  span: Span
   continues: boolean
   goesOn: boolean
 }
@@ -51,18 +51,18 @@ export interface AudioNote {
 /** Token rows per chunk where the caller does not say: 20 s of audio at 25 rows a second (docs/decisions.md). */
 const rowsPerChunk = 512
 
-export interface ListeningOptions extends AudioOptions {
+export interface PipelineOptions extends AudioOptions {
   cut: CutAudio
   /** The sequences are windows that the caller asked for. */
   windows: boolean
   /** The sequences are cut, and their state carried: one thread works at a recording. */
   streams: boolean
-  /** A recording that breaks off is taken to end there; otherwise nothing is said of it. */
+  /** A recording that breaks off is taken to end there; otherwise it gives no result. */
   keepBroken: boolean
 }
 
 /** Recordings through a model: one sequence of features after the other, several recordings at a time. */
-export class Listening {
+export class AudioPipeline {
   private readonly chunk: number
   private readonly check: Check
   /** Recordings that were read to their end; the others are left out. */
@@ -71,45 +71,45 @@ export class Listening {
   constructor(
     private readonly model: AudioModel,
     private readonly recordings: readonly Recording[],
-    private readonly options: ListeningOptions,
+    private readonly options: PipelineOptions,
   ) {
     const { spec, weights } = model
     const { skip, wanted, note, windows } = options
     this.model = { spec, weights: share(weights) }
     this.chunk = Math.ceil((options.chunk ?? rowsPerChunk * perRow(spec)) / perRow(spec)) * perRow(spec)
-    const name = ({ record }: Stretch) => record.file
+    const name = ({ record }: Span) => record.file
     const { chunk } = this
     this.check = new Check({ spec, wanted, chunk, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
   }
 
   /**
    * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Where state is
-   * carried, threads help with several recordings; otherwise each track has its share of them.
+   * carried, threads help with several recordings; otherwise each lane has its share of them.
    */
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
     const { device, threads, wanted, streams } = this.options
-    const tracks = Math.max(1, Math.min(threads, this.recordings.length))
+    const lanes = Math.max(1, Math.min(threads, this.recordings.length))
     const { model, chunk } = this
     const pieces = this.pieces.bind(this)
-    const work = async function* (drawn: Iterable<Recording>, track: number) {
-      const spare = new Spare()
+    const work = async function* (drawn: Iterable<Recording>, lane: number) {
+      const buffers = new BufferPool()
       let item: Recording
       let failed: { item: Recording; failure: unknown } | undefined
       const noted = function* () {
         for (item of drawn) yield item
       }
-      // What was read before a bad recording is answered, then the recording is told.
+      // What was read before a bad recording is answered, then the recording is reported.
       const untilBad = async function* () {
         try {
-          yield* pieces(noted(), spare)
+          yield* pieces(noted(), buffers)
         } catch (failure) {
           failed = { item, failure }
         }
       }
-      const share = streams ? 1 : Math.floor((threads + track) / tracks)
-      const answers = predict(untilBad(), model, { device, threads: share, chunk, wanted, spare })
+      const share = streams ? 1 : Math.floor((threads + lane) / lanes)
+      const answers = predict(untilBad(), model, { device, threads: share, chunk, wanted, buffers })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {
@@ -125,7 +125,7 @@ export class Listening {
       yield* take(untilNotFinite())
       if (failed) yield failed
     }
-    for await (const given of inItemOrder(this.recordings, tracks, work)) {
+    for await (const given of inItemOrder(this.recordings, lanes, work)) {
       const { item, result } = given
       if (result === null && !item.broken && item.seconds > 0) this.done++
       yield given
@@ -146,17 +146,17 @@ export class Listening {
     ]
   }
 
-  private async *pieces(recordings: Iterable<Recording>, spare: Spare): AsyncGenerator<Piece<AudioNote>> {
+  private async *pieces(recordings: Iterable<Recording>, buffers: BufferPool): AsyncGenerator<Piece<AudioNote>> {
     const { cut, offset: from = 0, windows } = this.options
     const { log_mel } = this.model.spec
     // No window lies in the silence after a recording.
     const spec = windows ? { ...log_mel, tail: 0 } : log_mel
     const parts = featureParts(recordings, spec, this.options)
-    for await (const { stretch, rows, continues, goesOn } of this.check.of(cut(parts, this.chunk, spare))) {
-      const recording = stretch.record as Recording
+    for await (const { span, rows, continues, goesOn } of this.check.of(cut(parts, this.chunk, buffers))) {
+      const recording = span.record as Recording
       const time = (frames: number) => from + Math.min(frames * frameSeconds(log_mel), recording.seconds)
-      const inSeconds = { record: recording, start: time(stretch.start), end: time(stretch.end) }
-      yield { input: rows, note: { recording, stretch: inSeconds, continues, goesOn }, continues, goesOn }
+      const inSeconds = { record: recording, start: time(span.start), end: time(span.end) }
+      yield { input: rows, note: { recording, span: inSeconds, continues, goesOn }, continues, goesOn }
     }
   }
 }
@@ -169,7 +169,7 @@ export interface PredictAudioOptions extends AudioOptions {
 
 /** Recordings, or windows of them, through a model that says one thing of each. */
 export class AudioRun implements Run<Prediction> {
-  private readonly listening: Listening
+  private readonly pipeline: AudioPipeline
 
   constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
     const { spec } = model
@@ -177,12 +177,12 @@ export class AudioRun implements Run<Prediction> {
       seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.log_mel)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
     const streams = isCausal(spec) && !readsWhole(options.wanted)
-    const cut: CutAudio = (parts, chunk, spare) => {
-      const fresh = (_: Float32Array, length: number) => spare.floats(length)
-      return stretchesOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
+    const cut: CutAudio = (parts, chunk, buffers) => {
+      const fresh = (_: Float32Array, length: number) => buffers.floats(length)
+      return spansOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
     }
     const windows = window !== undefined
-    this.listening = new Listening(model, recordings, {
+    this.pipeline = new AudioPipeline(model, recordings, {
       ...options,
       cut,
       windows,
@@ -192,20 +192,20 @@ export class AudioRun implements Run<Prediction> {
   }
 
   async *results(): AsyncGenerator<Prediction> {
-    for await (const { result } of this.listening.results(predictions)) if (result) yield result
+    for await (const { result } of this.pipeline.results(predictions)) if (result) yield result
   }
 
   progress(seconds: number): string {
-    return this.listening.progress(seconds)
+    return this.pipeline.progress(seconds)
   }
 
   leftOut(): LeftOutCount[] {
-    return this.listening.leftOut()
+    return this.pipeline.leftOut()
   }
 }
 
-const prediction = ({ stretch, goesOn }: AudioNote, data: Float32Array, width: number): Prediction => ({
-  stretch,
+const prediction = ({ span, goesOn }: AudioNote, data: Float32Array, width: number): Prediction => ({
+  span,
   last: !goesOn,
   strands: [data],
   width,

@@ -1,27 +1,27 @@
-import type { Spare } from '../../runtime/buffer-pool.js'
-import type { Part, StretchPiece } from '../windows.js'
+import type { BufferPool } from '../../runtime/buffer-pool.js'
+import type { Part, SpanPiece } from '../windows.js'
 
-export interface QuietOptions {
+export interface SilenceOptions {
   /** Features of a frame: the louder, the larger. */
   width: number
   /** Frames of a window at most. */
   longest: number
   /** A cut is at a multiple of this many frames. */
   multiple: number
-  /** Frames over which loudness is taken. */
-  span: number
+  /** Frames over which energy is summed: a pause between words. */
+  pause: number
 }
 
 /**
- * Cuts recordings that are too long to be read at once into windows, each in the quietest place of the last third that a window
- * may have: between words, where there is a pause. Which place that is depends on `longest` frames alone, so the windows are
+ * Cuts recordings that are too long to be read at once into windows, each cut where the energy is least in the last third that a window
+ * may have: in a pause between words, where there is one. Which place that is depends on `longest` frames alone, so the windows are
  * the same however the parts came.
  */
-export async function* quietWindows(
+export async function* splitAtSilence(
   parts: AsyncIterable<Part<Float32Array>>,
-  options: QuietOptions,
-  spare: Spare,
-): AsyncGenerator<StretchPiece<Float32Array>> {
+  options: SilenceOptions,
+  buffers: BufferPool,
+): AsyncGenerator<SpanPiece<Float32Array>> {
   const { width, longest } = options
   const held = new Float32Array(longest * width)
   let used = 0
@@ -31,18 +31,18 @@ export async function* quietWindows(
       used = 0
       start = 0
     }
-    const window = (frames: number): StretchPiece<Float32Array> => {
-      const stretch = { record, start, end: start + frames }
+    const window = (frames: number): SpanPiece<Float32Array> => {
+      const span = { record, start, end: start + frames }
       // As large as any window, so that each fits all.
-      const rows = spare.floats(held.length).subarray(0, frames * width)
+      const rows = buffers.floats(held.length).subarray(0, frames * width)
       rows.set(held.subarray(0, rows.length))
       held.copyWithin(0, rows.length, used)
       used -= rows.length
       start += frames
-      return { stretch, rows, continues: false, goesOn: false }
+      return { span, rows, continues: false, goesOn: false }
     }
     for (let taken = 0; taken < rows.length; ) {
-      if (used === held.length) yield window(quietest(held, options))
+      if (used === held.length) yield window(leastEnergyFrame(held, options))
       const some = rows.subarray(taken, taken + held.length - used)
       held.set(some, used)
       used += some.length
@@ -52,9 +52,9 @@ export async function* quietWindows(
   }
 }
 
-/** The frame in the last third of the longest window around which it is quietest; the last of several. */
-function quietest(features: Float32Array, { width, longest, multiple, span }: QuietOptions): number {
-  const half = span >> 1
+/** The frame in the last third of the longest window with the least energy around it; the last of several. */
+function leastEnergyFrame(features: Float32Array, { width, longest, multiple, pause }: SilenceOptions): number {
+  const half = pause >> 1
   let best = 0
   let least = Number.POSITIVE_INFINITY
   const first = Math.ceil((2 * longest) / 3 / multiple) * multiple

@@ -5,15 +5,15 @@ import { frameSeconds } from '../../tokens/log-mel.js'
 import { isCausal, perRow } from '../check.js'
 import { BeamDecoder, type BeamOptions } from '../language/beam.js'
 import { type CtcDecoder, GreedyDecoder } from '../language/ctc-decode.js'
-import { Language } from '../language/ngram.js'
+import { NgramModel } from '../language/ngram.js'
 import { Vocabulary } from '../language/vocabulary.js'
 import { type Word, Words } from '../language/words.js'
 import type { Answer } from '../predict.js'
 import type { LeftOutCount, Run } from '../run.js'
-import { streamedStretches } from '../windows.js'
+import { streamedSpans } from '../windows.js'
 import type { Recording } from './recordings.js'
-import { type AudioModel, type AudioNote, type AudioOptions, type CutAudio, Listening } from './run.js'
-import { quietWindows } from './silence.js'
+import { type AudioModel, type AudioNote, type AudioOptions, AudioPipeline, type CutAudio } from './run.js'
+import { splitAtSilence } from './silence.js'
 
 /** The next words of a recording. */
 export interface Transcribed {
@@ -24,22 +24,22 @@ export interface Transcribed {
 }
 
 export interface TranscribeOptions extends Omit<AudioOptions, 'wanted'> {
-  /** Width of the beam; 0 or 1: greedy decoding. Default: 16 where the model knows a language, which greedy decoding cannot hear. */
+  /** Width of the beam; 0 or 1: greedy decoding. Default: 16 where the model has a language model, which greedy decoding does not use. */
   beam?: number
 }
 
 /** Seconds that a model that reads both ways is given at once, at most. */
 const longestWindow = 30
-/** Seconds of quiet that a cut between words is looked for. */
+/** Seconds of silence that a cut between words should lie in. */
 const pause = 0.3
 
 type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
 
-/** Errors: 2 for a model that does not write down what it hears. */
+/** Errors: 2 for a model that does not transcribe. */
 export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: CtcHead } {
   const { log_mel, head } = spec
   if (log_mel === undefined)
-    throw new UserError('this model does not hear audio; transcribe needs one that does', exitCodes.usage)
+    throw new UserError('this model does not read audio; transcribe needs one that does', exitCodes.usage)
   if (head?.kind !== 'ctc')
     throw new UserError('this model does not transcribe (it has no ctc head); classify or embed may', exitCodes.usage)
   return { spec: { ...spec, log_mel }, head }
@@ -47,11 +47,11 @@ export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: 
 
 /** Recordings to words. */
 export class Transcription implements Run<Transcribed> {
-  private readonly listening: Listening
+  private readonly pipeline: AudioPipeline
   private readonly vocabulary: string[]
   private readonly language: BeamOptions['language']
   /** Seconds of a row of logits. */
-  private readonly span: number
+  private readonly rowSeconds: number
 
   constructor(
     model: Pick<AudioModel, 'weights'> & { spec: ModelSpec },
@@ -63,50 +63,50 @@ export class Transcription implements Run<Transcribed> {
     const frame = frameSeconds(spec.log_mel)
     this.vocabulary = head.vocabulary
     this.language = languageOf(head)
-    this.span = perRow(spec) * frame
-    const quiet = {
+    this.rowSeconds = perRow(spec) * frame
+    const silence = {
       width,
       longest: Math.round(longestWindow / frame),
       multiple: perRow(spec),
-      span: Math.round(pause / frame),
+      pause: Math.round(pause / frame),
     }
     const causal = isCausal(spec)
-    const cut: CutAudio = (parts, chunk, spare) =>
+    const cut: CutAudio = (parts, chunk, buffers) =>
       causal
-        ? streamedStretches(parts, chunk, width, (_, length) => spare.floats(length))
-        : quietWindows(parts, quiet, spare)
+        ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
+        : splitAtSilence(parts, silence, buffers)
     // A window in one chunk needs no sweep.
-    const chunk = options.chunk ?? (causal ? undefined : quiet.longest)
+    const chunk = options.chunk ?? (causal ? undefined : silence.longest)
     const wanted = { kind: 'token logits' } as const
-    const listening = { ...options, chunk, wanted, cut, windows: false, streams: causal, keepBroken: true }
-    this.listening = new Listening({ spec, weights: model.weights }, recordings, listening)
+    const pipeline = { ...options, chunk, wanted, cut, windows: false, streams: causal, keepBroken: true }
+    this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
   }
 
   async *results(): AsyncGenerator<Transcribed> {
-    const heard = this.listening.results((answers) => this.decoded(answers))
-    for await (const { item: recording, result } of heard) {
+    const decoded = this.pipeline.results((answers) => this.decoded(answers))
+    for await (const { item: recording, result } of decoded) {
       if (result) yield { recording, words: result, last: false }
       else if (!recording.broken || recording.seconds > 0) yield { recording, words: [], last: true }
     }
   }
 
   progress(seconds: number): string {
-    return this.listening.progress(seconds)
+    return this.pipeline.progress(seconds)
   }
 
   leftOut(): LeftOutCount[] {
-    return this.listening.leftOut()
+    return this.pipeline.leftOut()
   }
 
   private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
     const decoder = this.decoder()
-    let words = new Words(this.vocabulary, this.span)
+    let words = new Words(this.vocabulary, this.rowSeconds)
     let read: ArrayBuffer | null = null
     for await (const { note, data } of answers) {
       // Logits of several recordings may have come in one buffer.
       if (read && read !== data.buffer) discard(read)
       read = data.buffer as ArrayBuffer
-      if (!note.continues) words = new Words(this.vocabulary, this.span, note.stretch.start)
+      if (!note.continues) words = new Words(this.vocabulary, this.rowSeconds, note.span.start)
       const found = words.push(decoder.push(data))
       const rest = note.goesOn ? [] : [...words.push(decoder.end()), ...words.end()]
       yield { item: note.recording, result: [...found, ...rest].map((word) => this.within(note.recording, word)) }
@@ -124,7 +124,7 @@ export class Transcription implements Run<Transcribed> {
   private within({ seconds }: Recording, { text, start, end }: Word): Word {
     const from = this.options.offset ?? 0
     const over = from + seconds
-    return { text, start: Math.max(from, Math.min(start, over - this.span)), end: Math.min(end, over) }
+    return { text, start: Math.max(from, Math.min(start, over - this.rowSeconds)), end: Math.min(end, over) }
   }
 }
 
@@ -134,5 +134,5 @@ function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] 
   const { texts, order, weight, bonus } = language
   const tokens = new Vocabulary(vocabulary)
   const encoded = texts.map((text) => tokens.encode(text, 'spec.head.language.texts', exitCodes.unavailable))
-  return { model: new Language(encoded, order, vocabulary.length), weight, bonus }
+  return { model: new NgramModel(encoded, order, vocabulary.length), weight, bonus }
 }

@@ -6,7 +6,7 @@ export interface LengthLimits {
   maxLength?: number
 }
 
-/** Records left out, told at the end. */
+/** Records left out, reported at the end. */
 export interface LeftOut {
   tooShort: number
   tooLong: number

@@ -10,7 +10,7 @@ import { Check, isCausal, lengthRead, perRow, readsWhole } from '../check.js'
 import type { Wanted } from '../inference.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
 import type { LeftOutCount, Run } from '../run.js'
-import { type Stretch, type StretchPiece, stretchesOf } from '../windows.js'
+import { type Span, type SpanPiece, spansOf } from '../windows.js'
 import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
 
 export type Strand = '+' | '-' | 'both'
@@ -77,8 +77,8 @@ export class DnaRun implements Run<Prediction> {
       isCausal(spec) && this.strand === '+' && !readsWhole(wanted) && lengthRead(spec, wanted) === undefined
     const piece = streams ? this.chunk : undefined
     const tooShort = () => this.shortWindows++
-    const stretches = this.check.of(stretchesOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
-    const pieces = strandsOf(stretches, spec, this.strand)
+    const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
+    const pieces = strandsOf(spans, spec, this.strand)
     const answers = predict(pieces, this.model, { device, threads, chunk: this.chunk, wanted })
     for await (const prediction of withStrands(answers)) {
       if (prediction.last) this.done++
@@ -105,44 +105,44 @@ export class DnaRun implements Run<Prediction> {
   }
 }
 
-/** How messages name the record of a stretch. */
-const nameOf = ({ record }: Stretch) => `${record.file}: record ${nameId(record.id)}, line ${record.line}`
+/** How messages name the record of a span. */
+const nameOf = ({ record }: Span) => `${record.file}: record ${nameId(record.id)}, line ${record.line}`
 
 interface StrandNote {
-  stretch: Stretch
+  span: Span
   lastStrand: boolean
   goesOn: boolean
 }
 
 /** Token ids of each strand, one sequence after the other. */
 async function* strandsOf(
-  pieces: AsyncIterable<StretchPiece<Uint8Array>>,
+  pieces: AsyncIterable<SpanPiece<Uint8Array>>,
   spec: ModelSpec,
   strand: Strand,
 ): AsyncGenerator<Piece<StrandNote>> {
   const tokenizer = dnaTokenizer(spec.tokenizer)
-  for await (const { stretch, rows: codes, continues, goesOn } of pieces) {
+  for await (const { span, rows: codes, continues, goesOn } of pieces) {
     if (strand !== '-') {
-      const note = { stretch, lastStrand: strand === '+', goesOn }
+      const note = { span, lastStrand: strand === '+', goesOn }
       yield { input: tokenizer.ids(codes, !goesOn), note, continues, goesOn }
     }
     if (strand !== '+') {
-      if (continues || goesOn) throw new Error('the other strand needs the whole stretch')
-      const note = { stretch, lastStrand: true, goesOn }
+      if (continues || goesOn) throw new Error('the other strand needs the whole span')
+      const note = { span, lastStrand: true, goesOn }
       yield { input: tokenizer.ids(reverseComplement(codes), true), note, continues, goesOn }
     }
   }
 }
 
-/** The answers on the strands of a stretch, together. Errors: 69 for one that is not finite. */
+/** The answers on the strands of a span, together. Errors: 69 for one that is not finite. */
 async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
   let strands: Float32Array[] = []
   for await (const { note, data, width } of answers) {
-    const failure = notFinite({ data }, nameOf(note.stretch))
+    const failure = notFinite({ data }, nameOf(note.span))
     if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
-    yield { stretch: note.stretch, last: !note.goesOn, strands, width }
+    yield { span: note.span, last: !note.goesOn, strands, width }
     strands = []
   }
 }

@@ -1,7 +1,7 @@
 import type { FloatArray } from '../../backends/backend.js'
 import { logSoftmax } from '../softmax.js'
 import { blank, type CtcDecoder, type DecodedToken } from './ctc-decode.js'
-import { type LanguageOptions, type Prefix, Prefixes } from './prefix-trie.js'
+import { type LanguageModelOptions, type Prefix, PrefixTrie } from './prefix-trie.js'
 
 /**
  * The tokens of one alignment, newest first. Alignments share what they have in common. (Made by `new`: V8 puts literals of a place where
@@ -50,20 +50,20 @@ export interface BeamOptions {
    * any more; but the combinations of a few old doubts would fill the beam for good.
    */
   settle?: number
-  language?: LanguageOptions
+  language?: LanguageModelOptions
 }
 
 /**
  * Prefix beam search (Hannun et al. 2014, arXiv 1408.2873): sums the alignments of each text,
  * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment. With a language,
- * texts are ranked by what is heard and by what the language says of them (Maas et al. 2015, lexicon-free).
+ * texts are ranked by the acoustic score and by the language model together (Maas et al. 2015, lexicon-free).
  *
  * Without a language: with `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the likeliest text, at least as likely
  * as the greedy one, and it is the greedy one whenever the likeliest alignment has more than half of all probability. Nothing more
  * holds: a width of 1 is not greedy decoding (it compares sums, not single alignments), and a greater width can miss what a smaller one finds.
  */
 export class BeamDecoder implements CtcDecoder {
-  private readonly texts: Prefixes<Beam>
+  private readonly texts: PrefixTrie<Beam>
   // Lists that are used again in each row.
   /** Likeliest first. */
   private beams: Beam[] = []
@@ -87,7 +87,7 @@ export class BeamDecoder implements CtcDecoder {
   ) {
     this.logP = new Float64Array(V)
     this.least = Math.log(options.least ?? 1e-4)
-    this.texts = new Prefixes(options.language)
+    this.texts = new PrefixTrie(options.language)
     this.start()
   }
 

@@ -4,7 +4,7 @@ import { logSoftmax } from '../softmax.js'
 /** The class that means "nothing here"; the tokens of a text are the others. */
 export const blank = 0
 
-/** A token of the text and where it was heard: the row of its peak, counted from the start of the sequence. */
+/** A token of the text and where it was recognised: the row of its peak, counted from the start of the sequence. */
 export interface DecodedToken {
   token: number
   row: number

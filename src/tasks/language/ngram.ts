@@ -1,4 +1,4 @@
-/** Tokens that came before, as far back as texts were seen to go on after them: a node of a tree that grows to the right. */
+/** Tokens that came before, as far back as texts were seen to go on after them: a node of a trie that grows to the right. */
 export interface Context {
   /** How often its last token followed the tokens before that. */
   seen: number
@@ -16,7 +16,7 @@ export interface Context {
  * How likely a token is after the ones before it, from texts: n-grams with Witten-Bell smoothing (Witten & Bell 1991), each order
  * leaning on the shorter one as far as its context is known for new continuations. A text begins after nothing, and has no end.
  */
-export class Language {
+export class NgramModel {
   private readonly nothing = contextOf(0, null)
   /** Of a text that has not begun: as if after a token that no text has. */
   readonly start = contextOf(1, this.nothing)

@@ -1,34 +1,34 @@
 import { blank } from './ctc-decode.js'
-import type { Context, Language } from './ngram.js'
+import type { Context, NgramModel } from './ngram.js'
 
-/** What the texts of the language look like: weight (above 0) times log P, plus the bonus, is added for each token. */
-export interface LanguageOptions {
-  model: Language
+/** An n-gram model for shallow fusion: weight (above 0) times log P, plus the bonus, is added for each token. */
+export interface LanguageModelOptions {
+  model: NgramModel
   weight: number
   bonus: number
 }
 
-/** A text, as its last token and the text before it; `next` finds the same text again when it is reached on another way. */
+/** A text, as its last token and the text before it; `next` finds the same text again when another path leads to it. */
 export interface Prefix<Holder> {
   token: number
   length: number
   before: Prefix<Holder> | null
   /** Texts with one token more; most have none. */
   next: Prefix<Holder>[]
-  /** What the language says of it, in nats, and the context of its next token. */
+  /** Its score by the language model, in nats, and the context of its next token. */
   language: number
   context: Context | null
   /** What keeps it; without one it goes when nothing begins with it. */
   holder: Holder | null
 }
 
-/** A tree of texts. Those that went are used again: thousands come and go in a second. */
-export class Prefixes<Holder> {
+/** A trie of texts. Nodes that were pruned are used again: thousands come and go in a second. */
+export class PrefixTrie<Holder> {
   /** What all texts have in common. */
   root: Prefix<Holder>
   private readonly unused: Prefix<Holder>[] = []
 
-  constructor(private readonly language: LanguageOptions | undefined) {
+  constructor(private readonly language: LanguageModelOptions | undefined) {
     this.root = fresh()
     this.restart()
   }
@@ -54,7 +54,7 @@ export class Prefixes<Holder> {
     return prefix
   }
 
-  /** What the language says at most of a text with one token more. */
+  /** The highest score that the language model can give a text with one token more. */
   mostLonger(before: Prefix<Holder>): number {
     return before.language + (this.language?.bonus ?? 0)
   }

@@ -9,7 +9,7 @@ export interface Word {
 
 /**
  * Decoded characters to words, piece by piece. `vocabulary[token]` is the text of a token, mostly one character; a space separates words.
- * A word lasts from the start of its first row to the end of its last one; `span` is the seconds of a row. CTC peaks
+ * A word lasts from the start of its first row to the end of its last one; `rowSeconds` is the length of a row. CTC peaks
  * lie inside the sounds they stand for, so a word is a little longer than it says. `offset`: seconds before the first row.
  */
 export class Words {
@@ -17,7 +17,7 @@ export class Words {
 
   constructor(
     private readonly vocabulary: readonly string[],
-    private readonly span: number,
+    private readonly rowSeconds: number,
     private readonly offset = 0,
   ) {}
 
@@ -25,7 +25,7 @@ export class Words {
   push(tokens: readonly DecodedToken[]): Word[] {
     const done: Word[] = []
     for (const { token, row } of tokens) {
-      const [start, end] = [row, row + 1].map((edge) => this.offset + edge * this.span)
+      const [start, end] = [row, row + 1].map((edge) => this.offset + edge * this.rowSeconds)
       for (const character of this.vocabulary[token]) {
         if (character === ' ') done.push(...this.end())
         else this.word = { text: (this.word?.text ?? '') + character, start: this.word?.start ?? start, end }

@@ -7,13 +7,13 @@ import { MelEnergies } from '../../tokens/mel-energies.js'
 import { speed } from './augment.js'
 import { toStored } from './recordings.js'
 
-export interface HearJob {
+export interface EnergyJob {
   path: string
   speeds: readonly number[]
 }
 
-/** Energies at each speed, and what the reader had to say. */
-export interface Heard {
+/** Energies at each speed, and the warnings of the reader. */
+export interface EnergyResult {
   versions: Int16Array<ArrayBuffer>[]
   warnings: string[]
 }
@@ -23,23 +23,23 @@ const spec = workerData as LogMelSpec
 serve(
   parentPort!,
   async () => {},
-  async (_, { path, speeds }: HearJob) => {
+  async (_, { path, speeds }: EnergyJob) => {
     const parts: Float32Array[] = []
     const warnings: string[] = []
     const report = ({ message }: { message: string }) => void warnings.push(message)
     for await (const part of await readAudio(path, { rate: spec.sample_rate, report })) parts.push(part.slice())
     const samples = concatenate(parts)
     const versions = speeds.map((factor) => energies(factor === 1 ? samples : speed(samples, factor)))
-    return { result: { versions, warnings } satisfies Heard, transfer: versions.map(({ buffer }) => buffer) }
+    return { result: { versions, warnings } satisfies EnergyResult, transfer: versions.map(({ buffer }) => buffer) }
   },
 )
 
 function energies(samples: Float32Array): Int16Array<ArrayBuffer> {
   const mel = new MelEnergies(spec)
-  const heard = Int16Array.from(mel.push(samples), toStored)
+  const first = Int16Array.from(mel.push(samples), toStored)
   const rest = Int16Array.from(mel.end(), toStored)
-  const stored = new Int16Array(heard.length + rest.length)
-  stored.set(heard)
-  stored.set(rest, heard.length)
+  const stored = new Int16Array(first.length + rest.length)
+  stored.set(first)
+  stored.set(rest, first.length)
   return stored
 }

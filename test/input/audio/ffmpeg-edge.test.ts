@@ -7,7 +7,7 @@ import { UserError } from '../../../src/errors.js'
 import { readAudio } from '../../../src/input/audio/read.js'
 import { randomFrom } from '../dna/helpers.js'
 import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
-import { chunk, fmt, hear, int16, join, riff, sameBytes, specimen } from './helpers.js'
+import { chunk, decode, fmt, int16, join, riff, sameBytes, specimen } from './helpers.js'
 
 const stand = standIns()
 const folder = mkdtempSync(joinPath(tmpdir(), 'longwave films '))
@@ -48,7 +48,7 @@ describe('a program in the place of ffmpeg', () => {
 
   test('that is killed is an error, after what it gave', async () => {
     stand.install(give([16384], `process.kill(process.pid, 'SIGKILL')`))
-    const { samples, error } = await hear(flac)
+    const { samples, error } = await decode(flac)
     expect(samples).toEqual(Float32Array.of(0.5))
     expect([error?.message, error?.exitCode]).toEqual(['test: ffmpeg was killed (SIGKILL)', 74])
   })
@@ -58,13 +58,13 @@ describe('a program in the place of ffmpeg', () => {
     ['a header alone', give([])],
   ])('that gives %s and ends well is an error', async (_, script) => {
     stand.install(script)
-    const { error } = await hear(flac)
+    const { error } = await decode(flac)
     expect([error?.message, error?.exitCode]).toEqual(['test: FLAC that ffmpeg cannot read (no sample in it)', 65])
   })
 
   test('says when each frame sounds: a late start and holes are silence, less than 0.1 s is not', async () => {
     stand.install(`${frames(2000, 'NOPTS', 2050, 2200, 2151)} ${give([16384, 16384, 16384, 16384, 16384])}`)
-    const { samples, warnings } = await hear(flac)
+    const { samples, warnings } = await decode(flac)
     const silence = (count: number) => new Array(count).fill(0)
     const expected = [...silence(2000), ...half(3), ...silence(2200 - 2003), ...half(2)]
     expect(samples).toEqual(Float32Array.from(expected))
@@ -73,7 +73,7 @@ describe('a program in the place of ffmpeg', () => {
 
   test('whose times step back, or ahead by days, loses no sample', async () => {
     stand.install(`${frames(0, 5000, 1000, 1001, 200_000_000)} ${give([16384, 16384, 16384, 16384, 16384])}`)
-    const { samples, warnings } = await hear(flac)
+    const { samples, warnings } = await decode(flac)
     expect(samples).toEqual(Float32Array.from([0.5, ...new Array(4999).fill(0), 0.5, 0.5, 0.5, 0.5]))
     expect(warnings).toEqual([
       'test: its times jump 4.001 s back at 5.001 s: what follows is taken to come right behind',
@@ -98,7 +98,7 @@ describe('a program in the place of ffmpeg', () => {
     const notice = (warning: Error) => noticed.push(warning)
     process.on('warning', notice)
     const blocks = [...flac, ...Array.from({ length: 60 }, () => new Uint8Array(1 << 18))]
-    expect((await hear(blocks)).samples).toEqual(Float32Array.of(0.5))
+    expect((await decode(blocks)).samples).toEqual(Float32Array.of(0.5))
     process.off('warning', notice)
     expect(noticed).toEqual([])
   })
@@ -110,7 +110,7 @@ describe('a program in the place of ffmpeg', () => {
       if (only > 0 && only < at && argv[only + 1] === argv[at + 1].split(':')[0]) ${give([16384])}`)
     writeFileSync(path('whitelist.flac'), flac[0])
     expect((await read(path('whitelist.flac'))).samples).toEqual(Float32Array.of(0.5))
-    expect((await hear(flac)).samples).toEqual(Float32Array.of(0.5))
+    expect((await decode(flac)).samples).toEqual(Float32Array.of(0.5))
   })
 
   test('is not asked about text, packed data and nothing', async () => {
@@ -128,7 +128,7 @@ describe('a program in the place of ffmpeg', () => {
       [Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), 'gzip data, expected audio'],
       [Buffer.alloc(0), 'empty, expected audio'],
     ] as const) {
-      const { error } = await hear([bytes])
+      const { error } = await decode([bytes])
       expect([error?.message, error?.exitCode]).toEqual([`test: ${message}`, 65])
     }
     expect(existsSync(path('asked'))).toBe(false)
@@ -137,14 +137,14 @@ describe('a program in the place of ffmpeg', () => {
   test('is asked about what we do not know, and believed unless it only guesses', async () => {
     const bytes = Buffer.from([1, 2, 3, 4, 5, 6, 7, 8])
     stand.install(give([16384]))
-    expect((await hear([bytes])).samples).toEqual(Float32Array.of(0.5))
+    expect((await decode([bytes])).samples).toEqual(Float32Array.of(0.5))
     const guess = '[mp3 @ 0x5f] [warning] Format mp3 detected only with low score of 1, misdetection possible!'
     stand.install(`console.error('${guess}'); ${give([16384])}`)
-    expect((await hear([bytes])).error?.message).toBe(`test: ${unknown()}`)
+    expect((await decode([bytes])).error?.message).toBe(`test: ${unknown()}`)
     stand.install(`console.error('[error] pipe:0: Invalid data found when processing input'); process.exitCode = 1`)
-    expect((await hear([bytes])).error?.message).toBe(`test: ${unknown()}`)
+    expect((await decode([bytes])).error?.message).toBe(`test: ${unknown()}`)
     stand.remove()
-    const { error } = await hear([bytes])
+    const { error } = await decode([bytes])
     expect([error?.message, error?.exitCode]).toEqual([`test: ${unknown(' (which is not installed)')}`, 65])
   })
 })
@@ -243,7 +243,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
     // ffmpeg makes one channel of two in its own way.
     expect(samples).toHaveLength(expected.length)
     expect(sameBytes(samples, expected)).toBe(true)
-    const piped = await hear([readFileSync(path(name))])
+    const piped = await decode([readFileSync(path(name))])
     expect(piped.error).toBeUndefined()
     expect(Math.abs(piped.samples.length - samples.length)).toBeLessThan(4800)
   })
@@ -269,14 +269,14 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
     expect((await read(path('cut.m4a'))).error).toEqual(cut)
     expect((await read(path('none.flac'))).error?.[1]).toBe(65)
     const cure = 'on standard input it must come first, give the file by its name'
-    const { error, samples } = await hear([whole])
+    const { error, samples } = await decode([whole])
     expect(samples).toHaveLength(0)
     expect([error?.message, error?.exitCode]).toEqual([
       `test: MP4 (M4A) that ffmpeg cannot read (its index is missing or at its end: ${cure})`,
       65,
     ])
     ffmpeg('-i', 'long.m4a', '-c', 'copy', '-movflags', '+faststart', 'first.m4a')
-    expect((await hear([readFileSync(path('first.m4a'))])).samples.length).toBeGreaterThan(119 * 44_100)
+    expect((await decode([readFileSync(path('first.m4a'))])).samples.length).toBeGreaterThan(119 * 44_100)
   })
 
   test('a playlist in disguise opens no other file', async () => {
@@ -298,7 +298,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
     writeFileSync(path('samples.raw'), readFileSync(path('a.wav')).subarray(44 + rate))
     for (const name of ['noise.bin', 'samples.raw']) {
       expect((await read(path(name))).error).toEqual([unknown(), 65])
-      const { error } = await hear([readFileSync(path(name))])
+      const { error } = await decode([readFileSync(path(name))])
       expect([error?.message, error?.exitCode]).toEqual([`test: ${unknown()}`, 65])
     }
   })

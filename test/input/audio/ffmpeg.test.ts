@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.js'
 import { readAudio } from '../../../src/input/audio/read.js'
 import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
-import { chunk, fmt, folder, hear, int16, join, riff, rows, specimen } from './helpers.js'
+import { chunk, decode, fmt, folder, int16, join, riff, rows, specimen } from './helpers.js'
 
 const stand = standIns()
 const { install } = stand
@@ -43,7 +43,7 @@ describe('a program in its place', () => {
         const whole = Buffer.concat(given)
         if (whole.length === ${bytes.length} && whole.subarray(-4).toString('hex') === '${bytes.subarray(-4).toString('hex')}') ${give}
       })`)
-    const { samples, error } = await hear([bytes.subarray(0, 5), bytes.subarray(5, 20_000), bytes.subarray(20_000)])
+    const { samples, error } = await decode([bytes.subarray(0, 5), bytes.subarray(5, 20_000), bytes.subarray(20_000)])
     expect(error).toBeUndefined()
     expect(samples).toEqual(Float32Array.of(0.5, -0.5))
   })
@@ -51,13 +51,13 @@ describe('a program in its place', () => {
   test('may stop taking the stream early', async () => {
     install(`${give}; process.stdin.destroy()`)
     const blocks = [specimen('speechbrain_example2.flac'), ...Array.from({ length: 50 }, () => new Uint8Array(1 << 18))]
-    expect((await hear(blocks)).samples).toEqual(Float32Array.of(0.5, -0.5))
+    expect((await decode(blocks)).samples).toEqual(Float32Array.of(0.5, -0.5))
   })
 
   test('that fails is an error with its last line, after what it gave', async () => {
     install(`process.stdout.write(Buffer.from('${wav.toString('base64')}', 'base64'), () => {
       console.error('first\\nInvalid data found'); process.exitCode = 183 })`)
-    const { samples, error } = await hear([specimen('speechbrain_example2.flac')])
+    const { samples, error } = await decode([specimen('speechbrain_example2.flac')])
     expect(samples).toEqual(Float32Array.of(0.5, -0.5))
     expect(error?.message).toBe('test: FLAC that ffmpeg cannot read (Invalid data found)')
     expect(error?.exitCode).toBe(65)
@@ -66,7 +66,7 @@ describe('a program in its place', () => {
   test('that passes over an error is a warning with its last line', async () => {
     install(`process.stdout.write(Buffer.from('${wav.toString('base64')}', 'base64'), () => {
       console.error('invalid residual\\nError while decoding') })`)
-    const { samples, error, warnings } = await hear([specimen('speechbrain_example2.flac')])
+    const { samples, error, warnings } = await decode([specimen('speechbrain_example2.flac')])
     expect(samples).toEqual(Float32Array.of(0.5, -0.5))
     expect(error).toBeUndefined()
     expect(warnings).toEqual(['test: damaged or cut off: ffmpeg reads what it can (Error while decoding)'])
@@ -74,7 +74,7 @@ describe('a program in its place', () => {
 
   test('that fails at once is an error with its last line too', async () => {
     install(`console.error('Invalid data found'); process.exitCode = 1`)
-    const { error } = await hear([specimen('speechbrain_example2.flac')])
+    const { error } = await decode([specimen('speechbrain_example2.flac')])
     expect(error?.message).toBe('test: FLAC that ffmpeg cannot read (Invalid data found)')
   })
 })
@@ -83,7 +83,7 @@ describe('a program in its place', () => {
 describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
   test.each(rows.filter((row) => row.needs === 'ffmpeg'))('$file', async (row) => {
     const lossy = /mp3|opus/.test(row.file)
-    const { audio, samples, error } = await hear([specimen(row.file)])
+    const { audio, samples, error } = await decode([specimen(row.file)])
     expect(error).toBeUndefined()
     expect(audio?.source).toEqual({ channels: Number(row.channels), rate: Number(row.rate), coding: row.coding })
     expect(Math.abs(samples.length - Number(row.samples))).toBeLessThanOrEqual(lossy ? 2304 : 0)
@@ -94,7 +94,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
 
   test('a FLAC that is cut off is read with a warning', async () => {
     const whole = specimen('speechbrain_example2.flac')
-    const { samples, error, warnings } = await hear([whole.subarray(0, whole.length >> 1)])
+    const { samples, error, warnings } = await decode([whole.subarray(0, whole.length >> 1)])
     expect(error).toBeUndefined()
     expect(samples.length).toBeGreaterThan(0)
     expect(warnings).toHaveLength(1)

@@ -20,7 +20,7 @@ export function specimen(name: string): Buffer {
   return existsSync(path) ? readFileSync(path) : gunzipSync(readFileSync(`${path}.gz`))
 }
 
-export interface Heard {
+export interface Decoded {
   audio?: Audio
   samples: Float32Array
   warnings: string[]
@@ -28,19 +28,23 @@ export interface Heard {
 }
 
 /** Reads blocks of bytes to the end or to a UserError; anything else that is thrown goes on. */
-export async function hear(blocks: Iterable<Uint8Array>, options: AudioOptions = {}, file = 'test'): Promise<Heard> {
-  const heard: Heard = { samples: new Float32Array(0), warnings: [] }
-  const report = ({ message }: { message: string }) => heard.warnings.push(message)
+export async function decode(
+  blocks: Iterable<Uint8Array>,
+  options: AudioOptions = {},
+  file = 'test',
+): Promise<Decoded> {
+  const decoded: Decoded = { samples: new Float32Array(0), warnings: [] }
+  const report = ({ message }: { message: string }) => decoded.warnings.push(message)
   const pieces: Float32Array[] = []
   try {
-    heard.audio = await readAudioSource({ file, bytes: asStream(blocks) }, { report, ...options })
-    for await (const piece of heard.audio) pieces.push(piece.slice())
+    decoded.audio = await readAudioSource({ file, bytes: asStream(blocks) }, { report, ...options })
+    for await (const piece of decoded.audio) pieces.push(piece.slice())
   } catch (error) {
     if (!(error instanceof UserError)) throw error
-    heard.error = error
+    decoded.error = error
   }
-  heard.samples = concatenate(pieces)
-  return heard
+  decoded.samples = concatenate(pieces)
+  return decoded
 }
 
 async function* asStream(blocks: Iterable<Uint8Array>) {

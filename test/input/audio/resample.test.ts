@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { Resampler, resample } from '../../../src/input/audio/resample.js'
 import { randomFrom } from '../dna/helpers.js'
-import { cutUp, hear, join, sameBytes, specimen } from './helpers.js'
+import { cutUp, decode, join, sameBytes, specimen } from './helpers.js'
 
 function convert(samples: Float32Array, from: number, to: number): Float32Array {
   const resampler = new Resampler(from, to)
@@ -161,9 +161,9 @@ test('rates that are no whole numbers from 1 are refused', () => {
 })
 
 test('the same speech at every rate becomes nearly the same samples', async () => {
-  const reference = (await hear([specimen('derived_jfk_16k_s24.wav')])).samples
+  const reference = (await decode([specimen('derived_jfk_16k_s24.wav')])).samples
   for (const name of ['derived_jfk_44k1_stereo.wav', 'derived_jfk_48k_mono.wav', 'derived_jfk_11025.wav']) {
-    const { samples } = await hear([specimen(name)], { rate: 16000 })
+    const { samples } = await decode([specimen(name)], { rate: 16000 })
     expect(samples).toHaveLength(reference.length)
     const noise = samples.map((sample, i) => sample - reference[i])
     expect(decibel(power(reference) / power(noise))).toBeGreaterThan(20)

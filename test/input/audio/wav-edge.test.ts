@@ -4,7 +4,7 @@ import { join as joinPath } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { readAudio } from '../../../src/input/audio/read.js'
 import { randomFrom } from '../dna/helpers.js'
-import { chunk, cutUp, fmt, hear, int16, join, riff, sameBytes } from './helpers.js'
+import { chunk, cutUp, decode, fmt, int16, join, riff, sameBytes } from './helpers.js'
 
 /** Noise of 16 bits. */
 const noise = (length: number, seed = 1) => {
@@ -29,8 +29,8 @@ describe('figures that contradict each other: bits and channels count, as in ffm
     [1, 32, 2, 4],
     [1, 20, 4, 3],
   ])('%i channels of %i bits in frames of %i bytes', async (channels, bits, block, read) => {
-    const right = await hear([riff([chunk('fmt ', fmt({ channels, bits, block: read })), chunk('data', data)])])
-    const wrong = await hear([riff([chunk('fmt ', fmt({ channels, bits, block })), chunk('data', data)])])
+    const right = await decode([riff([chunk('fmt ', fmt({ channels, bits, block: read })), chunk('data', data)])])
+    const wrong = await decode([riff([chunk('fmt ', fmt({ channels, bits, block })), chunk('data', data)])])
     expect(right.samples).toHaveLength(data.length / read)
     expect(sameBytes(wrong.samples, right.samples)).toBe(true)
     const what = `${channels} ${channels === 1 ? 'channel' : 'channels'} of ${bits} bits`
@@ -43,10 +43,10 @@ describe('figures that contradict each other: bits and channels count, as in ffm
   test('24 bits in places of 4 bytes are real where the bytes a second say so too', async () => {
     const header = fmt({ bits: 24, block: 4 })
     const bytes = Buffer.from([0, 0, 64, 99, 0, 0, 192, 99, 0, 0, 64, 99])
-    const { samples, warnings } = await hear([riff([chunk('fmt ', header), chunk('data', bytes)])])
+    const { samples, warnings } = await decode([riff([chunk('fmt ', header), chunk('data', bytes)])])
     expect([samples, warnings]).toEqual([Float32Array.of(0.5, -0.5, 0.5), []])
     header.writeUInt32LE(16000 * 3, 8)
-    expect((await hear([riff([chunk('fmt ', header), chunk('data', bytes)])])).warnings).toHaveLength(1)
+    expect((await decode([riff([chunk('fmt ', header), chunk('data', bytes)])])).warnings).toHaveLength(1)
   })
 })
 
@@ -56,15 +56,15 @@ describe('damaged samples', () => {
     const damaged = values.with(16_000, 3e38).with(16_001, -17_783).with(20_000, Number.NaN).with(5, 99)
     const expected = values.with(16_000, 0).with(16_001, 0).with(20_000, 0).with(5, 99)
     for (const blocks of [[floatWav(damaged)], cutUp(floatWav(damaged), randomFrom(3))]) {
-      const { samples, warnings } = await hear(blocks)
+      const { samples, warnings } = await decode(blocks)
       expect(sameBytes(samples, Float32Array.from(expected))).toBe(true)
       expect(warnings).toEqual([
         'test: 3 samples are no finite number or beyond +40 dB, the first at 1.000 s: read as 0',
       ])
     }
     // Only what is asked for is looked at, and places are those of the whole recording.
-    expect((await hear([floatWav(damaged)], { duration: 0.5 })).warnings).toEqual([])
-    expect((await hear([floatWav(damaged)], { offset: 1.1 })).warnings).toEqual([
+    expect((await decode([floatWav(damaged)], { duration: 0.5 })).warnings).toEqual([])
+    expect((await decode([floatWav(damaged)], { offset: 1.1 })).warnings).toEqual([
       'test: 1 sample is no finite number or beyond +40 dB, the first at 1.250 s: read as 0',
     ])
   })
@@ -72,13 +72,13 @@ describe('damaged samples', () => {
   test('in one channel: the others are the mean', async () => {
     const values = Array.from({ length: 3000 }, (_, i): number => [0.5, 0.25, -0.5][i % 3])
     const damaged = values.with(0, Number.NaN).with(3, Number.POSITIVE_INFINITY).with(4, 1e9).with(5, Number.NaN)
-    const { samples, warnings } = await hear([floatWav(damaged, 3)])
+    const { samples, warnings } = await decode([floatWav(damaged, 3)])
     expect(samples.subarray(0, 3)).toEqual(Float32Array.of(-0.125, 0, 0.25 / 3))
     expect(warnings).toEqual([
       'test: 4 samples are no finite number or beyond +40 dB, the first at 0.000 s: left out of the mean',
     ])
     const whole = Array.from({ length: 2000 }, (_, i) => (i % 2 === 0 ? Number.NaN : 0.5))
-    expect((await hear([floatWav(whole, 2)])).samples.every((sample) => sample === 0.5)).toBe(true)
+    expect((await decode([floatWav(whole, 2)])).samples.every((sample) => sample === 0.5)).toBe(true)
   })
 })
 
@@ -98,9 +98,9 @@ describe('channels that cancel each other', () => {
   ])('%s: one warning', async (_, left, right, from) => {
     const rounded = right.map(Math.round)
     for (const blocks of [[stereo(left, rounded)], cutUp(stereo(left, rounded), randomFrom(5))]) {
-      expect((await hear(blocks)).warnings).toEqual([warning(from)])
+      expect((await decode(blocks)).warnings).toEqual([warning(from)])
     }
-    expect((await hear([stereo(left, rounded)], { channel: 1 })).warnings).toEqual([])
+    expect((await decode([stereo(left, rounded)], { channel: 1 })).warnings).toEqual([])
   })
 
   test.each([
@@ -111,7 +111,7 @@ describe('channels that cancel each other', () => {
     ['against each other at half the strength', voice, against.map((value) => Math.round(value / 2))],
     ['a blink against each other', voice.slice(0, 1000), against.slice(0, 1000)],
   ])('%s: none', async (_, left, right) => {
-    expect((await hear([stereo(left, right)])).warnings).toEqual([])
+    expect((await decode([stereo(left, right)])).warnings).toEqual([])
   })
 })
 
@@ -152,13 +152,13 @@ describe('behind the samples', () => {
       `16000 bytes behind the samples are not read (0.500 s if they are samples); ${cure}`,
     ],
   ])('%s', async (_, bytes, warning) => {
-    const alone = await hear([file()])
+    const alone = await decode([file()])
     for (const blocks of [[bytes], cutUp(bytes, randomFrom(2))]) {
-      const heard = await hear(blocks)
-      expect(sameBytes(heard.samples, alone.samples)).toBe(true)
-      expect(heard.warnings).toEqual(warning === undefined ? [] : [`test: ${warning}`])
+      const decoded = await decode(blocks)
+      expect(sameBytes(decoded.samples, alone.samples)).toBe(true)
+      expect(decoded.warnings).toEqual(warning === undefined ? [] : [`test: ${warning}`])
     }
-    expect((await hear([bytes], { duration: 0.5 })).warnings).toEqual([])
+    expect((await decode([bytes], { duration: 0.5 })).warnings).toEqual([])
   })
 })
 
@@ -199,10 +199,10 @@ describe('a size that is wrapped at 4 GiB', () => {
 
 test.each([1, 20, 999])('%i samples a second are no sound: an error where they are to be resampled', async (rate) => {
   const bytes = riff([chunk('fmt ', fmt({ rate })), chunk('data', int16(noise(1000)))])
-  const { error } = await hear([bytes], { rate: 16_000 })
+  const { error } = await decode([bytes], { rate: 16_000 })
   expect([error?.message, error?.exitCode]).toEqual([
     `test: ${rate} samples a second, expected at least 1000: less holds no sound`,
     65,
   ])
-  expect(join([(await hear([bytes])).samples])).toHaveLength(1000)
+  expect(join([(await decode([bytes])).samples])).toHaveLength(1000)
 })

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { folder, hear, rows, specimen } from './helpers.js'
+import { decode, folder, rows, specimen } from './helpers.js'
 
 const path = process.env.PATH
 beforeAll(() => {
@@ -18,7 +18,7 @@ test('the table lists every specimen', () => {
 })
 
 test.each(rows)('$file', async (row) => {
-  const { audio, samples, warnings, error } = await hear([specimen(row.file)], {}, row.file)
+  const { audio, samples, warnings, error } = await decode([specimen(row.file)], {}, row.file)
   if (row.needs === 'ffmpeg') {
     expect(error?.message).toMatch(/ is read through ffmpeg, which is not installed; /)
     expect(error?.exitCode).toBe(69)

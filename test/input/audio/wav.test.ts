@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { randomFrom } from '../dna/helpers.js'
-import { chunk, cutUp, fmt, hear, int16, riff, rows, sameBytes, specimen } from './helpers.js'
+import { chunk, cutUp, decode, fmt, int16, riff, rows, sameBytes, specimen } from './helpers.js'
 
 const values = [1000, -2000, 3000, -4000, 5000, -6000, 7000, -8000]
 const data = int16(values)
@@ -16,13 +16,13 @@ describe('sizes that are not known yet', () => {
     ['arecord', 0x80000000],
     ['a recorder that died', 0],
   ])('%s: read to the end of the stream', async (_, size) => {
-    const { audio, samples, warnings } = await hear([head, chunk('data', data, size)])
+    const { audio, samples, warnings } = await decode([head, chunk('data', data, size)])
     expect(samples).toEqual(mono(values))
     expect([audio?.length, warnings]).toEqual([undefined, []])
   })
 
   test('a data chunk that is empty, with another behind it, is empty', async () => {
-    const { samples, warnings } = await hear([file(chunk('data', Buffer.alloc(0)), chunk('LIST', Buffer.alloc(30)))])
+    const { samples, warnings } = await decode([file(chunk('data', Buffer.alloc(0)), chunk('LIST', Buffer.alloc(30)))])
     expect([samples.length, warnings]).toEqual([0, ['test: no samples']])
   })
 })
@@ -35,7 +35,7 @@ describe('64-bit sizes', () => {
   }
   test.each(['RF64', 'BW64'])('%s takes them from its ds64 chunk', async (id) => {
     const parts = [ds64(BigInt(data.length)), chunk('fmt ', fmt({})), chunk('data', data, 0xffffffff)]
-    const { audio, samples } = await hear([riff([...parts, chunk('LIST', Buffer.alloc(8))], id, 0xffffffff)])
+    const { audio, samples } = await decode([riff([...parts, chunk('LIST', Buffer.alloc(8))], id, 0xffffffff)])
     expect(samples).toEqual(mono(values))
     expect(audio?.length).toBe(values.length)
   })
@@ -48,7 +48,7 @@ describe('64-bit sizes', () => {
       yield Uint8Array.of(128, 192, 64)
     }
     const offset = (2300 * 2 ** 20) / 16000
-    const { audio, samples, warnings } = await hear(blocks(), { offset })
+    const { audio, samples, warnings } = await decode(blocks(), { offset })
     expect(samples).toEqual(Float32Array.of(0, 0.5, -0.5))
     expect(audio?.length).toBe(2 ** 33 - 2300 * 2 ** 20)
     expect(warnings).toEqual(['test: cut off: 2411724803 of 8589934592 samples read (150732.800 s of 536870.912 s)'])
@@ -62,11 +62,11 @@ describe('chunks', () => {
     const unpadded = file(chunk('LIST', odd).subarray(0, 13), chunk('data', data))
     const oddlyPadded = file(chunk('LIST', odd).subarray(0, 13), Buffer.from('x'), chunk('data', data))
     expect(unpadded).toHaveLength(padded.length - 1)
-    for (const bytes of [padded, unpadded, oddlyPadded]) expect((await hear([bytes])).samples).toEqual(mono(values))
+    for (const bytes of [padded, unpadded, oddlyPadded]) expect((await decode([bytes])).samples).toEqual(mono(values))
   })
 
   test('what follows the samples is left alone', async () => {
-    const { samples, warnings } = await hear([file(chunk('data', data), Buffer.from('not a chunk at all'))])
+    const { samples, warnings } = await decode([file(chunk('data', data), Buffer.from('not a chunk at all'))])
     expect([samples, warnings]).toEqual([mono(values), []])
   })
 
@@ -88,7 +88,7 @@ describe('chunks', () => {
     ['65 bits', riff([chunk('fmt ', fmt({ bits: 65 }))]), 'pcm samples of 65 bits, expected 1 to 64'],
     ['16-bit float', riff([chunk('fmt ', fmt({ tag: 3 }))]), 'float samples of 16 bits, expected 32 or 64'],
   ])('%s is an error', async (_, bytes, message) => {
-    const { error } = await hear([bytes])
+    const { error } = await decode([bytes])
     expect([error?.message, error?.exitCode]).toEqual([`test: ${message}`, 65])
   })
 
@@ -97,7 +97,7 @@ describe('chunks', () => {
     [0x0031, 'GSM 6.10 inside WAV (codec 0x0031)'],
     [0x4321, 'codec 0x4321 inside WAV'],
   ])('codec %i is named, with what to do about it', async (tag, name) => {
-    const { error } = await hear([riff([chunk('fmt ', fmt({ tag })), chunk('data', data)])])
+    const { error } = await decode([riff([chunk('fmt ', fmt({ tag })), chunk('data', data)])])
     const cure = 'convert it: ffmpeg -i FILE -c:a pcm_s16le NEW.wav'
     expect(error?.message).toBe(`test: ${name}, expected PCM, float, A-law, mu-law, IMA or MS ADPCM; ${cure}`)
     expect(error?.exitCode).toBe(65)
@@ -116,7 +116,7 @@ describe('chunks', () => {
     floats.writeFloatLE(0.25, 0)
     floats.writeFloatLE(-0.5, 4)
     const microsoft = '00001000800000aa00389b71'
-    const read = (body: Buffer) => hear([riff([chunk('fmt ', body), chunk('data', floats)])])
+    const read = (body: Buffer) => decode([riff([chunk('fmt ', body), chunk('data', floats)])])
     for (const tail of [microsoft, '2107d3118644c8c1ca000000']) {
       expect((await read(guid(3, tail))).samples).toEqual(Float32Array.of(0.25, -0.5))
     }
@@ -131,28 +131,28 @@ describe('chunks', () => {
 describe('what is read', () => {
   const stereo = riff([chunk('fmt ', fmt({ channels: 2, rate: 4 })), chunk('data', data)])
   test('the mean of the channels, or one of them', async () => {
-    expect((await hear([stereo])).samples).toEqual(mono([-500, -500, -500, -500]))
-    expect((await hear([stereo], { channel: 1 })).samples).toEqual(mono([1000, 3000, 5000, 7000]))
-    expect((await hear([stereo], { channel: 2 })).samples).toEqual(mono([-2000, -4000, -6000, -8000]))
-    const { error } = await hear([stereo], { channel: 3 })
+    expect((await decode([stereo])).samples).toEqual(mono([-500, -500, -500, -500]))
+    expect((await decode([stereo], { channel: 1 })).samples).toEqual(mono([1000, 3000, 5000, 7000]))
+    expect((await decode([stereo], { channel: 2 })).samples).toEqual(mono([-2000, -4000, -6000, -8000]))
+    const { error } = await decode([stereo], { channel: 3 })
     expect([error?.message, error?.exitCode]).toEqual(['test: no channel 3, expected 1 to 2', 65])
   })
 
   test('offset and duration in seconds', async () => {
-    const part = await hear([stereo], { channel: 1, offset: 0.25, duration: 0.5 })
+    const part = await decode([stereo], { channel: 1, offset: 0.25, duration: 0.5 })
     expect([part.samples, part.audio?.length, part.warnings]).toEqual([mono([3000, 5000]), 2, []])
-    const tail = await hear([stereo], { channel: 1, offset: 0.75, duration: 9 })
+    const tail = await decode([stereo], { channel: 1, offset: 0.75, duration: 9 })
     expect([tail.samples, tail.audio?.length, tail.warnings]).toEqual([mono([7000]), 1, []])
-    const beyond = await hear([stereo], { offset: 2 })
+    const beyond = await decode([stereo], { offset: 2 })
     expect([beyond.samples.length, beyond.audio?.length]).toEqual([0, 0])
     expect(beyond.warnings).toEqual(['test: ends after 1.000 s, nothing at the offset of 2.000 s'])
   })
 
   test('offset and duration inside blocks of ADPCM', async () => {
     for (const name of ['derived_jfk_msadpcm.wav', 'wavefile_4bit-imaadpcm-8kHz-noBext-mono-encoded.wav']) {
-      const { samples, audio } = await hear([specimen(name)])
+      const { samples, audio } = await decode([specimen(name)])
       const { rate } = audio!
-      const part = await hear(cutUp(specimen(name), randomFrom(1)), { offset: 1234 / rate, duration: 4321 / rate })
+      const part = await decode(cutUp(specimen(name), randomFrom(1)), { offset: 1234 / rate, duration: 4321 / rate })
       expect(sameBytes(part.samples, samples.subarray(1234, 1234 + 4321))).toBe(true)
     }
   })
@@ -164,9 +164,9 @@ describe('what is read', () => {
     const twice = Buffer.concat(words.flatMap((word, i) => [word, i === 0 ? Buffer.of(0, 0, 0, 0) : Buffer.alloc(4)]))
     const adpcm = (channels: number, block: Buffer) =>
       riff([chunk('fmt ', fmt({ tag: 0x11, channels, bits: 4, block: block.length })), chunk('data', block)])
-    const alone = await hear([adpcm(1, ima)])
-    const left = await hear([adpcm(2, twice)], { channel: 1 })
-    const right = await hear([adpcm(2, twice)], { channel: 2 })
+    const alone = await decode([adpcm(1, ima)])
+    const left = await decode([adpcm(2, twice)], { channel: 1 })
+    const right = await decode([adpcm(2, twice)], { channel: 2 })
     expect(alone.samples).toHaveLength(505)
     expect(sameBytes(left.samples, alone.samples)).toBe(true)
     expect(right.samples.every((sample) => sample === 0)).toBe(true)
@@ -181,10 +181,10 @@ describe('what is read', () => {
     ])
     const msadpcm = (channels: number, block: Buffer) =>
       riff([chunk('fmt ', fmt({ tag: 2, channels, bits: 4, block: block.length })), chunk('data', block)])
-    const one = await hear([msadpcm(1, ms)])
+    const one = await decode([msadpcm(1, ms)])
     expect(one.samples.some((sample) => Math.abs(sample) > 0.01)).toBe(true)
     for (const channel of [1, 2]) {
-      expect(sameBytes((await hear([msadpcm(2, both)], { channel })).samples, one.samples)).toBe(true)
+      expect(sameBytes((await decode([msadpcm(2, both)], { channel })).samples, one.samples)).toBe(true)
     }
   })
 
@@ -192,7 +192,9 @@ describe('what is read', () => {
     const floats = Buffer.alloc(16)
     for (const [i, value] of [0.5, Number.NaN, Number.NEGATIVE_INFINITY, 1.5].entries())
       floats.writeFloatLE(value, 4 * i)
-    const { samples, warnings } = await hear([riff([chunk('fmt ', fmt({ tag: 3, bits: 32 })), chunk('data', floats)])])
+    const { samples, warnings } = await decode([
+      riff([chunk('fmt ', fmt({ tag: 3, bits: 32 })), chunk('data', floats)]),
+    ])
     expect(samples).toEqual(Float32Array.of(0.5, 0, 0, 1.5))
     const cure = 'if all is as loud: ffmpeg -i FILE -af volume=1/32768 NEW.wav'
     expect(warnings).toEqual([
@@ -201,7 +203,7 @@ describe('what is read', () => {
   })
 
   test('bytes at the end that are no whole sample are left out, with a warning', async () => {
-    const { samples, warnings } = await hear([file(chunk('data', data.subarray(0, 5)))])
+    const { samples, warnings } = await decode([file(chunk('data', data.subarray(0, 5)))])
     expect([samples, warnings]).toEqual([
       mono([1000, -2000]),
       ['test: a rest of 1 bytes at the end is no whole sample'],
@@ -209,7 +211,7 @@ describe('what is read', () => {
   })
 
   test('at another rate', async () => {
-    const { audio, samples } = await hear([specimen('derived_jfk_8k_u8.wav')], { rate: 16000, duration: 1 })
+    const { audio, samples } = await decode([specimen('derived_jfk_8k_u8.wav')], { rate: 16000, duration: 1 })
     expect([audio?.rate, audio?.source.rate, audio?.length, samples.length]).toEqual([16000, 8000, 16000, 16000])
   })
 })
@@ -219,9 +221,9 @@ test('the same samples however the bytes are cut', async () => {
   for (const { file: name, exit } of rows) {
     const bytes = specimen(name)
     if (exit !== '0' || bytes.length > 60_000) continue
-    const whole = await hear([bytes])
-    const cut = await hear(cutUp(bytes, random))
-    const single = bytes.length < 2000 ? await hear(cutUp(bytes, () => 0)) : cut
+    const whole = await decode([bytes])
+    const cut = await decode(cutUp(bytes, random))
+    const single = bytes.length < 2000 ? await decode(cutUp(bytes, () => 0)) : cut
     for (const other of [cut, single]) {
       expect(sameBytes(other.samples, whole.samples), name).toBe(true)
       expect([other.warnings, other.audio?.length, other.error?.message]).toEqual([
@@ -250,7 +252,7 @@ test('damaged files give samples or an error of one line, never anything else', 
           damaged[Math.floor(random() * Math.min(damaged.length, random() < 0.8 ? 80 : damaged.length))] =
             random() * 256
         }
-        const { samples, error, warnings } = await hear([damaged])
+        const { samples, error, warnings } = await decode([damaged])
         expect(samples.every(Number.isFinite)).toBe(true)
         for (const line of error ? [error.message, ...warnings] : warnings) expect(line).toMatch(/^test: [^\n]+$/)
         if (error) expect([65, 69]).toContain(error.exitCode)

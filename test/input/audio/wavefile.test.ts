@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import wavefile from 'wavefile'
 import { randomFrom } from '../dna/helpers.js'
-import { hear, sameBytes, specimen } from './helpers.js'
+import { decode, sameBytes, specimen } from './helpers.js'
 
 const { WaveFile } = wavefile
 
@@ -30,7 +30,7 @@ test.each(depths)('agrees sample for sample with wavefile: what it writes, %s bi
     const wav = new WaveFile()
     wav.fromScratch(channels, 22050, depth, channels === 1 ? data[0] : data, { container })
     for (let channel = 0; channel < channels; channel++) {
-      const { samples, error, warnings } = await hear([wav.toBuffer()], { channel: channel + 1 })
+      const { samples, error, warnings } = await decode([wav.toBuffer()], { channel: channel + 1 })
       expect([error, ...warnings]).toEqual([undefined])
       expect(
         sameBytes(
@@ -56,10 +56,10 @@ test.each([
   const bytes = specimen(name)
   const wav = new WaveFile(bytes)
   const interleaved = samplesOf(wav)
-  const first = await hear([bytes], { channel: 1 })
+  const first = await decode([bytes], { channel: 1 })
   const { channels } = first.audio!.source
   for (let channel = 1; channel <= channels; channel++) {
-    const { samples } = channel === 1 ? first : await hear([bytes], { channel })
+    const { samples } = channel === 1 ? first : await decode([bytes], { channel })
     const expected = samples.map((_, i) => scale(interleaved[i * channels + channel - 1], wav.bitDepth))
     expect(interleaved).toHaveLength(samples.length * channels)
     expect(sameBytes(samples, expected)).toBe(true)
@@ -73,7 +73,7 @@ test('agrees with wavefile on A-law and mu-law', async () => {
   ] as const) {
     const wav = new WaveFile(specimen(name))
     wav[unpack]()
-    const { samples } = await hear([specimen(name)])
+    const { samples } = await decode([specimen(name)])
     expect(
       sameBytes(
         samples,
@@ -88,7 +88,7 @@ test('agrees with wavefile on IMA ADPCM but for what wavefile gets wrong', async
   const wav = new WaveFile(bytes)
   wav.fromIMAADPCM()
   const theirs = samplesOf(wav)
-  const { samples } = await hear([bytes])
+  const { samples } = await decode([bytes])
   const [frames, blocks] = [505, 94]
   expect(samples).toHaveLength(frames * blocks)
   // It gives the first sample of every block twice and leaves out the last block.

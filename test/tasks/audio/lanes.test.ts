@@ -9,7 +9,7 @@ interface Item {
   results: number
 }
 
-async function collect(items: Item[], tracks: number, seed: number) {
+async function collect(items: Item[], lanes: number, seed: number) {
   const random = seeded(seed)
   const given: string[] = []
   let most = 0
@@ -24,27 +24,27 @@ async function collect(items: Item[], tracks: number, seed: number) {
       open--
     }
   }
-  for await (const { item, result } of inItemOrder(items, tracks, work)) given.push(`${item.name}:${result ?? 'end'}`)
+  for await (const { item, result } of inItemOrder(items, lanes, work)) given.push(`${item.name}:${result ?? 'end'}`)
   return { given, most }
 }
 
-test('results come in the order of the items, each with its end, whatever the tracks', async () => {
+test('results come in the order of the items, each with its end, whatever the lanes', async () => {
   const items = [3, 0, 5, 1, 0, 0, 1100, 4, 2].map((results, name) => ({ name, results }))
   const expected = items.flatMap(({ name, results }) => [
     ...Array.from({ length: results }, (_, r) => `${name}:${r}`),
     `${name}:end`,
   ])
-  for (const [seed, tracks] of [1, 2, 3, 12].entries()) {
-    const { given, most } = await collect(items, tracks, seed)
+  for (const [seed, lanes] of [1, 2, 3, 12].entries()) {
+    const { given, most } = await collect(items, lanes, seed)
     expect(given).toEqual(expected)
-    expect(most).toBeGreaterThan(tracks > 1 ? 1 : 0)
+    expect(most).toBeGreaterThan(lanes > 1 ? 1 : 0)
   }
   expect((await collect([], 2, 1)).given).toEqual([])
 })
 
 test('a failure ends all when its turn comes, the first in the order of the items', async () => {
   const items = Array.from({ length: 20 }, (_, name) => ({ name, results: 3 }))
-  for (const tracks of [1, 2, 3, 30]) {
+  for (const lanes of [1, 2, 3, 30]) {
     const given: number[] = []
     const run = async () => {
       const work = async function* (drawn: Iterable<Item>) {
@@ -58,14 +58,14 @@ test('a failure ends all when its turn comes, the first in the order of the item
           yield { item, result: 0 }
         }
       }
-      for await (const { item, result } of inItemOrder(items, tracks, work)) if (result !== null) given.push(item.name)
+      for await (const { item, result } of inItemOrder(items, lanes, work)) if (result !== null) given.push(item.name)
     }
     await expect(run()).rejects.toThrow('item 7')
     expect(given).toEqual([0, 1, 2, 3, 4, 5, 6])
   }
 })
 
-test('what a track throws ends all, drawn or not', async () => {
+test('what a lane throws ends all, drawn or not', async () => {
   const work = async function* (drawn: Iterable<number>) {
     await pause(1)
     if (String(drawn)) throw new Error('no engine')

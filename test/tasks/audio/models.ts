@@ -14,7 +14,7 @@ export const telephone: LogMelSpec = {
   level: { memory: 10, lookahead: 0.5, quietest: -70, range: 60 },
 }
 
-const blank: Omit<ModelSpec, 'stem' | 'd_model' | 'norm' | 'blocks' | 'head'> = {
+const shared: Omit<ModelSpec, 'stem' | 'd_model' | 'norm' | 'blocks' | 'head'> = {
   tokenizer: 'log-mel',
   log_mel: telephone,
   vocab_size: 0,
@@ -28,13 +28,13 @@ export function randomAudioModel(head: HeadSpec, bidirectional: boolean): { spec
   const mamba = { kind: 'mamba', d_inner: 24, d_state: 4, dt_rank: 2, d_conv: 4 } as const
   const mixer: MixerSpec = bidirectional ? { kind: 'bidirectional', mamba, combine: 'add', tied: true } : mamba
   const spec: ModelSpec = {
-    ...blank,
+    ...shared,
     stem: [{ window: 6, stride: 4, d_out: 16 }],
     d_model: 16,
     norm: { kind: 'rms', eps: 1e-5 },
     blocks: [{ mixer }, { mixer }],
     head,
-    hidden_states: { ...blank.hidden_states, listed: 2 },
+    hidden_states: { ...shared.hidden_states, listed: 2 },
   }
   // The weights of a head have the same shape whatever its classes mean.
   const labels = head?.kind === 'ctc' ? head.vocabulary : ['a', 'b', 'c']
@@ -48,14 +48,14 @@ export function randomAudioModel(head: HeadSpec, bidirectional: boolean): { spec
 export const letters: HeadSpec = { kind: 'ctc', vocabulary: ['', ' ', ...'abcdefghij'] }
 
 /**
- * A model made by hand that writes `ha` for each stretch of half a second or more with a voice in it. One row is 0.1 s and sees 0.4 s; the
+ * A model made by hand that writes `ha` for each half a second or more of voice. One row is 0.1 s and sees 0.4 s; the
  * norm does nothing to speak of, because its eps is large.
  */
 export function loudnessModel(): { spec: ModelSpec; weights: Weights } {
   const [window, stride, n] = [40, 10, telephone.n_mels]
   const big = 1e6
   const spec: ModelSpec = {
-    ...blank,
+    ...shared,
     stem: [{ window, stride, d_out: 2 }],
     d_model: 2,
     norm: { kind: 'rms', eps: big * big },

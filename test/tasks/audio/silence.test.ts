@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest'
-import { Spare } from '../../../src/runtime/buffer-pool.js'
-import { quietWindows } from '../../../src/tasks/audio/silence.js'
+import { BufferPool } from '../../../src/runtime/buffer-pool.js'
+import { splitAtSilence } from '../../../src/tasks/audio/silence.js'
 import type { Part } from '../../../src/tasks/windows.js'
 import { seeded } from '../../engine/models.js'
 import { cutUp } from '../../input/audio/helpers.js'
 
 const width = 3
-const options = { width, longest: 300, multiple: 4, span: 10 }
+const options = { width, longest: 300, multiple: 4, pause: 10 }
 
 /** Loud frames with pauses of 12 frames that begin at `pauses`; frame f holds f / 1e6 more, to tell it. */
 function features(frames: number, pauses: number[]): Float32Array {
-  const quiet = (f: number) => pauses.some((from) => f >= from && f < from + 12)
+  const silent = (f: number) => pauses.some((from) => f >= from && f < from + 12)
   return Float32Array.from({ length: frames * width }, (_, i) => {
     const f = Math.floor(i / width)
-    return (quiet(f) ? -2 : 1) + f / 1e6
+    return (silent(f) ? -2 : 1) + f / 1e6
   })
 }
 
@@ -31,11 +31,11 @@ async function windowsOf(records: Float32Array[], seed: number) {
     }
   }
   const found: [string, number, number][] = []
-  for await (const { stretch, rows, continues, goesOn } of quietWindows(parts(), options, new Spare())) {
-    const all = records[Number(stretch.record.id.slice(1))]
-    expect(rows).toEqual(all.slice(stretch.start * width, stretch.end * width))
+  for await (const { span, rows, continues, goesOn } of splitAtSilence(parts(), options, new BufferPool())) {
+    const all = records[Number(span.record.id.slice(1))]
+    expect(rows).toEqual(all.slice(span.start * width, span.end * width))
     expect([continues, goesOn]).toEqual([false, false])
-    found.push([stretch.record.id, stretch.start, stretch.end])
+    found.push([span.record.id, span.start, span.end])
   }
   return found
 }

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { BeamDecoder } from '../../../src/tasks/language/beam.js'
-import { Language } from '../../../src/tasks/language/ngram.js'
+import { NgramModel } from '../../../src/tasks/language/ngram.js'
 import { Vocabulary } from '../../../src/tasks/language/vocabulary.js'
 import { Random } from '../../../src/training/random.js'
 
 const vocabulary = new Vocabulary(['', ' ', 'a', 'b', 'c'])
 const V = vocabulary.entries.length
 const tokens = (text: string) => vocabulary.encode(text, 'test')
-const learnt = (order: number, ...texts: string[]) => new Language(texts.map(tokens), order, V)
+const learnt = (order: number, ...texts: string[]) => new NgramModel(texts.map(tokens), order, V)
 
-const contextOf = (model: Language, text: string) =>
+const contextOf = (model: NgramModel, text: string) =>
   tokens(text).reduce((context, token) => model.after(context, token), model.start)
 
 describe('a language', () => {
@@ -41,7 +41,7 @@ describe('a language', () => {
 })
 
 describe('a beam with a language', () => {
-  it('finds the text that is best by what is heard and by the language together', () => {
+  it('finds the text that is best by the acoustic score and the language model together', () => {
     const random = new Random(3)
     const model = learnt(3, 'abc', 'ab cab', 'cc a')
     const language = { model, weight: 0.7, bonus: 0.4 }
@@ -83,7 +83,7 @@ function plainBeam(
   logits: Float64Array,
   T: number,
   width: number,
-  language?: { model: Language; weight: number; bonus: number },
+  language?: { model: NgramModel; weight: number; bonus: number },
 ): string {
   const said = (text: number[]) => {
     if (!language) return 0
@@ -125,12 +125,12 @@ function plainBeam(
 function bestOf(
   logits: Float64Array,
   T: number,
-  { model, weight, bonus }: { model: Language; weight: number; bonus: number },
+  { model, weight, bonus }: { model: NgramModel; weight: number; bonus: number },
 ) {
   const sums = Array.from({ length: T }, (_, t) =>
     Math.log(logits.subarray(t * V, (t + 1) * V).reduce((sum, x) => sum + Math.exp(x), 0)),
   )
-  const heard = new Map<string, number>()
+  const acoustic = new Map<string, number>()
   for (let path = 0; path < V ** T; path++) {
     const text: number[] = []
     let logP = 0
@@ -140,7 +140,7 @@ function bestOf(
       if (token !== 0 && token !== before) text.push(token)
       before = token
     }
-    heard.set(text.join(), (heard.get(text.join()) ?? 0) + Math.exp(logP))
+    acoustic.set(text.join(), (acoustic.get(text.join()) ?? 0) + Math.exp(logP))
   }
   const score = ([text, p]: [string, number]) => {
     let [context, said] = [model.start, 0]
@@ -150,5 +150,5 @@ function bestOf(
     }
     return Math.log(p) + said
   }
-  return [...heard].sort((a, b) => score(b) - score(a))[0][0]
+  return [...acoustic].sort((a, b) => score(b) - score(a))[0][0]
 }
