@@ -12,7 +12,7 @@ mkdirSync(join(root, 'dist/kernels'), { recursive: true })
 for (const [name, source, features, generated] of [
   ['plain', 'src/backends/cpu/kernels/index.ts', ['simd'], 'src/backends/cpu/kernels.generated.ts'],
   ['relaxed', 'src/backends/cpu/kernels/index.ts', ['simd', 'relaxed-simd']],
-  ['polyphase', 'src/input/kernels/polyphase.ts', ['simd'], 'src/input/kernels.generated.ts'],
+  ['polyphase', 'src/input/audio/kernels/polyphase.ts', ['simd'], 'src/input/audio/kernels.generated.ts'],
 ]) {
   const options = [
     source,

@@ -73,21 +73,21 @@ export interface LevelSpec {
   equalise?: number
 }
 
-export type Pool = 'mean' | 'max' | 'last' | 'center' | 'positions'
+export type Pool = 'mean' | 'max' | 'last' | 'center' | 'flatten'
 
 export type HeadSpec =
   /** Token logits [T, V]; `tied`: the embedding matrix is the output matrix. */
   | { kind: 'tokens'; tied: boolean }
-  /** Class logits [records, labels]. `length` (bases) is required by the read-out `positions`. */
+  /** Class logits [records, labels]. `length` (bases) is required by the pooling `flatten`. */
   | { kind: 'classes'; labels: string[]; pool: Pool; length?: number }
-  /** Logits [T, V] of connectionist temporal classification (tasks/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
+  /** Logits [T, V] of connectionist temporal classification (tasks/language/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
   | { kind: 'ctc'; vocabulary: string[]; language?: LanguageSpec }
 
 /** What the texts of a language look like, for the beam search over what a CTC head says (tasks/language.ts). */
 export interface LanguageSpec {
   /** Tokens of the longest n-gram. */
   order: number
-  /** How much the language counts against what is heard: a factor of its log probabilities, above 0. */
+  /** How much the language model counts against the acoustic score: a factor of its log probabilities, above 0. */
   weight: number
   /** Nats added for each token, since a language always prefers short texts. */
   bonus: number
@@ -146,6 +146,6 @@ export interface Matrix {
  *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)
  *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
  *     norm_f.weight, .bias?
- *     head.weight [V, labels or vocabulary, D] (read-out positions: [labels, L' D]), head.bias?; absent for tied tokens
+ *     head.weight [V, labels or vocabulary, D] (pooling flatten: [labels, L' D]), head.bias?; absent for tied tokens
  */
 export type Weights = Map<string, Matrix>

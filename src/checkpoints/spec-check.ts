@@ -69,7 +69,7 @@ const head = kinds({
   classes: record({
     kind: text,
     labels: list(text),
-    pool: oneOf('mean', 'max', 'last', 'center', 'positions'),
+    pool: oneOf('mean', 'max', 'last', 'center', 'flatten'),
     length: optional(count),
   }),
   ctc: record({
@@ -132,7 +132,7 @@ function contradiction({ d_embed, d_model, vocab_size, stem, blocks, head, rever
   if (head?.kind === 'classes' && head.labels.length === 0) return 'spec.head.labels is empty'
   const twice = head?.kind === 'classes' && head.labels.find((label, i) => head.labels.indexOf(label) !== i)
   if (typeof twice === 'string') return `spec.head.labels: ${JSON.stringify(twice)} appears twice`
-  if (head?.kind === 'classes' && head.pool === 'positions' && !head.length) return 'spec.head.length is missing'
+  if (head?.kind === 'classes' && head.pool === 'flatten' && !head.length) return 'spec.head.length is missing'
   if (head?.kind === 'tokens' && head.tied && d_embed !== d_model) return 'spec.head.tied needs d_embed = d_model'
   if (head?.kind === 'ctc' && head.vocabulary.length < 2) return 'spec.head.vocabulary: expected a blank and more'
   const audio = rest.tokenizer === 'log-mel'

@@ -39,8 +39,8 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
   return shapes
 }
 
-/** How many rows the head reads at once: one, or for the read-out `positions` all that `length` bases give. */
+/** How many rows the head reads at once: one, or for the pooling `flatten` all that `length` bases give. */
 function positionsRead({ head, stem }: ModelSpec): number {
-  if (head?.kind !== 'classes' || head.pool !== 'positions') return 1
+  if (head?.kind !== 'classes' || head.pool !== 'flatten') return 1
   return stem.reduce((rows, { stride }) => Math.ceil(rows / stride), head.length ?? 0)
 }

@@ -20,4 +20,4 @@ export interface Read {
 }
 
 /** The output needs all rows of a sequence at once. */
-export const needsWhole = ({ pool }: Output): boolean => pool === 'center' || pool === 'positions'
+export const needsWhole = ({ pool }: Output): boolean => pool === 'center' || pool === 'flatten'

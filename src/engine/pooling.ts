@@ -4,8 +4,8 @@ import { exitCodes, UserError } from '../errors.js'
 import type { Pool } from '../spec.js'
 
 /**
- * One vector of each sequence that ends in the chunk: hidden [T', D] -> [ends, D], of `positions` [S, L' D], a view. `center` (row
- * floor(L' / 2)) and `positions` (all rows, flattened) need whole sequences. carry [slots, 2 D]: see `Backend.pool`.
+ * One vector of each sequence that ends in the chunk: hidden [T', D] -> [ends, D], of `flatten` [S, L' D], a view. `center` (row
+ * floor(L' / 2)) and `flatten` (all rows, one after the other) need whole sequences. carry [slots, 2 D]: see `Backend.pool`.
  */
 export function poolRows(b: Backend, hidden: Tensor, segments: Segments, pool: Pool, carry: Tensor | null): Tensor {
   const { offsets } = segments
@@ -20,7 +20,7 @@ export function poolRows(b: Backend, hidden: Tensor, segments: Segments, pool: P
         hidden,
         offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1),
       )
-    case 'positions':
+    case 'flatten':
       return b.reshape(hidden, records, (hidden.rows / records) * hidden.cols)
     default:
       return pool satisfies never

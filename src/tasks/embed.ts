@@ -5,7 +5,7 @@ import type { ModelSpec, Pool } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import type { Prediction } from './predict.js'
 
-export type EmbedPool = Exclude<Pool, 'positions'> | 'none'
+export type EmbedPool = Exclude<Pool, 'flatten'> | 'none'
 
 /** What an embedding wants of a model; `layer` counts the hidden states that the model lists. */
 export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec) => Output {

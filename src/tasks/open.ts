@@ -4,18 +4,18 @@ import { modelFiles, modelFolder, summarizeModel } from '../checkpoints/catalogu
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { readRecords } from '../input/dna/read.js'
 import { inputPaths } from '../input/paths.js'
-import { readRecords } from '../input/read.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
 import { availableThreads } from '../runtime/threads.js'
 import type { Progress } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import { AudioRun } from './audio.js'
-import { DnaRun, type Strand } from './dna.js'
+import { recordingsOf } from './audio/recordings.js'
+import { AudioRun } from './audio/run.js'
+import { Transcription, transcriber } from './audio/transcribe.js'
+import { DnaRun, type Strand } from './dna/run.js'
 import type { Prediction } from './predict.js'
-import { recordingsOf } from './recordings.js'
 import type { Run } from './run.js'
-import { Transcription, transcriber } from './transcribe.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
 export interface RunFlags {

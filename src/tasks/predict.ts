@@ -8,12 +8,12 @@ import { bytesToSweep, type Plan } from '../engine/plan.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
 import { isCausal } from '../layers/mixers/registry.js'
+import type { BufferPool } from '../runtime/buffer-pool.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { Budget } from './budget.js'
-import type { Stretch } from './sequences.js'
-import type { Spare } from './spare.js'
+import type { Span } from './windows.js'
 import type { InferenceAnswer, InferenceJob, InferenceSetup } from './worker.js'
 
 export interface PredictOptions {
@@ -21,7 +21,7 @@ export interface PredictOptions {
   plan: Plan
   wanted: Output
   /** Takes the buffers of inputs that have been read. */
-  spare?: Spare
+  buffers?: BufferPool
 }
 
 /** What was wanted of a sequence (of one piece of it where all rows are wanted): [rows, width]. */
@@ -32,13 +32,13 @@ export interface Answer<Note> {
 }
 
 /**
- * What the model says of one stretch, on each strand that was asked for; a recording has one. Where all rows of a streamed
- * stretch are wanted, it comes in several predictions.
+ * What the model says of one span, on each strand that was asked for; a recording has one. Where all rows of a streamed
+ * span are wanted, it comes in several predictions.
  */
 export interface Prediction {
   /** Its `end` is where it ends in the last prediction, how far it was read in those before. */
-  stretch: Stretch
-  /** The last prediction on this stretch. */
+  span: Span
+  /** The last prediction on this span. */
   last: boolean
   /** One per strand, [rows, width]. */
   strands: Float32Array[]
@@ -49,7 +49,7 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, plan, wanted, spare }: PredictOptions,
+  { device, plan, wanted, buffers }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const { chunk, stages } = plan
@@ -66,7 +66,7 @@ export async function* predict<Note>(
     await sweeps.take(bytes)
     try {
       const { reads, inputBuffer } = await pool.run(job, [job.input.buffer as ArrayBuffer])
-      spare?.give(inputBuffer)
+      buffers?.give(inputBuffer)
       return reads[0]
     } finally {
       sweeps.give(bytes)
@@ -80,7 +80,7 @@ export async function* predict<Note>(
     for (let stage = 0; next; stage++) {
       const { input, segments }: Chunk = next
       const done = await pool.run({ input, segments, stage }, [input.buffer as ArrayBuffer], stage)
-      if (stage === 0) spare?.give(done.inputBuffer)
+      if (stage === 0) buffers?.give(done.inputBuffer)
       // A layer before the last is read in the stage that has it.
       if (done.reads[0].width > 0 || !read) read = done.reads[0]
       next = done.stream
@@ -92,7 +92,7 @@ export async function* predict<Note>(
     const job = { input, segments }
     return { notes, read: await (segments.slot.some((slot) => slot >= 0) ? runStages(job) : runWhole(job)) }
   }
-  const joined = spare && ((inputs: Input[]) => spare.joined(inputs as Float32Array[]))
+  const joined = buffers && ((inputs: Input[]) => buffers.joined(inputs as Float32Array[]))
   const packed = pack(pieces, chunk, width, joined)
   try {
     for await (const { notes, read } of inOrder(packed, run, plan.depth)) {

@@ -22,7 +22,7 @@ export function dnaTokenizer(tokenizer: ModelSpec['tokenizer']): DnaTokenizer {
     case 'caduceus':
       return caduceus
     case 'log-mel':
-      throw new UserError('this model hears audio, it does not read DNA; use a DNA model', exitCodes.unavailable)
+      throw new UserError('this model reads audio, not DNA; use a DNA model', exitCodes.unavailable)
     case 'ids':
       throw new UserError('this model reads token ids, not DNA; use a DNA model', exitCodes.unavailable)
   }

@@ -30,12 +30,12 @@ export function body(
 }
 
 export function classHead(labels: string[], pool: Pool, length: number): HeadSpec {
-  return { kind: 'classes', labels, pool, ...(pool === 'positions' ? { length } : {}) }
+  return { kind: 'classes', labels, pool, ...(pool === 'flatten' ? { length } : {}) }
 }
 
 /** Columns of head.weight: D, or L' D where all L' rows of a record are read out. */
 export function headWidth(spec: ModelSpec): number {
   const { head, stem, d_model } = spec
-  if (head?.kind !== 'classes' || head.pool !== 'positions') return d_model
+  if (head?.kind !== 'classes' || head.pool !== 'flatten') return d_model
   return stem.reduce((rows, { stride }) => Math.ceil(rows / stride), head.length!) * d_model
 }

@@ -16,7 +16,7 @@ export const trainFlags = {
   freeze: Flags.string({
     helpValue: 'none|body|N',
     default: 'none',
-    description: 'what keeps still: all but the head, or embedding, stem and N blocks',
+    description: 'what is frozen: all but the head, or embedding, stem and N blocks',
   }),
   layers: integer({ min: 1, description: 'blocks' }),
   'd-model': integer({ min: 1, description: 'width' }),
@@ -120,7 +120,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     await RunFolder.check(out, force)
   }
 
-  /** Hears the recordings, and trains. */
+  /** Reads the recordings, and trains. */
   protected async trainOnAudio(
     flags: TrainFlags,
     files: { train: LabelledFiles; valid: LabelledFiles | null },
@@ -138,7 +138,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       {
         task,
         threads: threadsOf(flags.threads),
-        onHeard: (count, of) => progress.tick(() => `heard ${count} of ${of} recordings`),
+        onRead: (count, of) => progress.tick(() => `read ${count} of ${of} recordings`),
         note: (line) => this.note(line),
       },
     )

@@ -4,7 +4,7 @@ import { Network } from '../engine/network.js'
 import { poolRows, withoutAppended } from '../engine/pooling.js'
 import type { ModelSpec } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
-import type { Batch, Examples } from './examples.js'
+import type { Batch, Examples } from './data/examples.js'
 import type { Random } from './random.js'
 import { Tape } from './tape.js'
 

@@ -42,7 +42,7 @@ export interface Regime {
   label_smoothing: number
   /** Dropout on what each block adds to the residual stream. */
   dropout: number
-  /** Dropout on the read-out, before the head. */
+  /** Dropout on the pooled rows, before the head. */
   head_dropout: number
   /** Decay of a running mean of the weights that is validated and kept instead of the last ones; 0: off. */
   ema: number
@@ -67,7 +67,7 @@ const architecture: Rules<Architecture> = {
   mlp: whole(0, 0),
   norm: oneOf('rms', 'layer'),
   stem: stem([]),
-  pool: oneOf<Pool>('mean', 'max', 'last', 'center', 'positions'),
+  pool: oneOf<Pool>('mean', 'max', 'last', 'center', 'flatten'),
 }
 
 const regime: Rules<Regime> = {

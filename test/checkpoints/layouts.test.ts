@@ -287,8 +287,8 @@ describe('broken checkpoints are one line with exit code 69', () => {
       await saveCheckpoint(own, { ...spec, norm: { kind: 'rms', eps: 7e-7 } }, weights)
       const path = join(own, 'config.json')
       await writeFile(path, (await readFile(path, 'utf8')).replace('7e-7', text))
-      const told = value === 'NaN' ? 'null' : value
-      expect(await fails(own)).toContain(`spec.norm.eps is ${told}, expected a number above 0`)
+      const shown = value === 'NaN' ? 'null' : value
+      expect(await fails(own)).toContain(`spec.norm.eps is ${shown}, expected a number above 0`)
     }
   })
 
@@ -297,20 +297,24 @@ describe('broken checkpoints are one line with exit code 69', () => {
     const folder = await newFolder()
     await saveCheckpoint(folder, spec, weights)
     const path = join(folder, 'config.json')
-    const told = async (changes: Record<string, unknown>) => {
+    const refusal = async (changes: Record<string, unknown>) => {
       await writeFile(path, JSON.stringify({ format: 'longwave', spec: { ...spec, ...changes } }))
       return fails(folder)
     }
-    expect(await told({ d_model: 16 })).toContain('spec.d_model is 16, expected 32')
-    expect(await told({ norm: { kind: 'batch', eps: 1 } })).toContain('spec.norm.kind is "batch", expected rms, layer')
-    expect(await told({ blocks: [{}] })).toContain('spec.blocks[0].mixer.kind is missing')
-    expect(await told({ vocab_size: 65 })).toContain('tensor embedding.weight is [64, 32], expected [65, 32]')
-    expect(await told({ surprise: 1 })).toContain('spec.surprise is not known')
-    expect(await told({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain('spec.head.labels is empty')
+    expect(await refusal({ d_model: 16 })).toContain('spec.d_model is 16, expected 32')
+    expect(await refusal({ norm: { kind: 'batch', eps: 1 } })).toContain(
+      'spec.norm.kind is "batch", expected rms, layer',
+    )
+    expect(await refusal({ blocks: [{}] })).toContain('spec.blocks[0].mixer.kind is missing')
+    expect(await refusal({ vocab_size: 65 })).toContain('tensor embedding.weight is [64, 32], expected [65, 32]')
+    expect(await refusal({ surprise: 1 })).toContain('spec.surprise is not known')
+    expect(await refusal({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain(
+      'spec.head.labels is empty',
+    )
     // Cutting a recording between rows longer than its windows would never end.
     const digits = (await openCheckpoint('models/digits')).spec
     const log_mel = { ...digits.log_mel, n_fft: 65_536, window: 65_000, hop: 65_000 }
-    expect(await told({ ...digits, log_mel })).toContain('a row stands for 16.25 s of audio, expected at most 5')
+    expect(await refusal({ ...digits, log_mel })).toContain('a row stands for 16.25 s of audio, expected at most 5')
     await rm(path)
     await writeFile(path, '{"format": "longwave"}')
     expect(await fails(folder)).toContain('spec is missing, expected an object')
