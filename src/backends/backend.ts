@@ -17,7 +17,10 @@ export interface Tensor {
   readonly cols: number
 }
 
-export type Activation = 'none' | 'silu'
+/** GELU with the error function: x Phi(x). */
+export type Activation = 'none' | 'silu' | 'gelu'
+/** a + b, a b, a silu(b), a sigmoid(b) (GLU, arXiv 1612.08083). */
+export type Combination = 'add' | 'multiply' | 'gate' | 'glu'
 export type Pooling = 'mean' | 'max' | 'last'
 export type FloatArray = Float32Array | Float64Array
 
@@ -29,7 +32,7 @@ export type FloatArray = Float32Array | Float64Array
 export interface ConvArgs {
   segments: Segments
   direction: Direction
-  activation: Activation
+  activation: Exclude<Activation, 'gelu'>
   /** [slots K, E]: the last K raw inputs in reading order, the newest in row K - 1, zero where there were none. */
   state: Tensor | null
 }
@@ -106,8 +109,8 @@ export interface Backend {
   causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor
   /** [T, E]; state [slots E, N]. `addTo` [T, E]: the result is added to it and it is returned. */
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor
-  /** [T, D], element by element: a + b, a * b, a * silu(b). */
-  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor
+  /** [T, D], element by element. */
+  combine(a: Tensor, b: Tensor, how: Combination): Tensor
   /** [T, D] */
   activate(x: Tensor, activation: Activation): Tensor
   /**
@@ -166,13 +169,7 @@ export interface Gradients {
   keptStates(args: ScanArgs): Tensor | null
   /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
-  combine(
-    dy: Tensor,
-    a: Tensor,
-    b: Tensor,
-    how: 'add' | 'multiply' | 'gate',
-    into: { da: Tensor | null; db: Tensor | null },
-  ): void
+  combine(dy: Tensor, a: Tensor, b: Tensor, how: Combination, into: { da: Tensor | null; db: Tensor | null }): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
   gatherRows(dy: Tensor, rows: Int32Array, dx: Tensor): void

@@ -1,6 +1,7 @@
 import type {
   Activation,
   Backend,
+  Combination,
   ConvArgs,
   FloatArray,
   Gradients,
@@ -174,7 +175,7 @@ export class Tape implements Backend {
     return y
   }
 
-  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
+  combine(a: Tensor, b: Tensor, how: Combination): Tensor {
     const y = this.#backend.combine(a, b, how)
     return this.#record(y, [a, b], how === 'add' ? [] : [a, b], (dy) => {
       const into = { da: this.#grad(a), db: this.#grad(b) }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { bindKernels } from '../../src/backends/cpu/kernels.generated.js'
-import { bindKernels as bindResampling } from '../../src/input/kernels.generated.js'
+import { bindKernels as bindResampling } from '../../src/input/audio/kernels.generated.js'
 import { readWasm } from '../../src/runtime/wasm.js'
 
 /** For every function of a module, how many arguments it takes. */

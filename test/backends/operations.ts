@@ -1,6 +1,7 @@
 import type {
   Activation,
   Backend,
+  Combination,
   FloatArray,
   Gradients,
   Pooling,
@@ -179,7 +180,7 @@ export function normCase({ T, D, kind, weight = true, bias = false, views = fals
       ...optional(bias, 'bias', () => values(1, D)),
     },
     views,
-    terms: Math.max(T, D, 8),
+    terms: Math.max(T, D, 16),
     forward: async (b, x) => ({ y: b.norm(x.x, spec, x.weight ?? null, x.bias ?? null) }),
     differentiable: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
     backward: (g, { y }, x, into) =>
@@ -196,7 +197,7 @@ interface ConvShape {
   E: number
   K: number
   direction?: Direction
-  activation?: Activation
+  activation?: 'none' | 'silu'
   bias?: boolean
   state?: boolean
   views?: boolean
@@ -325,7 +326,6 @@ export function scanCase(shape: ScanShape): Operation {
   }
 }
 
-type How = 'add' | 'multiply' | 'gate'
 export function combineCase({
   T,
   D,
@@ -334,7 +334,7 @@ export function combineCase({
 }: {
   T: number
   D: number
-  how: How
+  how: Combination
   views?: boolean
 }): Operation {
   return {
@@ -482,7 +482,15 @@ export function operations(): Operation[] {
     ...linearSizes.flatMap(([T, I, O], i) => [
       linearCase({ T, I, O }),
       linearCase({ T, I, O, bias: true, views: true }),
-      linearCase({ T, I, O, bias: i % 2 === 0, residual: true, activation: 'silu', views: i % 3 === 0 }),
+      linearCase({
+        T,
+        I,
+        O,
+        bias: i % 2 === 0,
+        residual: true,
+        activation: i % 4 ? 'silu' : 'gelu',
+        views: i % 3 === 0,
+      }),
     ]),
     ...[1, 3, 16, 17, 63, 128, 129].flatMap((D, i) => [
       normCase({ T: 5, D, kind: 'rms', views: i % 2 === 1 }),
@@ -510,12 +518,12 @@ export function operations(): Operation[] {
       // More rows and channels than a block of the cpu gradient has.
       scanCase({ lengths: [3, 259], E: 137, N: 4, direction }),
     ]),
-    ...(['add', 'multiply', 'gate'] as const).flatMap((how) => [
+    ...(['add', 'multiply', 'gate', 'glu'] as const).flatMap((how) => [
       combineCase({ T: 1, D: 1, how }),
       combineCase({ T: 5, D: 17, how, views: true }),
       combineCase({ T: 9, D: 64, how }),
     ]),
-    ...(['none', 'silu'] as const).flatMap((activation) => [
+    ...(['none', 'silu', 'gelu'] as const).flatMap((activation) => [
       activateCase({ T: 3, D: 13, activation }),
       activateCase({ T: 7, D: 33, activation, views: true }),
     ]),

@@ -1,5 +1,15 @@
 import type { NormSpec } from '../../spec.js'
-import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, Pooling, ScanArgs, Tensor } from '../backend.js'
+import type {
+  Activation,
+  Backend,
+  Combination,
+  ConvArgs,
+  Gradients,
+  LinearOptions,
+  Pooling,
+  ScanArgs,
+  Tensor,
+} from '../backend.js'
 import type { Segments } from '../segments.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
@@ -37,7 +47,7 @@ export async function openCpuBackend(options: CpuOptions = {}): Promise<CpuBacke
   return new CpuBackend(machine, name, await Products.open(machine, options.matrixProducts))
 }
 
-const hows = { add: 0, multiply: 1, gate: 2 } as const
+const hows = { add: 0, multiply: 1, gate: 2, glu: 3 } as const
 
 /** The default backend: our own SIMD kernels, and ONNX Runtime for wide matrix products, one thread. */
 export class CpuBackend implements Backend {
@@ -143,6 +153,7 @@ export class CpuBackend implements Backend {
       addend: fused && cpu(fused),
     })
     if (activation === 'silu') this.machine.kernels.siluRows(rowByRow(y, y))
+    if (activation === 'gelu') this.machine.kernels.geluRows(rowByRow(y, y))
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
   }
@@ -175,7 +186,7 @@ export class CpuBackend implements Backend {
     return selectiveScan(this.machine, args, state, addTo)
   }
 
-  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
+  combine(a: Tensor, b: Tensor, how: Combination): Tensor {
     expectShape('b', b, a.rows, a.cols)
     const y = newTensor(this.machine, a.rows, a.cols)
     this.combineInto(a, b, y, how)
@@ -187,6 +198,7 @@ export class CpuBackend implements Backend {
     const y = newTensor(this.machine, x.rows, x.cols)
     const { kernels } = this.machine
     if (activation === 'silu') kernels.siluRows(rowByRow(x, y))
+    else if (activation === 'gelu') kernels.geluRows(rowByRow(x, y))
     else kernels.copyRows(rowByRow(x, y))
     return y
   }
@@ -199,7 +211,7 @@ export class CpuBackend implements Backend {
     return pool(this.machine, x, segments, how, carry)
   }
 
-  private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {
+  private combineInto(a: Tensor, b: Tensor, y: Tensor, how: Combination): void {
     const [p, q, r] = [cpu(a), cpu(b), cpu(y)]
     this.machine.kernels.combineRows({
       rows: r.rows,

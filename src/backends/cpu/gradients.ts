@@ -21,7 +21,16 @@ import {
 } from './tensor.js'
 
 /** What `accumulate` adds to its output, see kernels/rows-grad.ts. */
-const hows = { d: 0, 'd a': 1, 'd silu(a)': 2, "d silu'(a)": 3, "d b silu'(a)": 4 } as const
+const hows = {
+  d: 0,
+  'd a': 1,
+  'd silu(a)': 2,
+  "d silu'(a)": 3,
+  "d b silu'(a)": 4,
+  'd sigmoid(a)': 5,
+  "d b sigmoid'(a)": 6,
+  "d gelu'(a)": 7,
+} as const
 
 /** The gradients of the cpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
 export function cpuGradients(machine: Machine, products: Products): Gradients {
@@ -172,6 +181,9 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       } else if (how === 'multiply') {
         add('d a', da, dy, b)
         add('d a', db, dy, a)
+      } else if (how === 'glu') {
+        add('d sigmoid(a)', da, dy, b)
+        add("d b sigmoid'(a)", db, dy, b, a)
       } else {
         add('d silu(a)', da, dy, b)
         add("d b silu'(a)", db, dy, b, a)
@@ -180,6 +192,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
 
     activate(dy, x, activation: Activation, dx) {
       if (activation === 'silu') add("d silu'(a)", dx, dy, x)
+      else if (activation === 'gelu') add("d gelu'(a)", dx, dy, x)
       else add('d', dx, dy)
     },
 
