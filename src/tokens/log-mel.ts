@@ -11,7 +11,7 @@ export class LogMel {
   private readonly energies: MelEnergies
   private readonly levelled: Levelled
 
-  /** Errors: a spec that contradicts itself. */
+  /** `spec` keeps `logMelSchema`. */
   constructor(spec: LogMelSpec) {
     this.energies = new MelEnergies(spec)
     this.levelled = new Levelled(spec)

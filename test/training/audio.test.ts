@@ -275,7 +275,7 @@ describe('training on audio', () => {
     for (const log_mel of [{ nmels: 40 }, { level: { memory: 1, lookahead: 1, range: 60 } }])
       await expect(attempt({ log_mel }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ log_mel: { f_max: 9000 } }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
-    await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/unknown training setting 'strand'/)
+    await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/training setting strand is not known/)
     const missing = join(folder, 'missing.tsv')
     writeFileSync(missing, 'nowhere.wav\ta\n')
     await expect(attempt(small, 'transcribe', missing)).rejects.toMatchObject({ exitCode: 66 })

@@ -1,0 +1,105 @@
+import * as v from 'valibot'
+import { mlpSchema, mostBlocks, normSchema, rowsToOne, stemSchema, width } from '../layers/layer-schemas.js'
+import { mixerSchemas } from '../layers/mixer-schemas.js'
+import type { HeadSpec, ModelSpec } from '../spec.js'
+import {
+  type Contradiction, checked, consistent, flag, kind, kinds, list, oneOf, positive, real, record, text, whole,
+} from '../text/schema.js' // biome-ignore format: a list
+import { logMelSchema } from '../tokens/log-mel-schema.js'
+
+/** A spec from a file, from the tensors of a public layout or from settings. `fail` makes the error from one line. */
+export const checkSpec = (spec: unknown, fail: (what: string) => Error): ModelSpec =>
+  checked(specSchema, spec, 'spec.', fail)
+
+export const poolSchema = oneOf('mean', 'max', 'last', 'center', 'positions')
+
+const name = text(1000)
+const mostTokens = 2 ** 24
+
+const languageSchema = record({
+  order: whole(1, 16),
+  weight: positive(1000),
+  bonus: real(-1000, 1000),
+  texts: list(text(1_000_000), { most: 10_000_000 }),
+})
+
+const headSchema = kinds([
+  record({ kind: kind('tokens'), tied: flag }),
+  record({ kind: kind('classes'), labels: list(name, { least: 1 }), pool: poolSchema, length: v.optional(whole(1)) }),
+  record({ kind: kind('ctc'), vocabulary: list(name, { least: 2 }), language: v.optional(languageSchema) }),
+])
+
+const fields = record({
+  tokenizer: oneOf('dna', 'caduceus', 'ids', 'log-mel'),
+  log_mel: v.optional(logMelSchema),
+  vocab_size: whole(0, mostTokens),
+  d_embed: width,
+  stem: stemSchema,
+  d_model: width,
+  norm: normSchema,
+  blocks: list(record({ mixer: kinds(mixerSchemas), mlp: v.optional(mlpSchema) }), { most: mostBlocks }),
+  head: v.nullable(headSchema),
+  strand: oneOf('symmetric', 'stranded'),
+  trained_length: v.optional(whole(1)),
+  reverse_complement: v.optional(record({ complement: list(whole(0), { most: mostTokens }), fused: flag })),
+  hidden_states: record({
+    embedding: flag,
+    blocks: oneOf('residual', 'mixer'),
+    listed: whole(0, mostBlocks),
+    final: flag,
+  }),
+})
+
+/** Of `ModelSpec`. */
+export const specSchema = v.pipe(fields, consistent(contradictions))
+
+function* contradictions(spec: ModelSpec): Generator<Contradiction> {
+  const { d_embed, d_model, stem, blocks, head, hidden_states } = spec
+  const given = stem.at(-1)?.d_out ?? d_embed
+  if (d_model !== given) yield ['d_model', `${given}, the width of the embedding or stem`]
+  if (head) yield* ofHead(head, spec)
+  yield* spec.tokenizer === 'log-mel' ? ofAudio(spec) : ofTokens(spec)
+  if (hidden_states.listed > blocks.length) yield ['hidden_states.listed', `at most ${blocks.length}, the blocks`]
+}
+
+function* ofHead(head: HeadSpec, { d_embed, d_model, tokenizer }: ModelSpec): Generator<Contradiction> {
+  if (head.kind === 'tokens') {
+    if (tokenizer === 'log-mel') yield ['head.kind', 'classes or ctc for log-mel']
+    if (head.tied && d_embed !== d_model) yield ['head.tied', 'false, since d_embed is not d_model']
+  }
+  if (head.kind === 'classes') {
+    const { labels, pool, length } = head
+    const repeated = labels.length > new Set(labels).size
+    if (repeated) yield ['head.labels', 'each label once']
+    if (pool === 'positions' && length === undefined) yield ['head.length', 'how many bases a record has']
+  }
+}
+
+/** Recordings are cut into windows of 30 s between rows: longer rows leave no place for a cut, and cutting would never end. */
+const mostRowSeconds = 5
+
+function* ofAudio({ d_embed, vocab_size, log_mel, stem, reverse_complement }: ModelSpec): Generator<Contradiction> {
+  if (!log_mel) return yield ['log_mel', 'the features of log-mel']
+  const { n_mels, hop, sample_rate } = log_mel
+  if (d_embed !== n_mels) yield ['d_embed', `${n_mels}, n_mels`]
+  if (vocab_size !== 0) yield ['vocab_size', '0 for log-mel']
+  if (reverse_complement) yield ['reverse_complement', 'none for log-mel']
+  const seconds = (hop * rowsToOne(stem)) / sample_rate
+  if (seconds > mostRowSeconds) yield ['stem', `a row of at most ${mostRowSeconds} s of audio, not ${seconds} s`]
+}
+
+/** Fewest and most ids. */
+const sizes = { dna: [5, 5], caduceus: [12, mostTokens], ids: [1, mostTokens], 'log-mel': [0, 0] } as const
+
+function* ofTokens(spec: ModelSpec): Generator<Contradiction> {
+  const { tokenizer, vocab_size: V, log_mel, stem, head, reverse_complement } = spec
+  const [least, most] = sizes[tokenizer]
+  if (log_mel) yield ['log_mel', `none for ${tokenizer}`]
+  if (V < least || V > most) yield ['vocab_size', `${least === most ? least : `${least} or more`} for ${tokenizer}`]
+  if (!reverse_complement) return
+  const { complement } = reverse_complement
+  if (complement.length !== V || complement.some((id) => id >= V))
+    yield ['reverse_complement.complement', `${V} ids below ${V}`]
+  if (stem.length > 0) yield ['stem', 'none with reverse_complement']
+  if (head && head.kind !== 'tokens') yield ['head.kind', 'tokens with reverse_complement']
+}
