@@ -128,8 +128,8 @@ export class Transcription implements Run<Transcribed> {
   }
 }
 
-/** Errors: 69 for texts that the model cannot write. */
-function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
+/** Errors: 69 for texts that the model cannot write, or with too many n-grams. */
+export function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
   if (!language) return undefined
   const { texts, order, weight, bonus } = language
   const tokens = new Vocabulary(vocabulary)

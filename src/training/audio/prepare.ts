@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
 import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
 import { perRow } from '../../tasks/check.js'
+import { languageOf } from '../../tasks/transcribe.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
 import { ctcRows } from '../ctc.js'
 import type { Entry, LabelTable } from '../labels.js'
@@ -83,8 +84,11 @@ interface Target {
 function textHead(entries: readonly Entry[], { units, ...settings }: AudioSettings): Target {
   const texts = entries.map(({ label }) => label)
   const vocabulary = Vocabulary.of(texts, units)
+  const head: HeadSpec = { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) }
+  // Too many n-grams are found out now, not by the finished model.
+  languageOf(head)
   return {
-    head: { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) },
+    head,
     encode: ({ file }, { id, label }) => vocabulary.encode(label, `${file}: ${id}`),
   }
 }
