@@ -2,12 +2,13 @@ import type { Backend, FloatArray } from './backends/backend.js'
 import { type Device, openBackend } from './backends/open.js'
 import { modelFolder } from './checkpoints/catalogue.js'
 import { openCheckpoint } from './checkpoints/open.js'
-import { type OnRows, piece } from './engine/chunk.js'
+import { type Input, type OnRows, piece } from './engine/chunk.js'
 import { Network, type OnHidden } from './engine/network.js'
 import { Runner } from './engine/runner.js'
 import { exitCodes, UserError } from './errors.js'
 import { uploadWeights } from './layers/params.js'
 import { mergeHidden, mergeLogits, reverseComplementIds } from './layers/reverse-complement.js'
+import { firstNotFinite } from './runtime/numbers.js'
 import type { ModelSpec } from './spec.js'
 import { loadState, type ModelState, saveState } from './state.js'
 import { concatenate } from './tasks/concatenate.js'
@@ -72,15 +73,16 @@ export class Model {
   }
 
   /**
-   * ids [L]. Errors: UserError with exit code 65 for ids that the model does not have, 2 for a state it cannot take and for a model that
-   * was closed.
+   * Token ids [L]; of a model whose input is no tokens float32 rows [L, d_embed]. Errors: UserError with exit code 65 for what the model does
+   * not read, 2 for a state it cannot take and for a model that was closed.
    */
-  async forward(ids: Int32Array, options: ForwardOptions = {}): Promise<ForwardResult> {
+  async forward(input: Input, options: ForwardOptions = {}): Promise<ForwardResult> {
     const { logits = 'all', hidden = 'none', state } = options
     if (this.closed) throw new UserError('the model was closed: open it again', exitCodes.usage)
-    this.check(ids, state)
+    this.check(input, state)
     const rc = this.spec.reverse_complement
-    if (!rc) return this.run(ids, logits, hidden, state)
+    if (!rc) return this.run(input, logits, hidden, state)
+    const ids = input as Int32Array
     // Row t of one strand meets row L - 1 - t of the other, so both are needed whole.
     const every = logits === 'none' ? 'none' : 'all'
     const g = await this.run(ids, every, hidden)
@@ -96,14 +98,14 @@ export class Model {
   }
 
   private async run(
-    ids: Int32Array,
+    input: Input,
     logits: 'all' | 'last' | 'none',
     hidden: 'none' | 'last' | 'all',
     state?: ModelState,
   ): Promise<ForwardResult> {
     const { network, backend } = this
     const { head } = network.spec
-    const L = ids.length
+    const L = network.length(input)
     const rows = Math.ceil(L / network.stride)
     const carries = this.causal && L % network.stride === 0
     const pool = head?.kind === 'classes' ? head.pool : 'last'
@@ -131,7 +133,7 @@ export class Model {
     const segments = { ...piece(0, L, L), continues: state !== undefined, goesOn: carries }
     const result: ForwardResult = {}
     try {
-      await runner.run({ input: ids, segments }, onRows, hidden === 'all' ? onHidden : undefined)
+      await runner.run({ input, segments }, onRows, hidden === 'all' ? onHidden : undefined)
       if (carries) result.state = await saveState(backend, runner.state)
     } finally {
       network.releaseState(runner.state)
@@ -142,14 +144,27 @@ export class Model {
     return result
   }
 
-  private check(ids: Int32Array, state: ModelState | undefined): void {
-    const { vocab_size: V } = this.spec
-    if (ids.length === 0) throw new UserError('no token ids: expected at least one', exitCodes.data)
-    const wrong = ids.findIndex((id) => id < 0 || id >= V)
-    if (wrong >= 0) throw new UserError(`token id ${ids[wrong]} at ${wrong}, expected 0 to ${V - 1}`, exitCodes.data)
+  private check(given: Input, state: ModelState | undefined): void {
+    const { input, d_embed } = this.spec
+    if (input.kind === 'tokens') checkIds(given, input.vocab_size)
+    else checkRows(given, d_embed)
     if (state && !this.causal)
       throw new UserError('this model needs its sequence whole: it takes no state', exitCodes.usage)
   }
+}
+
+function checkIds(ids: Input, V: number): void {
+  if (ids instanceof Float32Array) throw new UserError('float32 rows, expected token ids (Int32Array)', exitCodes.data)
+  if (ids.length === 0) throw new UserError('no token ids: expected at least one', exitCodes.data)
+  const wrong = ids.findIndex((id) => id < 0 || id >= V)
+  if (wrong >= 0) throw new UserError(`token id ${ids[wrong]} at ${wrong}, expected 0 to ${V - 1}`, exitCodes.data)
+}
+
+function checkRows(rows: Input, width: number): void {
+  if (!(rows instanceof Float32Array) || rows.length === 0 || rows.length % width !== 0)
+    throw new UserError(`${rows.length} values, expected float32 rows of ${width} (Float32Array)`, exitCodes.data)
+  const wrong = firstNotFinite(rows)
+  if (wrong >= 0) throw new UserError(`value ${wrong} is ${rows[wrong]}, expected finite numbers`, exitCodes.data)
 }
 
 function mergeStrands(
@@ -161,7 +176,7 @@ function mergeStrands(
   const merged: ForwardResult = {}
   if (g.logits && r.logits) {
     const all = mergeLogits(g.logits, r.logits, spec)
-    merged.logits = logits === 'last' ? all.slice(-spec.vocab_size) : all
+    merged.logits = logits === 'last' ? all.slice(-spec.reverse_complement!.complement.length) : all
   }
   const { hidden } = g
   if (Array.isArray(hidden))

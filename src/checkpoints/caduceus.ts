@@ -47,8 +47,7 @@ export const caduceus: Layout = {
       throw tensors.broken(names.head, 'is missing, though tie_word_embeddings is false')
     }
     return {
-      tokenizer: readsDna(keys, vocab_size) ? 'caduceus' : 'ids',
-      vocab_size,
+      input: { kind: 'tokens', tokenizer: readsDna(keys, vocab_size) ? 'caduceus' : 'ids', vocab_size },
       d_embed: d_model,
       stem: [],
       d_model,
@@ -63,8 +62,9 @@ export const caduceus: Layout = {
   },
 
   async weights(tensors, spec, config): Promise<Weights> {
-    const { vocab_size: V, d_model: D, norm, reverse_complement: rc } = spec
+    const { d_model: D, norm, reverse_complement: rc } = spec
     const names = namesOf(tensors)
+    const [V] = tensors.shape(names.embedding, 2)
     const { ssm_cfg, bidirectional_weight_tie: shared } = config.as(keysSchema)
     const biases = { linear: ssm_cfg.bias, conv: ssm_cfg.conv_bias, shared }
     const weights: Weights = new Map()

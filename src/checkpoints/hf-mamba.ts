@@ -41,8 +41,7 @@ export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: n
     return { mixer: bcdt_norm_eps === undefined ? mixer : { ...mixer, bcdt_norm_eps } }
   })
   return {
-    tokenizer: 'ids',
-    vocab_size,
+    input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
     d_embed: d_model,
     stem: [],
     d_model,
@@ -55,7 +54,8 @@ export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: n
 }
 
 export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Config): Promise<Weights> {
-  const { vocab_size: V, d_model: D, norm } = spec
+  const { d_model: D, norm } = spec
+  const [V] = tensors.shape(embeddingName(tensors), 2)
   const { use_bias, use_conv_bias } = config.as(hfKeys)
   const biases = { linear: use_bias, conv: use_conv_bias }
   const weights: Weights = new Map()

@@ -1,15 +1,18 @@
 import * as v from 'valibot'
 import { mlpSchema, mostBlocks, normSchema, rowsToOne, stemSchema, width } from '../layers/layer-schemas.js'
 import { mixerSchemas } from '../layers/mixer-schemas.js'
-import type { HeadSpec, ModelSpec } from '../spec.js'
+import type { HeadSpec, LogMelInput, ModelSpec, TokensInput } from '../spec.js'
 import {
   type Contradiction, checked, consistent, flag, kind, kinds, list, oneOf, positive, real, record, text, whole,
 } from '../text/schema.js' // biome-ignore format: a list
-import { logMelSchema } from '../tokens/log-mel-schema.js'
+import { logMelInput } from '../tokens/log-mel-schema.js'
 
 /** A spec from a file, from the tensors of a public layout or from settings. `fail` makes the error from one line. */
-export const checkSpec = (spec: unknown, fail: (what: string) => Error): ModelSpec =>
-  checked(specSchema, spec, 'spec.', fail)
+export function checkSpec(spec: unknown, fail: (what: string) => Error): ModelSpec {
+  if (typeof spec === 'object' && spec !== null && 'tokenizer' in spec)
+    throw fail('spec.tokenizer is of a build before 0.1.0, expected spec.input in its place (see CHANGELOG.md)')
+  return checked(specSchema, spec, 'spec.', fail)
+}
 
 export const poolSchema = oneOf('mean', 'max', 'last', 'center', 'positions')
 
@@ -29,10 +32,22 @@ const headSchema = kinds([
   record({ kind: kind('ctc'), vocabulary: list(name, { least: 2 }), language: v.optional(languageSchema) }),
 ])
 
+const tokensInput = v.pipe(
+  record({
+    kind: kind('tokens'),
+    tokenizer: oneOf('dna', 'caduceus', 'ids'),
+    vocab_size: whole(1, mostTokens),
+  }),
+  consistent(function* ({ tokenizer, vocab_size }: TokensInput): Generator<Contradiction> {
+    if (tokenizer === 'dna' && vocab_size !== 5) yield ['vocab_size', '5 for dna']
+    if (tokenizer === 'caduceus' && vocab_size < 12) yield ['vocab_size', 'at least 12 for caduceus']
+  }),
+)
+
+const inputSchema = kinds([tokensInput, logMelInput, record({ kind: kind('values') })])
+
 const fields = record({
-  tokenizer: oneOf('dna', 'caduceus', 'ids', 'log-mel'),
-  log_mel: v.optional(logMelSchema),
-  vocab_size: whole(0, mostTokens),
+  input: inputSchema,
   d_embed: width,
   stem: stemSchema,
   d_model: width,
@@ -58,13 +73,14 @@ function* contradictions(spec: ModelSpec): Generator<Contradiction> {
   const given = stem.at(-1)?.d_out ?? d_embed
   if (d_model !== given) yield ['d_model', `${given}, the width of the embedding or stem`]
   if (head) yield* ofHead(head, spec)
-  yield* spec.tokenizer === 'log-mel' ? ofAudio(spec) : ofTokens(spec)
+  if (spec.input.kind === 'log-mel') yield* ofAudio(spec.input, spec)
+  if (spec.reverse_complement) yield* ofStrands(spec.reverse_complement, spec)
   if (hidden_states.listed > blocks.length) yield ['hidden_states.listed', `at most ${blocks.length}, the blocks`]
 }
 
-function* ofHead(head: HeadSpec, { d_embed, d_model, tokenizer }: ModelSpec): Generator<Contradiction> {
+function* ofHead(head: HeadSpec, { d_embed, d_model, input }: ModelSpec): Generator<Contradiction> {
   if (head.kind === 'tokens') {
-    if (tokenizer === 'log-mel') yield ['head.kind', 'classes or ctc for log-mel']
+    if (input.kind !== 'tokens') yield ['head.kind', `classes or ctc for ${input.kind}`]
     if (head.tied && d_embed !== d_model) yield ['head.tied', 'false, since d_embed is not d_model']
   }
   if (head.kind === 'classes') {
@@ -78,26 +94,17 @@ function* ofHead(head: HeadSpec, { d_embed, d_model, tokenizer }: ModelSpec): Ge
 /** Recordings are cut into windows of 30 s between rows: longer rows leave no place for a cut, and cutting would never end. */
 const mostRowSeconds = 5
 
-function* ofAudio({ d_embed, vocab_size, log_mel, stem, reverse_complement }: ModelSpec): Generator<Contradiction> {
-  if (!log_mel) return yield ['log_mel', 'the features of log-mel']
-  const { n_mels, hop, sample_rate } = log_mel
+function* ofAudio({ n_mels, hop, sample_rate }: LogMelInput, { d_embed, stem }: ModelSpec): Generator<Contradiction> {
   if (d_embed !== n_mels) yield ['d_embed', `${n_mels}, n_mels`]
-  if (vocab_size !== 0) yield ['vocab_size', '0 for log-mel']
-  if (reverse_complement) yield ['reverse_complement', 'none for log-mel']
   const seconds = (hop * rowsToOne(stem)) / sample_rate
   if (seconds > mostRowSeconds) yield ['stem', `a row of at most ${mostRowSeconds} s of audio, not ${seconds} s`]
 }
 
-/** Fewest and most ids. */
-const sizes = { dna: [5, 5], caduceus: [12, mostTokens], ids: [1, mostTokens], 'log-mel': [0, 0] } as const
+type ReverseComplement = NonNullable<ModelSpec['reverse_complement']>
 
-function* ofTokens(spec: ModelSpec): Generator<Contradiction> {
-  const { tokenizer, vocab_size: V, log_mel, stem, head, reverse_complement } = spec
-  const [least, most] = sizes[tokenizer]
-  if (log_mel) yield ['log_mel', `none for ${tokenizer}`]
-  if (V < least || V > most) yield ['vocab_size', `${least === most ? least : `${least} or more`} for ${tokenizer}`]
-  if (!reverse_complement) return
-  const { complement } = reverse_complement
+function* ofStrands({ complement }: ReverseComplement, { input, stem, head }: ModelSpec): Generator<Contradiction> {
+  if (input.kind !== 'tokens') return yield ['input.kind', 'tokens with reverse_complement']
+  const { vocab_size: V } = input
   if (complement.length !== V || complement.some((id) => id >= V))
     yield ['reverse_complement.complement', `${V} ids below ${V}`]
   if (stem.length > 0) yield ['stem', 'none with reverse_complement']

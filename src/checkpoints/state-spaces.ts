@@ -38,8 +38,7 @@ export const stateSpaces: Layout = {
       throw tensors.broken('lm_head.weight', 'is missing, though tie_embeddings is false')
     }
     return {
-      tokenizer: 'ids',
-      vocab_size,
+      input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
       d_embed: d_model,
       stem: [],
       d_model,
@@ -53,7 +52,8 @@ export const stateSpaces: Layout = {
   },
 
   async weights(tensors, spec, config): Promise<Weights> {
-    const { vocab_size: V, d_model: D, norm } = spec
+    const { d_model: D, norm } = spec
+    const [V] = tensors.shape(embedding, 2)
     const { bias, conv_bias } = config.as(keys).ssm_cfg
     const biases = { linear: bias, conv: conv_bias }
     const weights: Weights = new Map()

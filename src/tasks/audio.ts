@@ -1,7 +1,7 @@
 import type { Device } from '../backends/open.js'
 import type { Piece } from '../engine/pack.js'
 import { audioProgress } from '../shell/progress.js'
-import type { LogMelSpec, ModelSpec, Weights } from '../spec.js'
+import type { LogMelInput, ModelSpec, Weights } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import { Check, isCausal, perRow, readsWhole } from './check.js'
 import type { Wanted } from './inference.js'
@@ -13,7 +13,7 @@ import { Spare } from './spare.js'
 import { type Given, inItemOrder } from './tracks.js'
 
 export interface AudioModel {
-  spec: ModelSpec & { log_mel: LogMelSpec }
+  spec: ModelSpec & { input: LogMelInput }
   weights: Weights
 }
 
@@ -148,13 +148,13 @@ export class Listening {
 
   private async *pieces(recordings: Iterable<Recording>, spare: Spare): AsyncGenerator<Piece<AudioNote>> {
     const { cut, offset: from = 0, windows } = this.options
-    const { log_mel } = this.model.spec
+    const { input } = this.model.spec
     // No window lies in the silence after a recording.
-    const spec = windows ? { ...log_mel, tail: 0 } : log_mel
+    const spec = windows ? { ...input, tail: 0 } : input
     const parts = featureParts(recordings, spec, this.options)
     for await (const { stretch, rows, continues, goesOn } of this.check.of(cut(parts, this.chunk, spare))) {
       const recording = stretch.record as Recording
-      const time = (frames: number) => from + Math.min(frames * frameSeconds(log_mel), recording.seconds)
+      const time = (frames: number) => from + Math.min(frames * frameSeconds(input), recording.seconds)
       const inSeconds = { record: recording, start: time(stretch.start), end: time(stretch.end) }
       yield { input: rows, note: { recording, stretch: inSeconds, continues, goesOn }, continues, goesOn }
     }
@@ -174,7 +174,7 @@ export class AudioRun implements Run<Prediction> {
   constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
     const { spec } = model
     const frames = (seconds: number | undefined) =>
-      seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.log_mel)))
+      seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.input)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
     const streams = isCausal(spec) && !readsWhole(options.wanted)
     const cut: CutAudio = (parts, chunk, spare) => {

@@ -126,7 +126,7 @@ async function* strandsOf(
   spec: ModelSpec,
   strand: Strand,
 ): AsyncGenerator<Piece<StrandNote>> {
-  const tokenizer = dnaTokenizer(spec.tokenizer)
+  const tokenizer = dnaTokenizer(spec.input)
   for await (const { stretch, rows: codes, continues, goesOn } of pieces) {
     if (strand !== '-') {
       const note = { stretch, lastStrand: strand === '+', goesOn }

@@ -62,7 +62,7 @@ export async function* predict<Note>(
     return { notes, ...result }
   }
   const joined = spare && ((inputs: Input[]) => spare.joined(inputs as Float32Array[]))
-  const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1, joined)
+  const packed = pack(pieces, chunk, spec.input.kind === 'tokens' ? 1 : spec.d_embed, joined)
   try {
     // Two jobs a thread: one at work, one waiting.
     for await (const { notes, data, width, rows } of inOrder(packed, run, 2 * threads)) {

@@ -37,12 +37,12 @@ type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
 
 /** Errors: 2 for a model that does not write down what it hears. */
 export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: CtcHead } {
-  const { log_mel, head } = spec
-  if (log_mel === undefined)
+  const { input, head } = spec
+  if (input.kind !== 'log-mel')
     throw new UserError('this model does not hear audio; transcribe needs one that does', exitCodes.usage)
   if (head?.kind !== 'ctc')
     throw new UserError('this model does not transcribe (it has no ctc head); classify or embed may', exitCodes.usage)
-  return { spec: { ...spec, log_mel }, head }
+  return { spec: { ...spec, input }, head }
 }
 
 /** Recordings to words. */
@@ -60,7 +60,7 @@ export class Transcription implements Run<Transcribed> {
   ) {
     const { spec, head } = transcriber(model.spec)
     const width = spec.d_embed
-    const frame = frameSeconds(spec.log_mel)
+    const frame = frameSeconds(spec.input)
     this.vocabulary = head.vocabulary
     this.language = languageOf(head)
     this.span = perRow(spec) * frame

@@ -63,7 +63,7 @@ export const kinds = <const O extends v.VariantOptions<'kind'>>(options: O) =>
 export type Contradiction = readonly [field: string, expected: string]
 
 /** For a pipe after a record: what its fields must be for each other. The first contradiction counts. */
-export const consistent = <T>(contradictions: (all: T) => Iterable<Contradiction>) =>
+export const consistent = <T>(contradictions: (all: NoInfer<T>) => Iterable<Contradiction>) =>
   v.rawCheck<T>(({ dataset, addIssue }) => {
     if (!dataset.typed) return
     for (const [field, expected] of contradictions(dataset.value)) {

@@ -1,11 +1,11 @@
 import * as v from 'valibot'
 import type { LogMelSpec } from '../spec.js'
-import { type Contradiction, consistent, positive, real, record, whole } from '../text/schema.js'
+import { type Contradiction, consistent, kind, positive, real, record, whole } from '../text/schema.js'
 import { melBands } from './mel.js'
 
 const decibels = real(-1000, 1000)
 
-const figures = record({
+const figures = {
   sample_rate: whole(1000, 192_000),
   n_fft: whole(2, 65_536),
   // A Hann window of one sample is nothing divided by nothing.
@@ -23,15 +23,18 @@ const figures = record({
     range: positive(1000),
     equalise: v.optional(positive(1000)),
   }),
-})
+}
 
 const mostFramesPerSecond = 1000
 
 /** Of `LogMelSpec`. */
-export const logMelSchema = v.pipe(figures, consistent(contradictions))
+export const logMelSchema = v.pipe(record(figures), consistent(contradictions))
+
+/** Of `LogMelInput`. */
+export const logMelInput = v.pipe(record({ kind: kind('log-mel'), ...figures }), consistent(contradictions))
 
 /** Of settings, which leave out what is as usual. */
-export const someLogMelSchema = v.partial(figures)
+export const someLogMelSchema = v.partial(record(figures))
 
 function* contradictions(spec: LogMelSpec): Generator<Contradiction> {
   const { sample_rate, n_fft, window, hop, f_min, f_max } = spec

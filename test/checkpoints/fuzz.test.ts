@@ -14,7 +14,7 @@ import { newFolder } from './folders.js'
 /** Opens a model as commands do, and hears a second of silence where it hears. */
 async function open(folder: string): Promise<void> {
   const { spec } = await openCheckpoint(folder)
-  if (spec.log_mel) new LogMel(spec.log_mel).push(new Float32Array(spec.log_mel.sample_rate))
+  if (spec.input.kind === 'log-mel') new LogMel(spec.input).push(new Float32Array(spec.input.sample_rate))
 }
 
 /** A folder of each layout, small: its config and the bytes of its weights. */

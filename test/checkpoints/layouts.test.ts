@@ -304,15 +304,40 @@ describe('broken checkpoints are one line with exit code 69', () => {
       'spec.norm.kind is "batch", expected one of rms, layer',
     )
     expect(await told({ blocks: [{}] })).toContain('spec.blocks[0].mixer is missing, expected an object')
-    expect(await told({ vocab_size: 65 })).toContain('tensor embedding.weight is [64, 32], expected [65, 32]')
-    expect(await told({ surprise: 1 })).toContain('spec.surprise is not known; there are tokenizer,')
+    expect(await told({ input: { kind: 'tokens', tokenizer: 'ids', vocab_size: 65 } })).toContain(
+      'tensor embedding.weight is [64, 32], expected [65, 32]',
+    )
+    expect(await told({ surprise: 1 })).toContain('spec.surprise is not known; there are input,')
     expect(await told({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain(
       'spec.head.labels is [], expected at least 1',
     )
+    const { input: tokens } = spec
+    const caduceus = { kind: 'tokens', tokenizer: 'caduceus', vocab_size: 11 }
+    const rc = { complement: [1, 0], fused: true }
+    for (const [changes, line] of [
+      [{ input: caduceus }, 'spec.input.vocab_size is 11, expected at least 12 for caduceus'],
+      [{ input: { kind: 'values' } }, 'spec.head.kind is "tokens", expected classes or ctc for values'],
+      [{ input: { kind: 'image' } }, 'spec.input.kind is "image", expected tokens, log-mel, values'],
+      [{ input: undefined, tokenizer: 'ids' }, 'spec.tokenizer is of a build before 0.1.0, expected spec.input'],
+      [{ reverse_complement: rc }, 'spec.reverse_complement.complement is [1, 0], expected 64 ids below 64'],
+      [
+        { head: { kind: 'classes', labels: ['a', 'b', 'a'], pool: 'mean' } },
+        'spec.head.labels is ["a", "b", "a"], expected each label once',
+      ],
+      [{ head: { kind: 'classes', labels: ['a'], pool: 'positions' } }, 'spec.head.length is missing'],
+      [{ norm: { kind: 'rms', eps: 0 } }, 'spec.norm.eps is 0, expected a number above 0, at most 1'],
+      [{ blocks: Array(1001).fill(spec.blocks[0]) }, 'spec.blocks is a list of 1001, expected at most 1000'],
+      [
+        { stem: Array(3).fill({ window: 11, stride: 11, d_out: 32 }) },
+        'expected strides whose product is at most 1024',
+      ],
+      [{ input: { ...tokens, vocab_siz: 3 } }, 'spec.input.vocab_siz is not known; did you mean vocab_size?'],
+    ] as const)
+      expect(await told(changes)).toContain(line)
     // Cutting a recording between rows longer than its windows would never end.
     const digits = (await openCheckpoint('models/digits')).spec
-    const log_mel = { ...digits.log_mel, n_fft: 65_536, window: 65_000, hop: 65_000 }
-    expect(await told({ ...digits, log_mel })).toContain('expected a row of at most 5 s of audio, not 16.25 s')
+    const input = { ...digits.input, n_fft: 65_536, window: 65_000, hop: 65_000 }
+    expect(await told({ ...digits, input })).toContain('expected a row of at most 5 s of audio, not 16.25 s')
     await rm(path)
     await writeFile(path, '{"format": "longwave"}')
     expect(await fails(folder)).toContain('spec is missing, expected an object')

@@ -25,8 +25,7 @@ export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = 
     untied: { kind: 'bidirectional', mamba, combine: 'add', tied: false },
   }
   return {
-    tokenizer: 'dna',
-    vocab_size: 5,
+    input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem ? 3 : d_model,
     stem: stem
       ? [
@@ -51,7 +50,7 @@ export function randomWeights(spec: ModelSpec, seed = 1): Weights {
     const data = Float32Array.from({ length: rows * cols }, () => (random() * 2 - 1) * scale * 1.7 + shift)
     weights.set(name, { rows, cols, data } satisfies Matrix)
   }
-  add('embedding.weight', spec.vocab_size, spec.d_embed, 1)
+  if (spec.input.kind === 'tokens') add('embedding.weight', spec.input.vocab_size, spec.d_embed, 1)
   let width = spec.d_embed
   for (const [i, { window, d_out }] of spec.stem.entries()) {
     add(`stem.${i}.weight`, d_out, window * width)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
-import type { ModelSpec } from '../../src/spec.js'
+import type { LogMelSpec } from '../../src/spec.js'
 import { Vocabulary } from '../../src/tasks/vocabulary.js'
 import { LogMel } from '../../src/tokens/log-mel.js'
 import { AudioExamples } from '../../src/training/audio/examples.js'
@@ -100,9 +100,9 @@ describe('recordings', () => {
   })
 })
 
-function examples(recordings: Recordings, log_mel: ModelSpec['log_mel'], change: Record<string, unknown> = {}) {
+function examples(recordings: Recordings, spec: LogMelSpec, change: Record<string, unknown> = {}) {
   const settings = completeAudioSettings({ ...small, ...change }, 'transcribe')
-  return new AudioExamples(recordings, { log_mel } as ModelSpec, settings)
+  return new AudioExamples(recordings, spec, settings)
 }
 
 describe('augmentation of recordings', () => {

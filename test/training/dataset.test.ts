@@ -108,7 +108,8 @@ describe('batches of DNA', () => {
     change: Partial<DnaAugmentation> = {},
     strand: 'stranded' | 'symmetric' = 'stranded',
     of = records,
-  ) => new DnaExamples(of, { tokenizer: 'dna', strand }, { ...off, ...change })
+  ) =>
+    new DnaExamples(of, { input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 }, strand }, { ...off, ...change })
   const draw = (change: Partial<DnaAugmentation>, seed = 1) => examples(change).augmented([1, 0], new Random(seed))
   const plain = examples().plain([1, 0]).input
 

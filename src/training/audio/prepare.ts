@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
-import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
+import type { HeadSpec, LanguageSpec, ModelSpec } from '../../spec.js'
 import { perRow } from '../../tasks/check.js'
 import { languageOf } from '../../tasks/transcribe.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
@@ -43,8 +43,9 @@ export async function prepareAudio(
   const { task } = preparation
   const settings = completeAudioSettings(given, task)
   if (from) refuseArchitecture(given)
-  if (from && !from.spec.log_mel) throw new UserError(`--from ${from.name}: this model does not hear`, exitCodes.usage)
-  const log_mel = from?.spec.log_mel ?? (settings.log_mel as LogMelSpec)
+  if (from && from.spec.input.kind !== 'log-mel')
+    throw new UserError(`--from ${from.name}: this model does not hear`, exitCodes.usage)
+  const log_mel = from?.spec.input.kind === 'log-mel' ? from.spec.input : settings.log_mel
   const { threads, onHeard, note } = preparation
   const tables = await readTables(files)
   const entries = await tables.train.recordings(files.train.data, note)
