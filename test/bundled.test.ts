@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
 import { errorRate } from '../src/text/edit-distance.js'
-import { measureTexts } from '../src/training/validation.js'
+import { measureTexts } from '../src/training/metrics/validation.js'
 import { longwave } from './shell/run.js'
 
 const folder = join(packageRoot, 'models')
@@ -32,7 +32,7 @@ describe.each(names)('bundled model %s', (name) => {
   const config = configOf(name)
   const card = readFileSync(join(folder, name, 'README.md'), 'utf8')
 
-  test('is small, and its card tells the figures of its config', () => {
+  test('is small, and its card gives the figures of its config', () => {
     expect(statSync(join(folder, name, 'model.safetensors')).size).toBeLessThan(
       config.spec.input.kind === 'log-mel' ? 12e6 : 3e6,
     )
@@ -54,7 +54,7 @@ describe.each(Object.entries(fixtures))('bundled model %s', (name, { file, label
   })
 })
 
-describe('bundled models that hear', () => {
+describe('bundled models of audio', () => {
   const transcribe = async (...args: string[]) => {
     const { code, stdout } = await longwave(['transcribe', '-q', ...args])
     expect(code).toBe(0)

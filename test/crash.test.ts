@@ -129,17 +129,17 @@ test.each(Object.entries(kinds))(`%s: ${runs} times`, { timeout: 60_000 + 20_000
     while (left-- > 0) {
       const moment = kind.signal ? random.uniform(0, 0.95 * whole) : null
       const { milliseconds, ...found } = await run(kind, moment)
-      const told = { ...found, moment }
+      const shown = { ...found, moment }
       if (kind.signal) {
         const code = 128 + constants.signals[kind.signal]
         // It may have been faster this time.
-        if (found.code !== 0) expect(told).toMatchObject({ code })
-      } else expect(told).toMatchObject({ code: kind.code })
-      expect(found.stderr, JSON.stringify(told)).toMatch(kind.says ?? /^$/)
+        if (found.code !== 0) expect(shown).toMatchObject({ code })
+      } else expect(shown).toMatchObject({ code: kind.code })
+      expect(found.stderr, JSON.stringify(shown)).toMatch(kind.says ?? /^$/)
       if (found.code === 0) continue
       expect(
         found.files.filter((file) => !kind.leaves?.test(file)),
-        JSON.stringify(told),
+        JSON.stringify(shown),
       ).toEqual([])
     }
   }

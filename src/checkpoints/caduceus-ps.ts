@@ -1,3 +1,4 @@
+import { isBidirectional } from '../layers/mixers/bidirectional.js'
 import type { Matrix, MixerSpec, Weights } from '../spec.js'
 
 /**
@@ -22,7 +23,7 @@ export function mirrorBlock(weights: Weights, i: number, mixer: MixerSpec): void
   const block = `blocks.${i}.`
   reverse(weights, `${block}norm.weight`)
   reverse(weights, `${block}norm.bias`)
-  if (mixer.kind !== 'bidirectional') throw new Error('unreachable: a mirrored mixer reads from right to left')
+  if (!isBidirectional(mixer)) throw new Error('unreachable: a mirrored mixer reads from right to left')
   exchangeDirections(weights, `${block}mixer.`, mixer.tied)
   for (const direction of ['forward', 'reverse']) {
     const prefix = `${block}mixer.${direction}.`

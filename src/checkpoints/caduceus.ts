@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
+import { type BidirectionalSpec, isBidirectional } from '../layers/mixers/bidirectional.js'
+import { isMamba, type MambaSpec } from '../layers/mixers/mamba.js'
 import type { BlockSpec, MixerSpec, ModelSpec, Weights } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import { isMirrored, mirrorBlock, mirrorHead, silenceReverse } from './caduceus-ps.js'
@@ -109,13 +111,18 @@ function namesOf(tensors: Tensors) {
   }
 }
 
-async function mixerSpec(keys: Keys, tensors: Tensors, names: { ps: boolean; mixer: string }, i: number) {
+async function mixerSpec(
+  keys: Keys,
+  tensors: Tensors,
+  names: { ps: boolean; mixer: string },
+  i: number,
+): Promise<MambaSpec | BidirectionalSpec> {
   const prefix = `${layers}${i}.${names.mixer}`
   const mamba = mambaSpec(tensors, `${prefix}mamba_fwd.`)
   if (!keys.bidirectional) {
     const mirrored = names.ps && isMirrored({ fused: keys.fused_add_norm }, i + 1)
     // Mirrored, it reads from right to left: a bidirectional mixer with one silent direction.
-    return mirrored ? ({ kind: 'bidirectional', mamba, combine: 'add', tied: false } as const) : mamba
+    return mirrored ? { kind: 'bidirectional', mamba, combine: 'add', tied: false } : mamba
   }
   let tied = true
   for (const name of ['in_proj.weight', 'in_proj.bias', 'out_proj.weight', 'out_proj.bias']) {
@@ -125,12 +132,7 @@ async function mixerSpec(keys: Keys, tensors: Tensors, names: { ps: boolean; mix
       throw tensors.broken(reverse, 'is missing, though bidirectional_weight_tie is false')
     }
   }
-  return {
-    kind: 'bidirectional',
-    mamba,
-    combine: keys.bidirectional_strategy === 'add' ? 'add' : 'multiply',
-    tied,
-  } as const
+  return { kind: 'bidirectional', mamba, combine: keys.bidirectional_strategy === 'add' ? 'add' : 'multiply', tied }
 }
 
 async function mixerWeights(
@@ -142,7 +144,8 @@ async function mixerWeights(
   biases: Biases & { shared: boolean },
 ): Promise<void> {
   const forward = `${from}mamba_fwd.`
-  if (mixer.kind === 'mamba') return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (isMamba(mixer)) return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (!isBidirectional(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
   await mambaWeights(tensors, weights, { from: forward, to: `${to}forward.` }, mixer.mamba, D, biases)
   const reverse = `${from}mamba_rev.`
   if (!tensors.has(`${reverse}A_log`)) return silenceReverse(weights, to)

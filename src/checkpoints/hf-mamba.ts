@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
+import { isMamba } from '../layers/mixers/mamba.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import type { Config } from './config.js'
@@ -61,7 +62,7 @@ export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Confi
   const weights: Weights = new Map()
   weights.set('embedding.weight', await tensors.matrix(embeddingName(tensors), V, D))
   for (const [i, { mixer }] of spec.blocks.entries()) {
-    if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
+    if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
     const from = `backbone.layers.${i}`
     await normWeights(tensors, weights, { from: `${from}.norm`, to: `blocks.${i}.norm` }, norm, D)
     await mambaWeights(tensors, weights, { from: `${from}.mixer.`, to: `blocks.${i}.mixer.` }, mixer, D, biases)

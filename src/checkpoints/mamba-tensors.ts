@@ -1,4 +1,5 @@
-import type { MambaSpec, Matrix, NormSpec, Weights } from '../spec.js'
+import type { MambaSpec } from '../layers/mixers/mamba.js'
+import type { Matrix, NormSpec, Weights } from '../spec.js'
 import { broken } from './files.js'
 import type { Tensors } from './tensors.js'
 

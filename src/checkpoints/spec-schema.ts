@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import { mlpSchema, mostBlocks, normSchema, rowsToOne, stemSchema, width } from '../layers/layer-schemas.js'
-import { mixerSchemas } from '../layers/mixer-schemas.js'
-import type { HeadSpec, LogMelInput, ModelSpec, TokensInput } from '../spec.js'
+import { families } from '../layers/mixers/registry.js'
+import type { HeadSpec, LogMelInput, MixerSpec, ModelSpec, TokensInput } from '../spec.js'
 import {
-  type Contradiction, checked, consistent, flag, kind, kinds, list, oneOf, positive, real, record, text, whole,
+  type Contradiction, checked, consistent, flag, inWords, kind, kinds, list, oneOf, positive, real, record, text, whole,
 } from '../text/schema.js' // biome-ignore format: a list
 import { logMelInput } from '../tokens/log-mel-schema.js'
 
@@ -14,7 +14,7 @@ export function checkSpec(spec: unknown, fail: (what: string) => Error): ModelSp
   return checked(specSchema, spec, 'spec.', fail)
 }
 
-export const poolSchema = oneOf('mean', 'max', 'last', 'center', 'positions')
+export const poolSchema = oneOf('mean', 'max', 'last', 'center', 'flatten')
 
 const name = text(1000)
 const mostTokens = 2 ** 24
@@ -46,13 +46,16 @@ const tokensInput = v.pipe(
 
 const inputSchema = kinds([tokensInput, logMelInput, record({ kind: kind('values') })])
 
+/** Of any family; each has its schema. */
+const mixerSchema = kinds(families.map(({ schema }) => schema)) as v.GenericSchema<MixerSpec>
+
 const fields = record({
   input: inputSchema,
   d_embed: width,
   stem: stemSchema,
   d_model: width,
   norm: normSchema,
-  blocks: list(record({ mixer: kinds(mixerSchemas), mlp: v.optional(mlpSchema) }), { most: mostBlocks }),
+  blocks: list(record({ mixer: mixerSchema, mlp: v.optional(mlpSchema) }), { most: mostBlocks }),
   head: v.nullable(headSchema),
   strand: oneOf('symmetric', 'stranded'),
   trained_length: v.optional(whole(1)),
@@ -85,9 +88,10 @@ function* ofHead(head: HeadSpec, { d_embed, d_model, input }: ModelSpec): Genera
   }
   if (head.kind === 'classes') {
     const { labels, pool, length } = head
-    const repeated = labels.length > new Set(labels).size
-    if (repeated) yield ['head.labels', 'each label once']
-    if (pool === 'positions' && length === undefined) yield ['head.length', 'how many bases a record has']
+    const seen = new Set<string>()
+    const repeated = labels.find((label) => seen.size === seen.add(label).size)
+    if (repeated !== undefined) yield ['head.labels', `each label once, not ${inWords(repeated)} twice`]
+    if (pool === 'flatten' && length === undefined) yield ['head.length', 'how many bases a record has']
   }
 }
 

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isMamba } from '../layers/mixers/mamba.js'
 import type { BlockSpec, ModelSpec, Weights } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import type { Layout } from './layout.js'
@@ -59,7 +60,7 @@ export const stateSpaces: Layout = {
     const weights: Weights = new Map()
     weights.set('embedding.weight', await tensors.matrix(embedding, V, D))
     for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-      if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
+      if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
       const [from, to] = [layer(i), `blocks.${i}.`]
       await normWeights(tensors, weights, { from: `${from}norm`, to: `${to}norm` }, norm, D)
       await mambaWeights(tensors, weights, { from: `${from}mixer.`, to: `${to}mixer.` }, mixer, D, biases)

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { StemSpec } from '../spec.js'
 import { type Contradiction, consistent, list, oneOf, positive, record, whole } from '../text/schema.js'
 
-/** Schemas of what models are made of besides their mixers (mixer-schemas.ts). */
+/** Schemas of what models are made of besides their mixers (mixers/). */
 
 /** Any size of a layer; published ones stay below a half of that. */
 export const width = whole(1, 65_536)

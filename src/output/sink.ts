@@ -107,7 +107,7 @@ async function pipeSink(path: string): Promise<Sink> {
     }
   }
   const pipe = new Socket({ fd, readable: false, writable: true })
-  pipe.on('error', () => {}) // whoever writes is told
+  pipe.on('error', () => {}) // whoever writes gets it
   return {
     write: (bytes) => explain(path, () => writeStream(pipe, bytes)),
     finish: () => explain(path, () => new Promise((resolve) => pipe.end(resolve))),

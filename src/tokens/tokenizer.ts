@@ -22,7 +22,7 @@ export function dnaTokenizer(input: InputSpec): DnaTokenizer {
     case 'caduceus':
       return caduceus
     case 'log-mel':
-      throw new UserError('this model hears audio, it does not read DNA; use a DNA model', exitCodes.unavailable)
+      throw new UserError('this model reads audio, not DNA; use a DNA model', exitCodes.unavailable)
     case 'values':
       throw new UserError('this model reads rows of numbers, not DNA; use a DNA model', exitCodes.unavailable)
     case 'ids':

@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { type Device, pickDevice } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { print } from '../output/print.js'
 import { LongwaveCommand } from '../shell/command.js'
@@ -15,7 +16,7 @@ export const trainFlags = {
   freeze: Flags.string({
     helpValue: 'none|body|N',
     default: 'none',
-    description: 'what keeps still: all but the head, or embedding, stem and N blocks',
+    description: 'what is frozen: all but the head, or embedding, stem and N blocks',
   }),
   layers: integer({ min: 1, description: 'blocks' }),
   'd-model': integer({ min: 1, description: 'width' }),
@@ -54,7 +55,7 @@ export interface TrainFlags {
   description?: string
   licence?: string
   seed?: number
-  device: 'auto' | 'cpu' | 'reference'
+  device: 'auto' | Device
   threads?: number
   force: boolean
   quiet?: boolean
@@ -119,7 +120,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     await RunFolder.check(out, force)
   }
 
-  /** Hears the recordings, and trains. */
+  /** Reads the recordings, and trains. */
   protected async trainOnAudio(
     flags: TrainFlags,
     files: { train: LabelledFiles; valid: LabelledFiles | null },
@@ -137,7 +138,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       {
         task,
         threads: threadsOf(flags.threads),
-        onHeard: (count, of) => progress.tick(() => `heard ${count} of ${of} recordings`),
+        onRead: (count, of) => progress.tick(() => `read ${count} of ${of} recordings`),
         note: (line) => this.note(line),
       },
     )
@@ -156,7 +157,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       ...prepared,
       card: { name: flags.name, description: flags.description, licence: flags.licence },
       out: flags.out,
-      device: flags.device === 'auto' ? 'cpu' : flags.device,
+      device: pickDevice(flags.device),
       threads: threadsOf(flags.threads),
       force: flags.force,
       signal: stop.signal,

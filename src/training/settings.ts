@@ -45,7 +45,7 @@ const regime = {
   label_smoothing: v.optional(share, 0),
   /** Dropout on what each block adds to the residual stream. */
   dropout: v.optional(share, 0),
-  /** Dropout on the read-out, before the head. */
+  /** Dropout on the pooled rows, before the head. */
   head_dropout: v.optional(share, 0),
   /** Decay of a running mean of the weights that is validated and kept instead of the last ones; 0: off. */
   ema: v.optional(share, 0),

@@ -1,15 +1,16 @@
 import type {
   Activation,
   Backend,
-  Direction,
   FloatArray,
   Gradients,
+  Pooling,
   ScanArgs,
-  Segments,
   Tensor,
 } from '../../src/backends/backend.js'
+import type { Direction } from '../../src/backends/segments.js'
 import type { NormSpec } from '../../src/spec.js'
 import { randomNumbers } from './random.js'
+import { cutSegments, middlesOf, segmentsOf } from './segments.js'
 
 /**
  * The table of operations x shapes. Every backend is tested on it against the reference, the reference's gradients
@@ -104,14 +105,6 @@ export async function runBackward(backend: Backend, op: Operation, dy: Named<Val
   return numbers
 }
 
-export function segmentsOf(lengths: number[], continues = false, goesOn = false): Segments {
-  const offsets = new Int32Array(lengths.length + 1)
-  lengths.forEach((length, s) => {
-    offsets[s + 1] = offsets[s] + length
-  })
-  return { offsets, continues, goesOn }
-}
-
 const total = (lengths: number[]) => lengths.reduce((sum, n) => sum + n, 0)
 
 const letters = randomNumbers(1)
@@ -186,7 +179,7 @@ export function normCase({ T, D, kind, weight = true, bias = false, views = fals
       ...optional(bias, 'bias', () => values(1, D)),
     },
     views,
-    terms: Math.max(T, D),
+    terms: Math.max(T, D, 8),
     forward: async (b, x) => ({ y: b.norm(x.x, spec, x.weight ?? null, x.bias ?? null) }),
     differentiable: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
     backward: (g, { y }, x, into) =>
@@ -211,14 +204,14 @@ interface ConvShape {
 export function convCase(shape: ConvShape): Operation {
   const { lengths, E, K, direction = 'forward', activation = 'silu', bias = true, state = false, views = false } = shape
   const T = total(lengths)
-  const segments = segmentsOf(lengths, state, state)
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
   const op: Operation = {
     name: `conv ${direction} rows ${lengths.join('+')} E ${E} K ${K} ${activation}${bias ? ' bias' : ''}${state ? ' state' : ''}${views ? ' views' : ''}`,
     inputs: {
       x: values(T, E),
       weight: values(K, E, 0.5),
       ...optional(bias, 'bias', () => values(1, E)),
-      ...optional(state, 'state', () => values(K, E)),
+      ...optional(state, 'state', () => values(lengths.length * K, E)),
     },
     views,
     whole: ['weight', 'state'],
@@ -263,7 +256,7 @@ export function scanCase(shape: ScanShape): Operation {
   const { lengths, E, N, G = 1, direction = 'forward', softplus = true, extras = true, views = false } = shape
   const { state = 'none', addTo = false } = shape
   const T = total(lengths)
-  const segments = segmentsOf(lengths, state === 'carried', state === 'carried')
+  const segments = state === 'carried' ? middlesOf(lengths) : cutSegments(lengths, 0, T)
   const words = [
     `scan ${direction} rows ${lengths.join('+')} E ${E} N ${N} G ${G}`,
     softplus ? 'softplus' : '',
@@ -296,7 +289,9 @@ export function scanCase(shape: ScanShape): Operation {
       ...optional(extras, 'D', () => values(1, E)),
       ...optional(extras, 'z', () => values(T, E)),
       ...optional(extras, 'dtBias', () => values(1, E)),
-      ...optional(state !== 'none', 'state', () => (state === 'final' ? filled(E, N, 0) : values(E, N))),
+      ...optional(state !== 'none', 'state', () =>
+        state === 'final' ? filled(E, N, 0) : values(lengths.length * E, N),
+      ),
       ...optional(addTo, 'addTo', () => values(T, E)),
     },
     views,
@@ -380,10 +375,10 @@ interface UnfoldShape {
   views?: boolean
 }
 export function unfoldCase({ lengths, D, window, stride, state = false, views = false }: UnfoldShape): Operation {
-  const segments = segmentsOf(lengths, state, state)
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
   const op: Operation = {
     name: `unfold rows ${lengths.join('+')} D ${D} window ${window} stride ${stride}${state ? ' state' : ''}${views ? ' views' : ''}`,
-    inputs: { x: values(total(lengths), D), ...optional(state, 'state', () => values(window, D)) },
+    inputs: { x: values(total(lengths), D), ...optional(state, 'state', () => values(lengths.length * window, D)) },
     views,
     whole: ['state'],
     terms: window,
@@ -414,20 +409,38 @@ export function rowsCase(kind: 'gather' | 'embed', R: number, D: number, T: numb
   }
 }
 
-export function reduceCase(lengths: number[], D: number, how: 'mean' | 'max', views = false): Operation {
-  const segments = segmentsOf(lengths)
-  return {
-    name: `reduce ${how} rows ${lengths.join('+')} D ${D}${views ? ' views' : ''}`,
+interface PoolShape {
+  lengths: number[]
+  D: number
+  how: Pooling
+  /** All but the last go on, from carries to carries. */
+  carry?: boolean
+  views?: boolean
+}
+export function poolCase({ lengths, D, how, carry = false, views = false }: PoolShape): Operation {
+  const segments = carry ? middlesOf(lengths) : segmentsOf(lengths)
+  const op: Operation = {
+    name: `pool ${how} rows ${lengths.join('+')} D ${D}${carry ? ' carry' : ''}${views ? ' views' : ''}`,
     inputs: { x: values(total(lengths), D) },
     views,
-    terms: Math.max(...lengths),
+    terms: 2 * Math.max(...lengths),
     forward: async (b, { x }) => {
-      const sums = b.reduceRows(x, segments, how === 'mean' ? 'sum' : 'max', null)
-      const means = how === 'mean' ? sums.map((v, i) => v / lengths[Math.floor(i / D)]) : sums
-      return { y: b.upload(means, lengths.length, D) }
+      if (!carry) return { y: b.pool(x, segments, how, null) }
+      // What a carry holds is the backend's business: it is filled by one chunk and read by the next.
+      const carries = b.zeros(lengths.length, 2 * D)
+      const begun = { ...segments, start: new Float64Array(lengths.length) }
+      b.release(b.pool(x, begun, how, carries))
+      const start = Float64Array.from(lengths)
+      const y = b.pool(x, { ...segments, start, ends: new Uint8Array(lengths.length).fill(1) }, how, carries)
+      b.release(carries)
+      return { y }
     },
+  }
+  if (carry) return op
+  return {
+    ...op,
     differentiable: ['x'],
-    backward: (g, { y }, { x }, into) => g.reduceRows(y, x, segments, how, into.x),
+    backward: (g, { y }, { x }, into) => g.pool(y, x, segments, how, into.x),
   }
 }
 
@@ -521,9 +534,11 @@ export function operations(): Operation[] {
     rowsCase('gather', 5, 33, 4, true),
     rowsCase('embed', 6, 17, 40),
     rowsCase('embed', 16, 32, 65, true),
-    ...(['mean', 'max'] as const).flatMap((how) => [
-      reduceCase([1, 7, 30], 5, how),
-      reduceCase([64, 3], 33, how, true),
+    ...(['mean', 'max', 'last'] as const).flatMap((how) => [
+      poolCase({ lengths: [1, 7, 30], D: 5, how }),
+      poolCase({ lengths: [64, 3], D: 33, how, views: true }),
+      poolCase({ lengths: [1, 17, 4], D: 7, how, carry: true }),
+      poolCase({ lengths: [31], D: 16, how, carry: true, views: true }),
     ]),
     adamwCase(1, 1, 1),
     adamwCase(5, 17, 3),

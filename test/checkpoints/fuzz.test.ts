@@ -11,7 +11,7 @@ import { LogMel } from '../../src/tokens/log-mel.js'
 import { damage, damaged, hostileJson, mutated, readOrRefused, runs } from '../fuzz.js'
 import { newFolder } from './folders.js'
 
-/** Opens a model as commands do, and hears a second of silence where it hears. */
+/** Opens a model as commands do, and takes the features of a second of silence where it reads audio. */
 async function open(folder: string): Promise<void> {
   const { spec } = await openCheckpoint(folder)
   if (spec.input.kind === 'log-mel') new LogMel(spec.input).push(new Float32Array(spec.input.sample_rate))

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
-import type { MambaSpec, Matrix, NormSpec } from '../../src/spec.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { Matrix, NormSpec } from '../../src/spec.js'
 import { floatTensors, goldenModel, newFolder, noise, type RawTensors, writeModel } from './folders.js'
 import { convRows } from './official.js'
 import { flat, linear, mamba, maxDifference, normed, plainForward, plus, type Rows } from './plain.js'
@@ -295,20 +296,20 @@ describe('broken checkpoints are one line with exit code 69', () => {
     const folder = await newFolder()
     await saveCheckpoint(folder, spec, weights)
     const path = join(folder, 'config.json')
-    const told = async (changes: Record<string, unknown>) => {
+    const refusal = async (changes: Record<string, unknown>) => {
       await writeFile(path, JSON.stringify({ format: 'longwave', spec: { ...spec, ...changes } }))
       return fails(folder)
     }
-    expect(await told({ d_model: 16 })).toContain('spec.d_model is 16, expected 32')
-    expect(await told({ norm: { kind: 'batch', eps: 1 } })).toContain(
+    expect(await refusal({ d_model: 16 })).toContain('spec.d_model is 16, expected 32')
+    expect(await refusal({ norm: { kind: 'batch', eps: 1 } })).toContain(
       'spec.norm.kind is "batch", expected one of rms, layer',
     )
-    expect(await told({ blocks: [{}] })).toContain('spec.blocks[0].mixer is missing, expected an object')
-    expect(await told({ input: { kind: 'tokens', tokenizer: 'ids', vocab_size: 65 } })).toContain(
+    expect(await refusal({ blocks: [{}] })).toContain('spec.blocks[0].mixer is missing, expected an object')
+    expect(await refusal({ input: { kind: 'tokens', tokenizer: 'ids', vocab_size: 65 } })).toContain(
       'tensor embedding.weight is [64, 32], expected [65, 32]',
     )
-    expect(await told({ surprise: 1 })).toContain('spec.surprise is not known; there are input,')
-    expect(await told({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain(
+    expect(await refusal({ surprise: 1 })).toContain('spec.surprise is not known; there are input,')
+    expect(await refusal({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain(
       'spec.head.labels is [], expected at least 1',
     )
     const { input: tokens } = spec
@@ -322,9 +323,9 @@ describe('broken checkpoints are one line with exit code 69', () => {
       [{ reverse_complement: rc }, 'spec.reverse_complement.complement is [1, 0], expected 64 ids below 64'],
       [
         { head: { kind: 'classes', labels: ['a', 'b', 'a'], pool: 'mean' } },
-        'spec.head.labels is ["a", "b", "a"], expected each label once',
+        'spec.head.labels is ["a", "b", "a"], expected each label once, not "a" twice',
       ],
-      [{ head: { kind: 'classes', labels: ['a'], pool: 'positions' } }, 'spec.head.length is missing'],
+      [{ head: { kind: 'classes', labels: ['a'], pool: 'flatten' } }, 'spec.head.length is missing'],
       [{ norm: { kind: 'rms', eps: 0 } }, 'spec.norm.eps is 0, expected a number above 0, at most 1'],
       [{ blocks: Array(1001).fill(spec.blocks[0]) }, 'spec.blocks is a list of 1001, expected at most 1000'],
       [
@@ -333,11 +334,11 @@ describe('broken checkpoints are one line with exit code 69', () => {
       ],
       [{ input: { ...tokens, vocab_siz: 3 } }, 'spec.input.vocab_siz is not known; did you mean vocab_size?'],
     ] as const)
-      expect(await told(changes)).toContain(line)
+      expect(await refusal(changes)).toContain(line)
     // Cutting a recording between rows longer than its windows would never end.
     const digits = (await openCheckpoint('models/digits')).spec
     const input = { ...digits.input, n_fft: 65_536, window: 65_000, hop: 65_000 }
-    expect(await told({ ...digits, input })).toContain('expected a row of at most 5 s of audio, not 16.25 s')
+    expect(await refusal({ ...digits, input })).toContain('expected a row of at most 5 s of audio, not 16.25 s')
     await rm(path)
     await writeFile(path, '{"format": "longwave"}')
     expect(await fails(folder)).toContain('spec is missing, expected an object')

@@ -1,4 +1,5 @@
-import type { MambaSpec, Matrix, NormSpec } from '../../src/spec.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { Matrix, NormSpec } from '../../src/spec.js'
 import { linear, mamba, normed, plus, type Rows } from './plain.js'
 
 /**

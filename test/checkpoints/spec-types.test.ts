@@ -1,8 +1,9 @@
 import type * as v from 'valibot'
 import { expectTypeOf, test } from 'vitest'
 import type { specSchema } from '../../src/checkpoints/spec-schema.js'
-import type { bidirectionalSchema, mambaSchema } from '../../src/layers/mixer-schemas.js'
-import type { BidirectionalSpec, LogMelSpec, MambaSpec, ModelSpec } from '../../src/spec.js'
+import type { BidirectionalSpec, bidirectionalSchema } from '../../src/layers/mixers/bidirectional.js'
+import type { MambaSpec, mambaSchema } from '../../src/layers/mixers/mamba.js'
+import type { LogMelSpec, ModelSpec } from '../../src/spec.js'
 import type { logMelSchema } from '../../src/tokens/log-mel-schema.js'
 
 /** Held by the compiler, in `npm run lint`. */

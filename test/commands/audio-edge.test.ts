@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
-import { chunk, fmt, riff } from '../input/audio-helpers.js'
+import { chunk, fmt, riff } from '../input/audio/helpers.js'
 import { longwave, temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()

@@ -88,7 +88,7 @@ test('bench transcribe has a minute and many, each read through a pipe', async (
   }
 })
 
-test('a command that fails inside a benchmark is told as its own error', async () => {
+test('a command that fails inside a benchmark is reported as its own error', async () => {
   const { code, stderr } = await longwave(['bench', 'classify', '-m', join(scratch, 'none')])
   expect(code).toBe(69)
   expect(stderr).toMatch(/^longwave: .*none: no such model; .*\n$/)

@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import type { HeadSpec, ModelSpec, Weights } from '../../src/spec.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
-import { chunk, fmt, int16, riff } from '../input/audio-helpers.js'
+import { chunk, fmt, int16, riff } from '../input/audio/helpers.js'
 import { longwave, temporaryFolder } from '../shell/run.js'
-import { loudnessModel, randomAudioModel } from '../tasks/audio-models.js'
+import { loudnessModel, randomAudioModel } from '../tasks/audio/models.js'
 
 const folder = temporaryFolder()
 const at = (name: string) => join(folder, name)

@@ -84,7 +84,7 @@ describe('longwave train classify', () => {
     expect(figures.mcc).toBeCloseTo(best.valid.mcc, 10)
   })
 
-  it('goes on from another model, and its config tells settings that can be given again', async () => {
+  it('goes on from another model, and its config holds settings that can be given again', async () => {
     expect((await longwave([...trainArgs('base'), '-q'])).code).toBe(0)
     await writeFile(at('tune.json'), JSON.stringify({ batch: 20, epochs: 2 }))
     const tune = (settings: string, out: string) =>
@@ -94,8 +94,8 @@ describe('longwave train classify', () => {
     const { spec, training } = JSON.parse(await readFile(join(at('tuned'), 'config.json'), 'utf8'))
     expect([spec.d_model, training.from, training.settings.epochs]).toEqual([8, 'base', 2])
 
-    await writeFile(at('told.json'), JSON.stringify(training.settings))
-    expect(await longwave(tune('told.json', 'again'))).toMatchObject({ code: 0, err: '' })
+    await writeFile(at('settings.json'), JSON.stringify(training.settings))
+    expect(await longwave(tune('settings.json', 'again'))).toMatchObject({ code: 0, err: '' })
     const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
     expect((await weights('again')).equals(await weights('tuned'))).toBe(true)
     expect((await weights('tuned')).equals(await weights('base'))).toBe(false)
@@ -121,7 +121,7 @@ describe('longwave train classify', () => {
     expect((await readdir(at('killed'))).sort()).toEqual(['config.json', 'model.safetensors', 'train-log.jsonl'])
   })
 
-  it('keeps files of others, is told so before data is read, and ends without a file while it reads', async () => {
+  it('keeps files of others, says so before data is read, and ends without a file while it reads', async () => {
     await mkdir(at('mine'))
     await writeFile(join(at('mine'), 'thesis.txt'), 'mine')
     execFileSync('mkfifo', [at('endless.fa')])
@@ -148,7 +148,7 @@ describe('longwave train classify', () => {
     }
   })
 
-  it('reads data and tables from pipes, once, and tells the sums of what it read', async () => {
+  it('reads data and tables from pipes, once, and notes the sums of what it read', async () => {
     for (const name of ['data', 'labels']) execFileSync('mkfifo', [at(name)])
     const feed = (from: string, to: string) => spawn('bash', ['-c', `cat '${at(from)}' > '${at(to)}'`])
     feed('x.fa', 'data')

@@ -7,9 +7,9 @@ import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { HeadSpec } from '../../src/spec.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
-import { chunk, fmt, int16, riff, specimen, rows as specimens } from '../input/audio-helpers.js'
+import { chunk, fmt, int16, riff, specimen, rows as specimens } from '../input/audio/helpers.js'
 import { longwave, shell, temporaryFolder } from '../shell/run.js'
-import { letters, loudnessModel, randomAudioModel } from '../tasks/audio-models.js'
+import { letters, loudnessModel, randomAudioModel } from '../tasks/audio/models.js'
 
 const folder = temporaryFolder()
 const classes: HeadSpec = { kind: 'classes', labels: ['rain', 'dog', 'bell'], pool: 'mean' }
@@ -164,13 +164,13 @@ describe('transcribe', () => {
     expect(beyond.stderr).toMatch(/nothing at the offset of 100.000 s/)
   })
 
-  test('a recording that is cut off: told, and what was read is written down', async () => {
+  test('a recording that is cut off: a warning, and what was read is written down', async () => {
     const { code, stdout, stderr } = await longwave(['transcribe', '-m', path('loudness'), cut])
     expect([code, stdout.toString()]).toEqual([0, 'ha ha\n'])
     expect(stderr).toMatch(/cut off: \d+ of \d+ samples read \(\d\.\d+ s of \d\.\d+ s\)/)
   })
 
-  test('bad files: an error, or skipped, told and counted', async () => {
+  test('bad files: an error, or skipped, reported and counted', async () => {
     const files = [sentence, dna, path('nothing.wav'), path('whole.wav')]
     const out = path('out.txt')
     const failed = await run('loudness', ['-o', out, ...files])
@@ -191,7 +191,7 @@ describe('transcribe', () => {
       const { code, stderr } = await run(model, args)
       return `${code} ${stderr}`
     }
-    expect(await line('dna')).toMatch(/^2 longwave: this model does not hear audio/)
+    expect(await line('dna')).toMatch(/^2 longwave: this model does not read audio/)
     expect(await line('sounds')).toMatch(/^2 longwave: this model does not transcribe/)
     expect(await line('nothing')).toMatch(/^69 longwave: .*no such model/)
     cpSync(join(packageRoot, 'models/english'), path('foreign'), { recursive: true })

@@ -1,6 +1,6 @@
 import type { ForwardOptions, Model, ModelState } from '../../src/index.js'
 import { openModel } from '../../src/index.js'
-import { concatenate } from '../../src/tasks/concatenate.js'
+import { concatenate } from '../../src/runtime/concatenate.js'
 import { Expected } from './expected.js'
 import { type Check, slack } from './folders.js'
 

@@ -18,7 +18,7 @@ test('the program runs by itself', () => {
   expect(execFileSync(join(packageRoot, 'bin/run.js'), ['--version'], { env }).toString()).toMatch(/^\d+\.\d+\.\d+\n$/)
 })
 
-test('version --json tells the platform too', async () => {
+test('version --json names the platform too', async () => {
   const { stdout } = await longwave(['version', '--json'])
   expect(JSON.parse(stdout.toString())).toMatchObject({ node: process.version, platform: process.platform })
 })

@@ -3,6 +3,7 @@ import { mkdtempSync, openSync, readdirSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { longwave, shell, temporaryFolder } from './run.js'
@@ -73,9 +74,25 @@ test('named pipes and process substitutions are inputs and outputs like files', 
   expect(stdout.toString()).toBe(`${whole.stdout}${whole.stdout}`)
 })
 
-test('nohup keeps a command alive', async () => {
-  const line = `trap '' HUP; '${join(packageRoot, 'bin/run.js')}' classify -q -m origin ${'"$F" '.repeat(20)} & p=$!; sleep 0.6; kill -HUP $p; wait $p; wait $p`
-  const { code, stdout } = await shell(line, { env: { F: fragments } })
+test.each([
+  ['started by nohup', 'nohup'],
+  ['whose shell ignores SIGHUP', "trap '' HUP;"],
+])('a command %s outlives a hang-up', async (_, prefix) => {
+  // The pipe opens when the command reads it.
+  const line = `mkfifo pipe; ${prefix} "$ROOT/bin/run.js" classify -q -m origin pipe & p=$!
+    exec 3> pipe; kill -HUP $p; cat "$F" >&3; exec 3>&-; wait $p`
+  const { code, stdout } = await shell(line, { env: { F: fragments }, cwd: mkdtempSync(join(folder, 'hung up ')) })
   expect(code).toBe(0)
-  expect(stdout.toString().split('\n')).toHaveLength(20 * 12 + 2)
+  expect(stdout.toString().trim().split('\n')).toHaveLength(13)
+})
+
+// dash does not say which command it runs: what is left is the input that GNU nohup puts in place of a terminal.
+test.runIf(process.platform === 'linux')('nohup at a terminal is recognised without the name of the command', () => {
+  const code = `import('${pathToFileURL(join(packageRoot, 'dist/src/runtime/hang-up.js')).href}').then(({ hangUpIgnored }) => console.log(hangUpIgnored()))`
+  const asked = (prefix: string) =>
+    execFileSync('script', ['-qec', `sh -c '${prefix} "$NODE" -e "$CODE" 2> /dev/null | cat'`, '/dev/null'], {
+      env: { PATH: process.env.PATH, NODE: process.execPath, CODE: code },
+      encoding: 'utf8',
+    }).trim()
+  expect([asked('nohup'), asked(''), asked('< /dev/null')]).toEqual(['true', 'false', 'false'])
 })

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LabelTable } from '../../src/training/data/labels.js'
 import { loadDataset } from '../../src/training/dna/dataset.js'
 import { prepareDna } from '../../src/training/dna/prepare.js'
 import { type DnaAugmentation, DnaExamples, type Records } from '../../src/training/dna/records.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
-import { LabelTable } from '../../src/training/labels.js'
 import { Random } from '../../src/training/random.js'
 
 let folder: string
@@ -70,13 +70,13 @@ describe('a labelled set', () => {
     const files = { train: { data, labels }, valid: null }
     const { spec, train, trainable, provenance } = await prepareDna(
       files,
-      { layers: 2, pool: 'positions' },
+      { layers: 2, pool: 'flatten' },
       null,
       '1',
       silent,
     )
     expect([...(train as Records).codes]).toEqual([0, 1, 2, 3, 3, 3, 3, 3])
-    expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'positions', length: 4 })
+    expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'flatten', length: 4 })
     expect(trainable.some((name) => name.startsWith('blocks.0') || name.startsWith('embedding'))).toBe(false)
     expect(trainable.filter((name) => name.startsWith('blocks.1')).length).toBeGreaterThan(5)
     expect(provenance.data.train).toMatchObject({ data: 'r.fa', records: 2 })

@@ -2,10 +2,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { readRecords } from '../../src/input/read.js'
-import { wholeRecords } from '../../src/input/records.js'
+import { readRecords } from '../../src/input/dna/read.js'
+import { wholeRecords } from '../../src/input/dna/records.js'
+import { LabelTable } from '../../src/training/data/labels.js'
 import { loadDataset } from '../../src/training/dna/dataset.js'
-import { LabelTable } from '../../src/training/labels.js'
 import { temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()

@@ -1,13 +1,14 @@
 import type { NormSpec } from '../../spec.js'
-import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
+import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, Pooling, ScanArgs, Tensor } from '../backend.js'
+import type { Segments } from '../segments.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
 import { Memory } from './memory.js'
+import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
 import { selectiveScan } from './scan.js'
-import { firstRow, readingOrder } from './segments.js'
 import {
   at,
   CpuTensor,
@@ -19,6 +20,7 @@ import {
   newTensor,
   numbers,
   own,
+  rowByRow,
   withScratch,
 } from './tensor.js'
 
@@ -67,6 +69,14 @@ export class CpuBackend implements Backend {
     return newZeros(this.machine, rows, cols)
   }
 
+  write(tensor: Tensor, data: ArrayLike<number>): void {
+    const x = cpu(tensor)
+    expectContiguous('a tensor to write', x)
+    if (data.length !== x.rows * x.cols)
+      throw new RangeError(`${data.length} numbers for a tensor [${x.rows}, ${x.cols}]`)
+    numbers(this.machine, x).set(data)
+  }
+
   async download(tensor: Tensor): Promise<Float32Array> {
     const x = cpu(tensor)
     if (x.contiguous) return numbers(this.machine, x).slice()
@@ -85,6 +95,12 @@ export class CpuBackend implements Backend {
     const x = own(tensor)
     if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
     return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.blank)
+  }
+
+  rows(tensor: Tensor, from: number, to: number): Tensor {
+    const x = cpu(tensor)
+    if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
+    return new CpuTensor(x.at + from * x.step, to - from, x.cols, x.step, false)
   }
 
   reshape(tensor: Tensor, rows: number, cols: number): Tensor {
@@ -108,7 +124,7 @@ export class CpuBackend implements Backend {
     const y = newTensor(this.machine, rows.length, x.cols)
     withScratch(this.machine, rows.length * 4, (ids) => {
       this.machine.memory.i32.set(rows, ids / 4)
-      this.machine.kernels.gatherRows(rows.length, x.cols, x.at, x.step, ids, y.at)
+      this.machine.kernels.gatherRows({ count: rows.length, cols: x.cols, x: x.at, xStep: x.step, ids, y: y.at })
     })
     return y
   }
@@ -126,7 +142,7 @@ export class CpuBackend implements Backend {
       transB: true,
       addend: fused && cpu(fused),
     })
-    if (activation === 'silu') this.machine.kernels.siluRows(y.rows, y.cols, y.at, y.step, y.at, y.step)
+    if (activation === 'silu') this.machine.kernels.siluRows(rowByRow(y, y))
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
   }
@@ -136,8 +152,18 @@ export class CpuBackend implements Backend {
     expectShape('norm weight', weight, 1, x.cols)
     expectShape('norm bias', bias, 1, x.cols)
     const y = newTensor(this.machine, x.rows, x.cols)
-    const center = spec.kind === 'layer' ? 1 : 0
-    this.machine.kernels.normRows(x.rows, x.cols, x.at, x.step, at(weight), at(bias), spec.eps, center, y.at, y.step)
+    this.machine.kernels.normRows({
+      rows: x.rows,
+      cols: x.cols,
+      x: x.at,
+      xStep: x.step,
+      weight: at(weight),
+      bias: at(bias),
+      eps: spec.eps,
+      center: spec.kind === 'layer' ? 1 : 0,
+      y: y.at,
+      yStep: y.step,
+    })
     return y
   }
 
@@ -160,34 +186,31 @@ export class CpuBackend implements Backend {
     const x = cpu(tensor)
     const y = newTensor(this.machine, x.rows, x.cols)
     const { kernels } = this.machine
-    if (activation === 'silu') kernels.siluRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
-    else kernels.copyRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
+    if (activation === 'silu') kernels.siluRows(rowByRow(x, y))
+    else kernels.copyRows(rowByRow(x, y))
     return y
   }
 
   unfold(tensor: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor {
-    return unfold(this.machine, tensor, window, stride, { segments, state })
+    return unfold(this.machine, tensor, window, stride, segments, state)
   }
 
-  reduceRows(tensor: Tensor, segments: Segments, how: 'sum' | 'max', carry: Float64Array | null): Float64Array {
-    const x = cpu(tensor)
-    const D = x.cols
-    const parts = readingOrder(segments, 'forward', x.rows)
-    const out = new Float64Array(parts.length * D).fill(how === 'sum' ? 0 : -Infinity)
-    if (segments.continues && carry) out.set(carry)
-    withScratch(this.machine, out.byteLength, (results) => {
-      this.machine.memory.f64.set(out, results / 8)
-      const kernel = how === 'sum' ? this.machine.kernels.sumRows : this.machine.kernels.maxRows
-      parts.forEach((part, s) => {
-        kernel(part.rows, D, firstRow(x, part, 'forward'), x.step, results + s * D * 8)
-      })
-      out.set(this.machine.memory.f64.subarray(results / 8, results / 8 + out.length))
-    })
-    return out
+  pool(x: Tensor, segments: Segments, how: Pooling, carry: Tensor | null): Tensor {
+    return pool(this.machine, x, segments, how, carry)
   }
 
   private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {
     const [p, q, r] = [cpu(a), cpu(b), cpu(y)]
-    this.machine.kernels.combineRows(a.rows, a.cols, p.at, p.step, q.at, q.step, hows[how], r.at, r.step)
+    this.machine.kernels.combineRows({
+      rows: r.rows,
+      cols: r.cols,
+      a: p.at,
+      aStep: p.step,
+      b: q.at,
+      bStep: q.step,
+      how: hows[how],
+      y: r.at,
+      yStep: r.step,
+    })
   }
 }

@@ -1,5 +1,5 @@
 import type { Tensor } from '../backend.js'
-import type { Kernels } from './kernels.js'
+import type { Kernels } from './kernels.generated.js'
 import type { Memory } from './memory.js'
 
 /** Columns that count as zero although no zero has been written yet: see blank.ts. A tensor and its views share one. */
@@ -73,6 +73,16 @@ export function withScratch<R>({ memory }: Machine, bytes: number, work: (at: nu
 
 /** The address of an optional tensor, 0 for none. */
 export const at = (x: Tensor | null | undefined): number => (x ? cpu(x).at : 0)
+
+/** Rows of x to the same rows of y, as the kernels name them. */
+export const rowByRow = (x: CpuTensor, y: CpuTensor) => ({
+  rows: x.rows,
+  cols: x.cols,
+  x: x.at,
+  xStep: x.step,
+  y: y.at,
+  yStep: y.step,
+})
 
 /** The numbers of a contiguous tensor; valid until the next allocation. */
 export function numbers({ memory }: Machine, x: CpuTensor): Float32Array<ArrayBuffer> {

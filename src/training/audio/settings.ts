@@ -25,7 +25,7 @@ const audio = {
   /** Augmentation: the spectrum tilts by up to so many decibels from the lowest band to the highest, as with other microphones. */
   tilt: v.optional(real(0, 100), 0),
   /**
-   * Augmentation: share with noise (white or brown) added, over all and the silence, or over each recording and a stretch before
+   * Augmentation: share with noise (white or brown) added, over all and the silence, or over each recording and some time before
    * and after it: a room that opens says nothing.
    */
   noise: v.optional(real(0, 1), 0),
@@ -36,7 +36,7 @@ const audio = {
   /** Augmentation: share of recordings to which others are joined, up to `join_most` in all, to one with all their texts. */
   join: v.optional(real(0, 1), 0),
   join_most: v.optional(whole(2, 1000), 6),
-  /** Augmentation: a random stretch of so many seconds of each recording; 0: all of it; classes only. */
+  /** Augmentation: a random window of so many seconds of each recording; 0: all of it; classes only. */
   crop: v.optional(real(0, 3600), 0),
   /** Augmentation (SpecAugment): how many masks over time, and the most seconds of one. */
   time_masks: v.optional(pair(0, 1000), [0, 0]),
@@ -91,7 +91,7 @@ function defaultStem(task: 'transcribe' | 'classify', d_model: number): StemSpec
   return [first, { window: 4, stride: 2, d_out: d_model }]
 }
 
-/** All settings of a model that hears, from those given. Errors: 2, one line that names the setting. */
+/** All settings of an audio model, from those given. Errors: 2, one line that names the setting. */
 export function completeAudioSettings(
   given: Record<string, unknown>,
   task: 'transcribe' | 'classify',
@@ -100,7 +100,7 @@ export function completeAudioSettings(
   const settings = given.stem === undefined ? { ...completed, stem: defaultStem(task, completed.d_model) } : completed
   if (task === 'transcribe' && settings.crop > 0) throw usage('crop cuts texts off: it is for classes')
   if (task === 'classify' && settings.join > 0) throw usage('join makes texts longer: it is for transcription')
-  if (settings.pool === 'positions') throw usage("the read-out 'positions' is for records of one length")
+  if (settings.pool === 'flatten') throw usage("the pooling 'flatten' is for records of one length")
   const features = task === 'transcribe' ? speechFeatures : soundFeatures
   const log_mel = complete(logMelSchema, { ...features, ...settings.log_mel }, 'log_mel.')
   checkStem(settings, { width: log_mel.n_mels, name: 'log_mel.n_mels' })

@@ -29,8 +29,8 @@ export function completeSettings(given: Record<string, unknown>): DnaSettings {
   const settings = complete(schema, given)
   checkStem(settings)
   const { crop, shift, pool } = settings
-  if (crop > 0 && (pool === 'center' || pool === 'positions'))
-    throw usage(`crop moves records about, which the read-out '${pool}' cannot follow; use shift`)
+  if (crop > 0 && (pool === 'center' || pool === 'flatten'))
+    throw usage(`crop moves records about, which the pooling '${pool}' cannot follow; use shift`)
   if (crop > 0 && shift > 0) throw usage('crop and shift exclude each other')
   return settings
 }

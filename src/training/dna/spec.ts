@@ -2,7 +2,7 @@ import type { ModelSpec } from '../../spec.js'
 import { body, classHead } from '../architecture.js'
 import type { DnaSettings } from './settings.js'
 
-/** The spec of a fresh classifier of DNA. `length` (bases): what the read-out `positions` is made for. */
+/** The spec of a fresh classifier of DNA. `length` (bases): what the pooling `flatten` is made for. */
 export function classifierSpec(settings: DnaSettings, labels: string[], length: number): ModelSpec {
   const { d_model, stem, pool, strand } = settings
   return {
