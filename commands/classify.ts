@@ -47,7 +47,7 @@ export default class Classify extends LongwaveCommand {
     const output = await openOutput(flags.output, flags)
     const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
     const rows = await openRows(flags.format, output, columns)
-    const report = new Report(labels, opened.spec.log_mel ? 'seconds' : 'bases')
+    const report = new Report(labels, opened.spec.input.kind === 'log-mel' ? 'seconds' : 'bases')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
     const take = async (prediction: Prediction) => {

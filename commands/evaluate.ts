@@ -78,7 +78,7 @@ export default class Evaluate extends LongwaveCommand {
       return print(flags.json ? `${JSON.stringify(metrics, null, 2)}\n` : transcriptsTable(metrics))
     }
     const opened = await openRun(flags, files, wantClasses, note)
-    if (rows !== null && opened.spec.log_mel === undefined)
+    if (rows !== null && opened.spec.input.kind !== 'log-mel')
       throw new UserError(`--data ${flags.data}: a folder, but this model reads a file of DNA`, exitCodes.usage)
     const calls = new Calls(table, labelsOf(opened.spec))
     const present = new Set<string>()

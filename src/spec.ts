@@ -94,13 +94,30 @@ export interface LanguageSpec {
   texts: string[]
 }
 
-export interface ModelSpec {
-  /** What one token row is made from: a base, an id the caller brings, or (`log-mel`) a frame of audio. */
-  tokenizer: 'dna' | 'caduceus' | 'ids' | 'log-mel'
-  /** Of `log-mel`: its features; there is no embedding, `vocab_size` is 0 and `d_embed` is n_mels. */
-  log_mel?: LogMelSpec
+/** An id to a row, looked up in an embedding [vocab_size, d_embed]. */
+export interface TokensInput {
+  kind: 'tokens'
+  /** What ids are made from: bases, or (`ids`) the caller brings them. */
+  tokenizer: 'dna' | 'caduceus' | 'ids'
   vocab_size: number
-  /** Width of the embedding; the stem (if any) leads from here to d_model. */
+}
+
+/** A frame of audio to a row: its features, d_embed = n_mels of them. */
+export interface LogMelInput extends LogMelSpec {
+  kind: 'log-mel'
+}
+
+/** d_embed numbers to a row, which the caller brings. */
+export interface ValuesInput {
+  kind: 'values'
+}
+
+/** What one token row is made from. */
+export type InputSpec = TokensInput | LogMelInput | ValuesInput
+
+export interface ModelSpec {
+  input: InputSpec
+  /** Width of a row of the input; the stem (if any) leads from here to d_model. */
   d_embed: number
   stem: StemSpec[]
   d_model: number
@@ -140,7 +157,7 @@ export interface Matrix {
 /**
  * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
  *
- *     embedding.weight [V, d_embed]; none where d_embed numbers per row come in (log-mel)
+ *     embedding.weight [V, d_embed]; of tokens alone
  *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
  *     blocks.{i}.norm.weight, .bias?
  *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)

@@ -134,6 +134,24 @@ test('a classifier with a stem gives one score per label, in any chunks', async 
   expect(await (await open(folder, 7)).forward(ids)).toEqual(whole)
 })
 
+test('a model of values takes the rows themselves: those of an embedding give the bytes of its tokens', async () => {
+  const [ofTokens, ofValues] = [await newFolder(), await newFolder()]
+  const spec = tinySpec('mamba', true)
+  const weights = randomWeights(spec)
+  await saveCheckpoint(ofTokens, spec, weights)
+  await saveCheckpoint(ofValues, { ...spec, input: { kind: 'values' } }, weights)
+  const ids = sequence(61, 5)
+  const { data } = weights.get('embedding.weight')!
+  const rows = Float32Array.from([...ids].flatMap((id) => [...data.subarray(3 * id, 3 * id + 3)]))
+  const model = await open(ofValues, 7)
+  const tokens = await open(ofTokens)
+  expect(await model.forward(rows, { hidden: 'all' })).toEqual(await tokens.forward(ids, { hidden: 'all' }))
+  await expect(model.forward(ids)).rejects.toThrow('61 values, expected float32 rows of 3')
+  await expect(model.forward(rows.subarray(1))).rejects.toMatchObject({ exitCode: 65 })
+  await expect(model.forward(Float32Array.of(1, Number.NaN, 2))).rejects.toThrow('value 1 is NaN, expected finite')
+  await expect(tokens.forward(rows)).rejects.toThrow('float32 rows, expected token ids')
+})
+
 test('a language model with a stem goes on where its stride allows it', async () => {
   const folder = await newFolder()
   const spec = { ...tinySpec('mamba', true), head: { kind: 'tokens', tied: false } as const }

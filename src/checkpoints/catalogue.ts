@@ -1,13 +1,15 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import * as v from 'valibot'
 import { exitCodes, UserError } from '../errors.js'
 import type { Named } from '../output/overlap.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
 import { didYouMean } from '../text/nearest.js'
+import { openRecord, real, text } from '../text/schema.js'
 import { Config } from './config.js'
-import { broken } from './safetensors.js'
-import { checkSpec } from './spec-check.js'
+import { broken } from './files.js'
+import { checkSpec } from './spec-schema.js'
 import { Tensors } from './tensors.js'
 
 /** What `models list` and `models info` show. */
@@ -62,20 +64,36 @@ export async function modelFiles(folder: string): Promise<Named[]> {
   return names.map((name) => ({ role: 'the model file', path: join(folder, name) }))
 }
 
+/** What our config.json says of a model besides its spec. */
+const ownCard = openRecord({
+  name: v.nullish(text(1000)),
+  description: v.nullish(text(10_000)),
+  licence: v.nullish(text(1000)),
+  test: v.nullish(v.record(v.string(), real(-1e9, 1e9), 'an object'), {}),
+})
+
+const foreignKeys = openRecord({ model_type: v.nullish(text(100), 'unknown') })
+
+const foreignCard = ({ model_type }: v.InferOutput<typeof foreignKeys>): v.InferOutput<typeof ownCard> => ({
+  description: `checkpoint of type ${model_type}`,
+  test: {},
+})
+
 /** Errors: 69, one line, for a config.json or weights that `openModel` would not take either. */
 export async function summarizeModel(folder: string): Promise<ModelSummary> {
   const config = await Config.read(join(folder, 'config.json'))
   const own = config.values.format === 'longwave'
   const spec = own ? checkSpec(config.values.spec, (what) => broken(config.path, what)) : null
   const { head } = spec ?? {}
+  const card = own ? config.as(ownCard) : foreignCard(config.as(foreignKeys))
   return {
-    name: own ? config.text('name', basename(folder)) : basename(folder),
+    name: card.name ?? basename(folder),
     folder,
-    description: own ? config.text('description', '') : `checkpoint of type ${config.values.model_type ?? 'unknown'}`,
-    licence: own ? config.text('licence', '') || null : null,
+    description: card.description ?? '',
+    licence: card.licence || null,
     ...(await measureWeights(folder)),
     labels: head?.kind === 'classes' ? head.labels : [],
-    test: own ? (config.section('test').values as Record<string, number>) : {},
+    test: card.test,
     spec,
   }
 }

@@ -10,7 +10,8 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
     add(`${name}.weight`, rows, cols)
     add(`${name}.bias`, 1, rows, true)
   }
-  const { d_model: D, vocab_size: V } = spec
+  const { d_model: D, input } = spec
+  const V = input.kind === 'tokens' ? input.vocab_size : 0
   const norm = (name: string) => {
     add(`${name}.weight`, 1, D)
     add(`${name}.bias`, 1, D, true)

@@ -30,7 +30,7 @@ export interface PlanOptions {
 
 export function planOf(spec: ModelSpec, { chunk, threads }: PlanOptions): Plan {
   const stride = tokensPerRow(spec)
-  const rows = rowsPerChunk[spec.log_mel ? 'audio' : 'tokens']
+  const rows = rowsPerChunk[spec.input.kind === 'log-mel' ? 'audio' : 'tokens']
   return {
     chunk: Math.ceil((chunk ?? rows * stride) / stride) * stride,
     workers: threads,

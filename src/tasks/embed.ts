@@ -19,7 +19,8 @@ export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec
 }
 
 /** Bases, or seconds of audio, that one row stands for. */
-export const rowSize = (spec: ModelSpec) => tokensPerRow(spec) * (spec.log_mel ? frameSeconds(spec.log_mel) : 1)
+export const rowSize = (spec: ModelSpec) =>
+  tokensPerRow(spec) * (spec.input.kind === 'log-mel' ? frameSeconds(spec.input) : 1)
 
 /** [rows, D]: the mean over the strands that were read. */
 export function embedding({ strands }: Prediction): Float32Array {

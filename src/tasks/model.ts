@@ -2,6 +2,7 @@ import { type Device, devices, pickDevice } from '../backends/registry.js'
 import { oneSegment } from '../backends/segments.js'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
+import type { Input } from '../engine/chunk.js'
 import { Network } from '../engine/network.js'
 import type { Output } from '../engine/outputs.js'
 import { planOf } from '../engine/plan.js'
@@ -9,6 +10,7 @@ import { Session } from '../engine/session.js'
 import type { ModelState } from '../engine/state.js'
 import { exitCodes, UserError } from '../errors.js'
 import { uploadWeights } from '../layers/params.js'
+import { firstNotFinite } from '../runtime/numbers.js'
 import type { ModelSpec } from '../spec.js'
 
 export interface OpenOptions {
@@ -70,13 +72,13 @@ export class Model {
   }
 
   /**
-   * ids [L]: a session of one call. Errors: UserError with exit code 65 for ids that the model does not have, 2 for a state it cannot take
-   * and for a model that was closed.
+   * Token ids [L]; of a model whose input is no tokens float32 rows [L, d_embed]. A session of one call. Errors: UserError with exit code 65
+   * for what the model does not read, 2 for a state it cannot take and for a model that was closed.
    */
-  async forward(ids: Int32Array, { state, ...wanted }: ForwardOptions = {}): Promise<ForwardResult> {
+  async forward(input: Input, { state, ...wanted }: ForwardOptions = {}): Promise<ForwardResult> {
     const session = this.session(wanted, state)
     try {
-      const result: ForwardResult = await session.push(ids)
+      const result: ForwardResult = await session.push(input)
       if (session.resumable) result.state = await session.save()
       return result
     } finally {
@@ -135,16 +137,17 @@ export class ModelSession {
   }
 
   /**
-   * The next ids [L] of the sequence; a model that needs its sequence whole takes one call. Errors: UserError with exit code 65 for ids
-   * that the model does not have, 2 where there is no state to go on from.
+   * The next ids [L] or rows [L, d_embed] of the sequence; a model that needs its sequence whole takes one call. Errors: UserError with exit
+   * code 65 for what the model does not read, 2 where there is no state to go on from.
    */
-  async push(ids: Int32Array): Promise<PushResult> {
+  async push(input: Input): Promise<PushResult> {
     if (this.isClosed()) throw closedError()
-    this.check(ids)
+    this.check(input)
     const slot = this.causal ? 0 : -1
-    const segments = oneSegment(ids.length, this.length, true, slot)
-    const { reads } = await this.session.push({ input: ids, segments })
-    this.pushed += ids.length
+    const length = this.network.length(input)
+    const segments = oneSegment(length, this.length, true, slot)
+    const { reads } = await this.session.push({ input, segments })
+    this.pushed += length
     return this.resultOf(reads.map(({ data }) => data))
   }
 
@@ -174,12 +177,11 @@ export class ModelSession {
     if (!this.isClosed()) this.session.close()
   }
 
-  private check(ids: Int32Array): void {
-    const { vocab_size: V } = this.network.spec
+  private check(given: Input): void {
+    const { input, d_embed } = this.network.spec
     if (this.length > 0 && !this.resumable) throw noState(this.causal, this.network.stride)
-    if (ids.length === 0) throw new UserError('no token ids: expected at least one', exitCodes.data)
-    const wrong = ids.findIndex((id) => id < 0 || id >= V)
-    if (wrong >= 0) throw new UserError(`token id ${ids[wrong]} at ${wrong}, expected 0 to ${V - 1}`, exitCodes.data)
+    if (input.kind === 'tokens') checkIds(given, input.vocab_size)
+    else checkRows(given, d_embed)
   }
 
   private resultOf(values: Float32Array[]): PushResult {
@@ -189,6 +191,20 @@ export class ModelSession {
     if (this.wanted.hidden === 'all') result.hidden = values
     return result
   }
+}
+
+function checkIds(ids: Input, V: number): void {
+  if (ids instanceof Float32Array) throw new UserError('float32 rows, expected token ids (Int32Array)', exitCodes.data)
+  if (ids.length === 0) throw new UserError('no token ids: expected at least one', exitCodes.data)
+  const wrong = ids.findIndex((id) => id < 0 || id >= V)
+  if (wrong >= 0) throw new UserError(`token id ${ids[wrong]} at ${wrong}, expected 0 to ${V - 1}`, exitCodes.data)
+}
+
+function checkRows(rows: Input, width: number): void {
+  if (!(rows instanceof Float32Array) || rows.length === 0 || rows.length % width !== 0)
+    throw new UserError(`${rows.length} values, expected float32 rows of ${width} (Float32Array)`, exitCodes.data)
+  const wrong = firstNotFinite(rows)
+  if (wrong >= 0) throw new UserError(`value ${wrong} is ${rows[wrong]}, expected finite numbers`, exitCodes.data)
 }
 
 /** Logits first, then hidden states. */

@@ -75,15 +75,15 @@ export async function openRun(
 ): Promise<OpenedRun> {
   const { model, paths } = await open(flags, files, note)
   const { spec, weights } = model
-  const { log_mel } = spec
+  const { input } = spec
   const wanted = want(spec)
-  if (log_mel === undefined) {
+  if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
     return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note) }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model hears audio')
   const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
-  return { spec, run: new AudioRun({ spec: { ...spec, log_mel }, weights }, recordingsOf(paths), options) }
+  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options) }
 }
 
 /** Opens a model that transcribes, and the recordings that the flags name. */

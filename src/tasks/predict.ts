@@ -56,7 +56,7 @@ export async function* predict<Note>(
   const setup: InferenceSetup = { device, spec, weights: share(model.weights), chunk, wanted, stages }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
-  const width = spec.log_mel ? spec.d_embed : 1
+  const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed
   const sweeps = new Budget(plan.sweepBytes)
 
   /** Whole sequences go to any worker. */

@@ -11,7 +11,7 @@ export class LogMel {
   private readonly energies: MelEnergies
   private readonly normaliser: LogMelNormaliser
 
-  /** Errors: a spec that contradicts itself. */
+  /** `spec` keeps `logMelSchema`. */
   constructor(spec: LogMelSpec) {
     this.energies = new MelEnergies(spec)
     this.normaliser = new LogMelNormaliser(spec)

@@ -21,10 +21,10 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
 
   const branches = spec.blocks.reduce((n, { mlp }) => n + (mlp ? 2 : 1), 0)
   const deviation = spec.stem.length > 0 ? 1 : 0.02
-  if (spec.vocab_size > 0)
+  if (spec.input.kind === 'tokens')
     set(
       'embedding.weight',
-      filled(spec.vocab_size, spec.d_embed, () => deviation * random.normal()),
+      filled(spec.input.vocab_size, spec.d_embed, () => deviation * random.normal()),
     )
   let width = spec.d_embed
   for (const [i, { window, d_out }] of spec.stem.entries()) {

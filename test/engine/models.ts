@@ -29,8 +29,7 @@ export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = 
   })
   const mixers = { mamba, add: both('add', true), multiply: both('multiply', true), untied: both('add', false) }
   return {
-    tokenizer: 'dna',
-    vocab_size: 5,
+    input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem ? 3 : d_model,
     stem: stem
       ? [

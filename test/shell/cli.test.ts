@@ -258,7 +258,8 @@ function makeModel(path: string): void {
   mkdirSync(path, { recursive: true })
   const mixer = { kind: 'mamba', d_inner: 8, d_state: 4, dt_rank: 1, d_conv: 4 }
   const spec = {
-    ...{ tokenizer: 'dna', vocab_size: 5, d_embed: 4, stem: [], d_model: 4, norm: { kind: 'rms', eps: 1e-5 } },
+    input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
+    ...{ d_embed: 4, stem: [], d_model: 4, norm: { kind: 'rms', eps: 1e-5 } },
     ...{ blocks: [{ mixer }], head: { kind: 'classes', labels: ['yes', 'no'], pool: 'mean' }, strand: 'stranded' },
     hidden_states: { embedding: true, blocks: 'residual', listed: 1, final: true },
   }

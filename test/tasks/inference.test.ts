@@ -15,7 +15,7 @@ test.each(['caduceus-ph', 'caduceus-ps', 'caduceus-ps-unfused'])(
   async (name) => {
     const folder = `test/golden/${name}`
     const random = seeded(3)
-    const tokenizer = dnaTokenizer('caduceus')
+    const tokenizer = dnaTokenizer({ kind: 'tokens', tokenizer: 'caduceus', vocab_size: 16 })
     const lengths = [5, 1, 40, 17]
     const sequences = lengths.map((length) =>
       tokenizer.ids(

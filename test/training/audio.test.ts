@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
-import type { ModelSpec } from '../../src/spec.js'
+import type { LogMelSpec } from '../../src/spec.js'
 import { Vocabulary } from '../../src/tasks/language/vocabulary.js'
 import { LogMel } from '../../src/tokens/log-mel.js'
 import { AudioExamples } from '../../src/training/audio/examples.js'
@@ -100,9 +100,9 @@ describe('recordings', () => {
   })
 })
 
-function examples(recordings: Recordings, log_mel: ModelSpec['log_mel'], change: Record<string, unknown> = {}) {
+function examples(recordings: Recordings, spec: LogMelSpec, change: Record<string, unknown> = {}) {
   const settings = completeAudioSettings({ ...small, ...change }, 'transcribe')
-  return new AudioExamples(recordings, { log_mel } as ModelSpec, settings)
+  return new AudioExamples(recordings, spec, settings)
 }
 
 describe('augmentation of recordings', () => {
@@ -278,7 +278,7 @@ describe('training on audio', () => {
     for (const log_mel of [{ nmels: 40 }, { level: { memory: 1, lookahead: 1, range: 60 } }])
       await expect(attempt({ log_mel }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ log_mel: { f_max: 9000 } }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
-    await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/unknown training setting 'strand'/)
+    await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/training setting strand is not known/)
     const missing = join(folder, 'missing.tsv')
     writeFileSync(missing, 'nowhere.wav\ta\n')
     await expect(attempt(small, 'transcribe', missing)).rejects.toMatchObject({ exitCode: 66 })

@@ -87,11 +87,11 @@ describe('a labelled set', () => {
 describe('settings', () => {
   it('name what is wrong', () => {
     const wrong: [Record<string, unknown>, RegExp][] = [
-      [{ layer: 2 }, /unknown training setting 'layer'; did you mean layers\? there are layers, /],
-      [{ layers: 0 }, /layers is 0, expected a whole number, 1 or more/],
+      [{ layer: 2 }, /training setting layer is not known; did you mean layers\? there are layers, /],
+      [{ layers: 0 }, /layers is 0, expected a whole number from 1 to 1000/],
       [{ pool: 'sum' }, /pool is "sum", expected one of mean/],
       [{ dropout: 1 }, /dropout is 1/],
-      [{ stem: [{ window: 2, stride: 4, d_out: 128 }] }, /stem is/],
+      [{ stem: [{ window: 2, stride: 4, d_out: 128 }] }, /stem\[0\]\.window is 2, expected at least 4, its stride/],
       [{ stem: [{ window: 4, stride: 4, d_out: 64 }] }, /d_out 64, expected d_model \(128\)/],
       [{ crop: 10, pool: 'center' }, /crop/],
     ]
@@ -108,7 +108,8 @@ describe('batches of DNA', () => {
     change: Partial<DnaAugmentation> = {},
     strand: 'stranded' | 'symmetric' = 'stranded',
     of = records,
-  ) => new DnaExamples(of, { tokenizer: 'dna', strand }, { ...off, ...change })
+  ) =>
+    new DnaExamples(of, { input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 }, strand }, { ...off, ...change })
   const draw = (change: Partial<DnaAugmentation>, seed = 1) => examples(change).augmented([1, 0], new Random(seed))
   const plain = examples().plain([1, 0]).input
 

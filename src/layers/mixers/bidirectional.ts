@@ -1,8 +1,17 @@
 import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
 import type { MixerSpec } from '../../spec.js'
+import { flag, kind, oneOf, record } from '../../text/schema.js'
 import type { Params } from '../params.js'
-import { initialiseMamba, type MambaSpec, mambaStates, mambaWeights, projectMamba, scanMamba } from './mamba.js'
+import {
+  initialiseMamba,
+  type MambaSpec,
+  mambaSchema,
+  mambaStates,
+  mambaWeights,
+  projectMamba,
+  scanMamba,
+} from './mamba.js'
 import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.js'
 
 /** One Mamba left to right and one right to left over the same input (Caduceus BiMamba, arXiv 2403.03234). */
@@ -14,11 +23,20 @@ export interface BidirectionalSpec {
   tied: boolean
 }
 
+/** Of `BidirectionalSpec`. */
+export const bidirectionalSchema = record({
+  kind: kind('bidirectional'),
+  mamba: mambaSchema,
+  combine: oneOf('add', 'multiply'),
+  tied: flag,
+})
+
 export const isBidirectional = (mixer: MixerSpec): mixer is BidirectionalSpec => mixer.kind === 'bidirectional'
 
 /** Weights: two of a Mamba, `forward.*` and `reverse.*`; tied: reverse has no in_proj and no out_proj. */
 export const bidirectional: Family<BidirectionalSpec> = {
   kind: 'bidirectional',
+  schema: bidirectionalSchema,
   causal: false,
   weights: ({ mamba, tied }, D) => [
     ...mambaWeights(mamba, D).map((shape) => ({ ...shape, name: `forward.${shape.name}` })),

@@ -1,7 +1,10 @@
+import * as v from 'valibot'
 import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
 import type { Matrix, MixerSpec } from '../../spec.js'
+import { kind, record } from '../../text/schema.js'
 import { constant, filled, linear, type Random, uniform } from '../initial.js'
+import { epsilon, width } from '../layer-schemas.js'
 import type { Params } from '../params.js'
 import type { Family, Mixer, MixerState, Projected, StateShape, WeightShape } from './mixer.js'
 
@@ -16,10 +19,21 @@ export interface MambaSpec {
   bcdt_norm_eps?: number
 }
 
+/** Of `MambaSpec`. */
+export const mambaSchema = record({
+  kind: kind('mamba'),
+  d_inner: width,
+  d_state: width,
+  dt_rank: width,
+  d_conv: width,
+  bcdt_norm_eps: v.optional(epsilon),
+})
+
 export const isMamba = (mixer: MixerSpec): mixer is MambaSpec => mixer.kind === 'mamba'
 
 export const mamba: Family<MambaSpec> = {
   kind: 'mamba',
+  schema: mambaSchema,
   causal: true,
   weights: (spec, d_model) => mambaWeights(spec, d_model),
   initialise: (spec, d_model, random, branches) => initialiseMamba(spec, d_model, random, branches),

@@ -1,3 +1,4 @@
+import type * as v from 'valibot'
 import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
 import type { Matrix, MixerSpec } from '../../spec.js'
@@ -55,6 +56,8 @@ export interface WeightShape {
 /** Everything that is known of a kind of mixer. */
 export interface Family<Spec extends MixerSpec = MixerSpec> {
   readonly kind: Spec['kind']
+  /** What a spec of this kind may say (text/schema.ts). */
+  readonly schema: v.VariantOptions<'kind'>[number]
   /** Each row depends only on rows before it, so that a sequence can be cut and its state carried. */
   readonly causal: boolean
   /** Names (after that of the mixer) and shapes of its weights, in the order of the forward pass. */

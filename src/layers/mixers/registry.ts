@@ -6,7 +6,7 @@ import type { Family } from './mixer.js'
 /** Every kind of mixer. */
 export const families: readonly Family[] = [mamba, bidirectional]
 
-/** The family of a mixer; spec-check.ts lets no other kinds in. */
+/** The family of a mixer; the schema of a spec lets no other kinds in. */
 export function familyOf({ kind }: MixerSpec): Family {
   const family = families.find((each) => each.kind === kind)
   if (!family) throw new Error(`no mixer '${kind}'`)

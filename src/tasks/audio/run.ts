@@ -5,7 +5,7 @@ import { type Plan, planOf } from '../../engine/plan.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import { BufferPool } from '../../runtime/buffer-pool.js'
 import { audioProgress } from '../../shell/progress.js'
-import type { LogMelSpec, ModelSpec, Weights } from '../../spec.js'
+import type { LogMelInput, ModelSpec, Weights } from '../../spec.js'
 import { frameSeconds } from '../../tokens/log-mel.js'
 import { Check } from '../check.js'
 import { type Answer, notFinite, type Prediction, predict, share } from '../predict.js'
@@ -15,7 +15,7 @@ import { type Given, inItemOrder } from './lanes.js'
 import { featureParts, type Recording } from './recordings.js'
 
 export interface AudioModel {
-  spec: ModelSpec & { log_mel: LogMelSpec }
+  spec: ModelSpec & { input: LogMelInput }
   weights: Weights
 }
 
@@ -146,13 +146,13 @@ export class AudioPipeline {
 
   private async *pieces(recordings: Iterable<Recording>, buffers: BufferPool): AsyncGenerator<Piece<AudioNote>> {
     const { cut, offset: from = 0, windows } = this.options
-    const { log_mel } = this.model.spec
+    const { input } = this.model.spec
     // No window lies in the silence after a recording.
-    const spec = windows ? { ...log_mel, tail: 0 } : log_mel
+    const spec = windows ? { ...input, tail: 0 } : input
     const parts = featureParts(recordings, spec, this.options)
     for await (const { span, rows, start, ends } of this.check.of(cut(parts, this.plan.chunk, buffers))) {
       const recording = span.record as Recording
-      const time = (frames: number) => from + Math.min(frames * frameSeconds(log_mel), recording.seconds)
+      const time = (frames: number) => from + Math.min(frames * frameSeconds(input), recording.seconds)
       const inSeconds = { record: recording, start: time(span.start), end: time(span.end) }
       const note = { recording, span: inSeconds, begins: start === 0, ends }
       yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0 }
@@ -173,7 +173,7 @@ export class AudioRun implements Run<Prediction> {
   constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
     const { spec } = model
     const frames = (seconds: number | undefined) =>
-      seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.log_mel)))
+      seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.input)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
     const streams = isCausal(spec) && !needsWhole(options.wanted)
     const cut: CutAudio = (parts, chunk, buffers) => {

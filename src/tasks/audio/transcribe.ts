@@ -38,12 +38,12 @@ type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
 
 /** Errors: 2 for a model that does not transcribe. */
 export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: CtcHead } {
-  const { log_mel, head } = spec
-  if (log_mel === undefined)
+  const { input, head } = spec
+  if (input.kind !== 'log-mel')
     throw new UserError('this model does not read audio; transcribe needs one that does', exitCodes.usage)
   if (head?.kind !== 'ctc')
     throw new UserError('this model does not transcribe (it has no ctc head); classify or embed may', exitCodes.usage)
-  return { spec: { ...spec, log_mel }, head }
+  return { spec: { ...spec, input }, head }
 }
 
 /** Recordings to words. */
@@ -61,7 +61,7 @@ export class Transcription implements Run<Transcribed> {
   ) {
     const { spec, head } = transcriber(model.spec)
     const width = spec.d_embed
-    const frame = frameSeconds(spec.log_mel)
+    const frame = frameSeconds(spec.input)
     this.vocabulary = head.vocabulary
     this.language = languageOf(head)
     this.rowSeconds = tokensPerRow(spec) * frame
@@ -129,8 +129,8 @@ export class Transcription implements Run<Transcribed> {
   }
 }
 
-/** Errors: 69 for texts that the model cannot write. */
-function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
+/** Errors: 69 for texts that the model cannot write, or with too many n-grams. */
+export function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
   if (!language) return undefined
   const { texts, order, weight, bonus } = language
   const tokens = new Vocabulary(vocabulary)

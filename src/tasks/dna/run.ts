@@ -119,7 +119,7 @@ async function* strandsOf(
   spec: ModelSpec,
   strand: Strand,
 ): AsyncGenerator<Piece<StrandNote>> {
-  const tokenizer = dnaTokenizer(spec.tokenizer)
+  const tokenizer = dnaTokenizer(spec.input)
   for await (const { span, rows: codes, start, ends } of pieces) {
     const slot = start === 0 && ends ? -1 : 0
     if (strand !== '-') {

@@ -1,5 +1,5 @@
 import { concatenate64 } from '../../runtime/concatenate.js'
-import type { LogMelSpec, ModelSpec } from '../../spec.js'
+import type { LogMelSpec } from '../../spec.js'
 import { frameSeconds, LogMelNormaliser } from '../../tokens/log-mel.js'
 import { MelEnergies } from '../../tokens/mel-energies.js'
 import { type Batch, type Examples, joined } from '../data/examples.js'
@@ -22,16 +22,14 @@ interface Source {
  */
 export class AudioExamples implements Examples {
   readonly views = 1
-  private readonly spec: LogMelSpec
   /** [frames, n_mels] of half a minute of each colour. */
   private readonly noises: Float64Array[]
 
   constructor(
     private readonly recordings: Recordings,
-    spec: ModelSpec,
+    private readonly spec: LogMelSpec,
     private readonly augmentation: AudioAugmentation,
   ) {
-    this.spec = spec.log_mel!
     this.noises = augmentation.noise > 0 ? (['white', 'brown'] as const).map((colour) => this.made(colour)) : []
   }
 

@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
 import { tokensPerRow } from '../../engine/plan.js'
 import { exitCodes, UserError } from '../../errors.js'
-import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
+import type { HeadSpec, LanguageSpec, ModelSpec } from '../../spec.js'
+import { languageOf } from '../../tasks/audio/transcribe.js'
 import { normaliseTranscript, Vocabulary } from '../../tasks/language/vocabulary.js'
 import { ctcRows } from '../ctc.js'
 import type { Entry, LabelTable } from '../data/labels.js'
@@ -42,9 +43,9 @@ export async function prepareAudio(
   const { task } = preparation
   const settings = completeAudioSettings(given, task)
   if (from) refuseArchitecture(given)
-  if (from && !from.spec.log_mel)
+  if (from && from.spec.input.kind !== 'log-mel')
     throw new UserError(`--from ${from.name}: this model does not read audio`, exitCodes.usage)
-  const log_mel = from?.spec.log_mel ?? (settings.log_mel as LogMelSpec)
+  const log_mel = from?.spec.input.kind === 'log-mel' ? from.spec.input : settings.log_mel
   const { threads, onRead, note } = preparation
   const tables = await readTables(files)
   const entries = await tables.train.recordings(files.train.data, note)
@@ -84,8 +85,11 @@ interface Target {
 function textHead(entries: readonly Entry[], { units, ...settings }: AudioSettings): Target {
   const texts = entries.map(({ label }) => label)
   const vocabulary = Vocabulary.of(texts, units)
+  const head: HeadSpec = { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) }
+  // Too many n-grams are found out now, not by the finished model.
+  languageOf(head)
   return {
-    head: { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) },
+    head,
     encode: ({ file }, { id, label }) => vocabulary.encode(label, `${file}: ${id}`),
   }
 }

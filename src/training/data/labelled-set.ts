@@ -1,4 +1,4 @@
-import type { ModelSpec } from '../../spec.js'
+import type { LogMelInput, ModelSpec } from '../../spec.js'
 import { AudioExamples } from '../audio/examples.js'
 import type { Recordings } from '../audio/recordings.js'
 import type { AudioSettings } from '../audio/settings.js'
@@ -13,5 +13,5 @@ export type Data = Records | Recordings
 export function examplesOf(data: Data, spec: ModelSpec, settings: TrainSettings): Examples {
   return data.kind === 'dna'
     ? new DnaExamples(data, spec, settings as DnaSettings)
-    : new AudioExamples(data, spec, settings as AudioSettings)
+    : new AudioExamples(data, spec.input as LogMelInput, settings as AudioSettings)
 }

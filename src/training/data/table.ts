@@ -20,6 +20,8 @@ export interface Table {
 
 /** A table is text: what unpacks to more than this is none. */
 const mostBytes = 2 ** 30
+/** Rows are held in memory, some 200 bytes each. */
+const mostRows = 5_000_000
 
 /**
  * Reads a table of tab-separated columns, plain or gzip, from a file or a pipe, which is read once. Lines end with LF, CRLF or CR; a
@@ -31,9 +33,12 @@ export async function readTable(file: string): Promise<Table> {
   const bytes = unpacked(file, packed)
   refuseOtherEncodings(file, bytes)
   const rows: TableRow[] = []
-  for (const [i, line] of linesOf(bytes).entries()) {
-    const fields = decodeText(line).split('\t').map(trimmed)
-    if (fields.some((field) => field !== '')) rows.push({ line: i + 1, fields })
+  for (const { line, text } of linesOf(bytes)) {
+    const fields = decodeText(text).split('\t').map(trimmed)
+    if (fields.every((field) => field === '')) continue
+    rows.push({ line, fields })
+    if (rows.length > mostRows)
+      throw new UserError(`${file}: more than ${mostRows} lines, expected a table`, exitCodes.data)
   }
   return { rows, sha256: createHash('sha256').update(packed).digest('hex') }
 }
@@ -56,20 +61,21 @@ function refuseOtherEncodings(file: string, bytes: Buffer): void {
   if (mark === 'fffe' || mark === 'feff') throw new UserError(`${file}: UTF-16 text, ${cure}`, exitCodes.data)
   const nul = bytes.indexOf(0)
   if (nul < 0) return
-  const line = linesOf(bytes.subarray(0, nul)).length
+  // What is before it and itself: the last line, as it is not empty.
+  let line = 1
+  for (const last of linesOf(bytes.subarray(0, nul + 1))) line = last.line
   throw new UserError(`${file}: line ${line}: a NUL byte, no text; if this is UTF-16, ${cure}`, exitCodes.data)
 }
 
-/** The bytes between line ends, after a byte order mark. */
-function linesOf(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = []
+/** Lines that are not empty, one by one: a small gzip file may hold a thousand million line ends. Without a byte order mark. */
+function* linesOf(bytes: Buffer): Generator<{ line: number; text: Buffer }> {
+  let line = 1
   let from = bytes.subarray(0, 3).toString('hex') === 'efbbbf' ? 3 : 0
-  for (let i = from; i < bytes.length; i++) {
-    if (bytes[i] !== 10 && bytes[i] !== 13) continue
-    lines.push(bytes.subarray(from, i))
+  for (let i = from; i <= bytes.length; i++) {
+    if (i < bytes.length && bytes[i] !== 10 && bytes[i] !== 13) continue
+    if (i > from) yield { line, text: bytes.subarray(from, i) }
     if (bytes[i] === 13 && bytes[i + 1] === 10) i++
     from = i + 1
+    line++
   }
-  lines.push(bytes.subarray(from))
-  return lines
 }

@@ -26,10 +26,10 @@ export class DnaExamples implements Examples {
 
   constructor(
     private readonly records: Records,
-    { tokenizer, strand }: Pick<ModelSpec, 'tokenizer' | 'strand'>,
+    { input, strand }: Pick<ModelSpec, 'input' | 'strand'>,
     private readonly augmentation: DnaAugmentation,
   ) {
-    this.tokenizer = dnaTokenizer(tokenizer)
+    this.tokenizer = dnaTokenizer(input)
     this.symmetric = strand === 'symmetric'
     this.views = this.symmetric ? 2 : 1
   }

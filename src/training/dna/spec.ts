@@ -6,8 +6,7 @@ import type { DnaSettings } from './settings.js'
 export function classifierSpec(settings: DnaSettings, labels: string[], length: number): ModelSpec {
   const { d_model, stem, pool, strand } = settings
   return {
-    tokenizer: 'dna',
-    vocab_size: 5,
+    input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem.length > 0 ? settings.d_embed : d_model,
     ...body(settings),
     head: classHead(labels, pool, length),

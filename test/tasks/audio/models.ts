@@ -17,9 +17,7 @@ export const telephone: LogMelSpec = {
 }
 
 const shared: Omit<ModelSpec, 'stem' | 'd_model' | 'norm' | 'blocks' | 'head'> = {
-  tokenizer: 'log-mel',
-  log_mel: telephone,
-  vocab_size: 0,
+  input: { kind: 'log-mel', ...telephone },
   d_embed: telephone.n_mels,
   strand: 'stranded',
   hidden_states: { embedding: true, blocks: 'residual', listed: 0, final: true },
