@@ -28,10 +28,11 @@ export interface ModelSummary {
 }
 
 /** The models that come with longwave, or those of a site. */
-export const bundledFolder = process.env.LONGWAVE_MODELS ?? join(packageRoot, 'models')
+const bundledFolder = () => process.env.LONGWAVE_MODELS ?? join(packageRoot, 'models')
 
-/** Names of the models in `folder` (every sub-folder with a config.json), sorted. */
-export async function bundledModels(folder = bundledFolder): Promise<string[]> {
+/** Their names (every sub-folder with a config.json), sorted. */
+export async function bundledModels(): Promise<string[]> {
+  const folder = bundledFolder()
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   const complete = await Promise.all(names.map((name) => isModel(join(folder, name))))
@@ -42,11 +43,11 @@ export async function bundledModels(folder = bundledFolder): Promise<string[]> {
  * The folder of a model: a bundled name, or a path to a folder with a config.json (a path has a separator, or is no
  * bundled name). Unknown: exit 69 with what there is. Undefined: exit 2 with what there is.
  */
-export async function modelFolder(nameOrFolder: string | undefined, bundled = bundledFolder): Promise<string> {
-  const names = await bundledModels(bundled)
+export async function modelFolder(nameOrFolder: string | undefined): Promise<string> {
+  const names = await bundledModels()
   if (nameOrFolder === undefined)
     throw new UserError(`which model? -m NAME or -m FOLDER; ${offer(names)}`, exitCodes.usage)
-  if (names.includes(nameOrFolder)) return join(bundled, nameOrFolder)
+  if (names.includes(nameOrFolder)) return join(bundledFolder(), nameOrFolder)
   if (await isModel(nameOrFolder)) return nameOrFolder
   const isFolder = await stat(nameOrFolder).then(
     (s) => s.isDirectory(),

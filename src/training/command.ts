@@ -153,7 +153,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     this.progress ??= await Progress.start(progressStyle(flags, false))
     const stop = new AbortController()
     const signals = stopOnSignals(stop)
-    const result = await train({
+    const training = train({
       ...prepared,
       card: { name: flags.name, description: flags.description, licence: flags.licence },
       out: flags.out,
@@ -166,6 +166,7 @@ export abstract class TrainCommand extends LongwaveCommand {
         else this.progress?.tick(() => trainingText(progress))
       },
     })
+    const result = await training.finally(signals.release)
     this.progress.stop()
     if (!result.finished)
       throw new UserError(`stopped after step ${result.step}; the same command goes on from there`, signals.exitCode())
@@ -180,11 +181,12 @@ export abstract class TrainCommand extends LongwaveCommand {
 
 /**
  * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes away may
- * hang up twice, by itself and through its shell: that is one signal.
+ * hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they did before.
  */
-function stopOnSignals(stop: AbortController): { exitCode(): number } {
+function stopOnSignals(stop: AbortController): { exitCode(): number; release(): void } {
   let exitCode: number = exitCodes.interrupted
-  for (const [signal, code] of Object.entries(endingSignals())) {
+  const releases = Object.entries(endingSignals()).map(([signal, code]) => {
+    const before = process.rawListeners(signal) as NodeJS.SignalsListener[]
     process.removeAllListeners(signal)
     process.on(signal, () => {
       if (stop.signal.aborted && signal === 'SIGHUP') return
@@ -192,6 +194,17 @@ function stopOnSignals(stop: AbortController): { exitCode(): number } {
       exitCode = code
       stop.abort()
     })
+    return () => {
+      process.removeAllListeners(signal)
+      for (const listener of before) process.on(signal, listener)
+    }
+  })
+  return {
+    exitCode: () => exitCode,
+    release() {
+      // Stopped, the process is about to end: another hang-up must not come before its line.
+      if (stop.signal.aborted) return
+      for (const release of releases) release()
+    },
   }
-  return { exitCode: () => exitCode }
 }

@@ -83,24 +83,46 @@ export async function runForward(backend: Backend, op: Operation): Promise<Named
   return numbers
 }
 
-/** Runs the gradient of a case into tensors full of ones, and takes the ones away again. */
-export async function runBackward(backend: Backend, op: Operation, dy: Named<Values>): Promise<Named<Values>> {
-  if (!op.backward || !backend.gradients) throw new Error(`${op.name} has no gradient`)
-  const ones: Named<Values> = {}
-  for (const name of op.differentiable ?? []) ones[name] = filled(op.inputs[name].rows, op.inputs[name].cols, 1)
+/** Places zeros to which nothing was written yet, as `place` places values, where memory may hold something else. */
+function placeBlank(backend: Backend, { rows, cols }: Values, view: boolean): [Tensor, Tensor] {
+  const width = view ? cols + 5 : cols
+  backend.release(backend.upload(new Float64Array(rows * width).fill(Number.NaN), rows, width))
+  const owner = backend.zeros(rows, width)
+  return [owner, view ? backend.columns(owner, 3, 3 + cols) : owner]
+}
+
+/**
+ * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank` ones. Throws where the
+ * backend has no gradients: a case is never passed over.
+ */
+export async function runBackward(
+  backend: Backend,
+  op: Operation,
+  dy: Named<Values>,
+  kind: 'used' | 'blank' = 'used',
+): Promise<Named<Values>> {
+  if (!op.backward || !backend.gradients) throw new Error(`${op.name} has no gradient on ${backend.name}`)
+  const [before, around] = kind === 'used' ? [1, 7] : [0, 0]
   const inputs = placeAll(backend, op.inputs, op.views, op.whole)
   const given = placeAll(backend, dy, op.views, op.whole)
-  const into = placeAll(backend, ones, op.views, [], 7)
+  const into: { owners: Tensor[]; x: Named<Tensor> } = { owners: [], x: {} }
+  for (const name of op.differentiable ?? []) {
+    const { rows, cols } = op.inputs[name]
+    const ones = filled(rows, cols, before)
+    const [owner, x] = kind === 'used' ? place(backend, ones, op.views, around) : placeBlank(backend, ones, op.views)
+    into.owners.push(owner)
+    into.x[name] = x
+  }
   await op.backward(backend.gradients, given.x, inputs.x, into.x)
   const numbers: Named<Values> = {}
   for (const [name, { rows, cols }] of Object.entries(into.x))
-    numbers[name] = { rows, cols, data: (await backend.download(into.x[name])).map((v) => v - 1) }
+    numbers[name] = { rows, cols, data: (await backend.download(into.x[name])).map((v) => v - before) }
   if (op.views)
     for (const owner of into.owners) {
       const padding = (await backend.download(owner)).filter(
         (_, i) => i % owner.cols < 3 || i % owner.cols >= owner.cols - 2,
       )
-      if (padding.some((v) => v !== 7)) throw new Error(`${op.name} wrote outside of a view`)
+      if (padding.some((v) => v !== around)) throw new Error(`${op.name} wrote outside of a view`)
     }
   backend.release(...inputs.owners, ...given.owners, ...into.owners)
   return numbers

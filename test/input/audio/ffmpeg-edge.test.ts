@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.js'
 import { readAudio } from '../../../src/input/audio/read.js'
 import { randomFrom } from '../dna/helpers.js'
-import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
+import { standIns } from './ffmpeg-helpers.js'
+import { hasFfmpeg } from './has-ffmpeg.js'
 import { chunk, decode, fmt, int16, join, riff, sameBytes, specimen } from './helpers.js'
 
 const stand = standIns()

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { UserError } from '../../../src/errors.js'
 import { readAudio } from '../../../src/input/audio/read.js'
-import { hasFfmpeg, standIns } from './ffmpeg-helpers.js'
+import { standIns } from './ffmpeg-helpers.js'
+import { hasFfmpeg } from './has-ffmpeg.js'
 import { chunk, decode, fmt, folder, int16, join, riff, rows, specimen } from './helpers.js'
 
 const stand = standIns()
