@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const results = process.env.LONGWAVE_TEST_RESULTS
@@ -6,7 +7,13 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/install/**'],
-    testTimeout: 60_000,
+    globalSetup: 'test/told.ts',
+    // Without this, one less than there are cores: one of two.
+    maxWorkers: availableParallelism(),
+    // The built package runs as it is.
+    server: { deps: { external: [/\/dist\//] } },
+    // On a machine that does other things, too, a process takes ten times as long to start.
+    testTimeout: 180_000,
     disableConsoleIntercept: true,
     reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],
   },

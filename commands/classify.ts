@@ -6,7 +6,7 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Classify extends LongwaveCommand {
   static override description =
-    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that hears audio, WAV and what ffmpeg reads. Writes one row per record (audio: per file), or per window.'
+    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV and what ffmpeg reads. Writes one row per record (audio: per file), or per window.'
   static override examples = [
     '<%= config.bin %> classify -m origin fixtures/fragments.fa',
     'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',
@@ -47,19 +47,19 @@ export default class Classify extends LongwaveCommand {
     const output = await openOutput(flags.output, flags)
     const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
     const rows = await openRows(flags.format, output, columns)
-    const report = new Report(labels, opened.spec.log_mel ? 'seconds' : 'bases')
+    const report = new Report(labels, opened.spec.input.kind === 'log-mel' ? 'seconds' : 'bases')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
     const take = async (prediction: Prediction) => {
-      const { stretch, best, probabilities } = classification(prediction)
-      const { record, start, end } = stretch
+      const { span, best, probabilities } = classification(prediction)
+      const { record, start, end } = span
       const score = probabilities[best]
       const label = score < (flags['min-score'] ?? 0) ? null : best
       const where = flags.window === undefined ? [end - start] : [start, end]
       const each = nested ? [new Map(labels.map((name, i) => [name, probabilities[i]]))] : probabilities
       const name = label === null ? unclassified : labels[label]
       await rows.write([record.id, ...where, name, score, ...(flags.probabilities ? each : [])])
-      report.add(label, stretch)
+      report.add(label, span)
     }
     const finish = async () => {
       await rows.end()

@@ -7,7 +7,7 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Embed extends LongwaveCommand {
   static override description =
-    'Turn sequences, or audio with a model that hears it, into vectors: one per record (audio: per file) or window, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
+    'Turn sequences, or audio with a model that reads it, into vectors: one per record (audio: per file) or window, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
   static override examples = [
     '<%= config.bin %> embed -m origin reads.fq.gz -o reads.npy',
     '<%= config.bin %> embed -m ./my-model --pool max --layer 1 --format jsonl genome.fa',
@@ -50,8 +50,8 @@ export default class Embed extends LongwaveCommand {
     })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const take = (prediction: Prediction) => {
-      const { stretch, last, width } = prediction
-      return rows.write({ ...stretch, last }, embedding(prediction), width)
+      const { span, last, width } = prediction
+      return rows.write({ ...span, last }, embedding(prediction), width)
     }
     await drain(
       opened,

@@ -2,14 +2,14 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Flags } from '@oclif/core'
 import { exitCodes, UserError } from '../src/errors.js'
-import type { SequenceRecord } from '../src/input/records.js'
+import type { SequenceRecord } from '../src/input/dna/records.js'
 import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { dnaFlags, integer, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
+import type { Recording } from '../src/tasks/audio/recordings.js'
+import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 import type { Prediction } from '../src/tasks/predict.js'
-import type { Recording } from '../src/tasks/recordings.js'
-import type { Transcribed } from '../src/tasks/transcribe.js'
 
 export default class Evaluate extends LongwaveCommand {
   static override description =
@@ -46,8 +46,8 @@ export default class Evaluate extends LongwaveCommand {
     const { classification, labelsOf, wantClasses } = await import('../src/tasks/classify.js')
     const { refuseOverlap } = await import('../src/output/overlap.js')
     const { drain, openRun, openTranscription, transcribes } = await import('../src/tasks/open.js')
-    const { LabelTable } = await import('../src/training/labels.js')
-    const { Calls, metricsTable, Transcripts, transcriptsTable } = await import('../src/training/evaluation.js')
+    const { LabelTable } = await import('../src/training/data/labels.js')
+    const { Calls, metricsTable, Transcripts, transcriptsTable } = await import('../src/training/metrics/evaluation.js')
 
     const note = (line: string) => this.note(line)
     await refuseOverlap(
@@ -78,14 +78,14 @@ export default class Evaluate extends LongwaveCommand {
       return print(flags.json ? `${JSON.stringify(metrics, null, 2)}\n` : transcriptsTable(metrics))
     }
     const opened = await openRun(flags, files, wantClasses, note)
-    if (rows !== null && opened.spec.log_mel === undefined)
+    if (rows !== null && opened.spec.input.kind !== 'log-mel')
       throw new UserError(`--data ${flags.data}: a folder, but this model reads a file of DNA`, exitCodes.usage)
     const calls = new Calls(table, labelsOf(opened.spec))
     const present = new Set<string>()
     const add = async (prediction: Prediction) => {
-      const { stretch, best } = classification(prediction)
-      present.add(stretch.record.id)
-      calls.add(entryOf(stretch.record), best)
+      const { span, best } = classification(prediction)
+      present.add(span.record.id)
+      calls.add(entryOf(span.record), best)
     }
     await drain(opened, progress, add, nothing, nothing)
     if (rows === null) table.noteAbsent(present, note)

@@ -1,7 +1,7 @@
 import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, format, inputs, integer, modelOr, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
-import type { Transcribed } from '../src/tasks/transcribe.js'
+import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 
 export default class Transcribe extends LongwaveCommand {
   static override description =

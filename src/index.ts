@@ -1,6 +1,15 @@
 /** The library: `import { openModel } from 'longwave'`. */
 
+export type { ModelState } from './engine/state.js'
 export { UserError } from './errors.js'
-export { type ForwardOptions, type ForwardResult, type Model, type OpenOptions, openModel } from './model.js'
 export type { ModelSpec } from './spec.js'
-export type { ModelState } from './state.js'
+export {
+  type ForwardOptions,
+  type ForwardResult,
+  type Model,
+  type ModelSession,
+  type OpenOptions,
+  openModel,
+  type PushResult,
+  type ReadOptions,
+} from './tasks/model.js'

@@ -6,27 +6,10 @@ import type { Weight } from './weight.js'
  * K conv width, V vocabulary.
  */
 
-/** Mamba-1 mixer (S6, arXiv 2312.00752). */
-export interface MambaSpec {
-  kind: 'mamba'
-  d_inner: number
-  d_state: number
-  dt_rank: number
-  d_conv: number
-  /** Falcon-Mamba: RMSNorm without weight over dt, B and C, with this epsilon. */
-  bcdt_norm_eps?: number
+/** One mixer; what else it has, its family says (layers/mixers/). */
+export interface MixerSpec {
+  kind: string
 }
-
-/** One Mamba left to right and one right to left over the same input (Caduceus BiMamba, arXiv 2403.03234). */
-export interface BidirectionalSpec {
-  kind: 'bidirectional'
-  mamba: MambaSpec
-  combine: 'add' | 'multiply'
-  /** in_proj and out_proj are shared by both directions. */
-  tied: boolean
-}
-
-export type MixerSpec = MambaSpec | BidirectionalSpec
 
 export interface NormSpec {
   kind: 'rms' | 'layer'
@@ -92,34 +75,51 @@ export interface LevelSpec {
   equalise?: number
 }
 
-export type Pool = 'mean' | 'max' | 'last' | 'center' | 'positions'
+export type Pool = 'mean' | 'max' | 'last' | 'center' | 'flatten'
 
 export type HeadSpec =
   /** Token logits [T, V]; `tied`: the embedding matrix is the output matrix. */
   | { kind: 'tokens'; tied: boolean }
-  /** Class logits [records, labels]. `length` (bases) is required by the read-out `positions`. */
+  /** Class logits [records, labels]. `length` (bases) is required by the pooling `flatten`. */
   | { kind: 'classes'; labels: string[]; pool: Pool; length?: number }
-  /** Logits [T, V] of connectionist temporal classification (tasks/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
+  /** Logits [T, V] of connectionist temporal classification (tasks/language/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
   | { kind: 'ctc'; vocabulary: string[]; language?: LanguageSpec }
 
 /** What the texts of a language look like, for the beam search over what a CTC head says (tasks/language.ts). */
 export interface LanguageSpec {
   /** Tokens of the longest n-gram. */
   order: number
-  /** How much the language counts against what is heard: a factor of its log probabilities, above 0. */
+  /** How much the language model counts against the acoustic score: a factor of its log probabilities, above 0. */
   weight: number
   /** Nats added for each token, since a language always prefers short texts. */
   bonus: number
   texts: string[]
 }
 
-export interface ModelSpec {
-  /** What one token row is made from: a base, an id the caller brings, or (`log-mel`) a frame of audio. */
-  tokenizer: 'dna' | 'caduceus' | 'ids' | 'log-mel'
-  /** Of `log-mel`: its features; there is no embedding, `vocab_size` is 0 and `d_embed` is n_mels. */
-  log_mel?: LogMelSpec
+/** An id to a row, looked up in an embedding [vocab_size, d_embed]. */
+export interface TokensInput {
+  kind: 'tokens'
+  /** What ids are made from: bases, or (`ids`) the caller brings them. */
+  tokenizer: 'dna' | 'caduceus' | 'ids'
   vocab_size: number
-  /** Width of the embedding; the stem (if any) leads from here to d_model. */
+}
+
+/** A frame of audio to a row: its features, d_embed = n_mels of them. */
+export interface LogMelInput extends LogMelSpec {
+  kind: 'log-mel'
+}
+
+/** d_embed numbers to a row, which the caller brings. */
+export interface ValuesInput {
+  kind: 'values'
+}
+
+/** What one token row is made from. */
+export type InputSpec = TokensInput | LogMelInput | ValuesInput
+
+export interface ModelSpec {
+  input: InputSpec
+  /** Width of a row of the input; the stem (if any) leads from here to d_model. */
   d_embed: number
   stem: StemSpec[]
   d_model: number
@@ -152,15 +152,12 @@ export interface ModelSpec {
 /**
  * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
  *
- *     embedding.weight [V, d_embed]; none where d_embed numbers per row come in (log-mel)
+ *     embedding.weight [V, d_embed]; of tokens alone
  *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
  *     blocks.{i}.norm.weight, .bias?
- *     blocks.{i}.mixer.*            a Mamba: in_proj.weight [2E, D] (rows x, then z), in_proj.bias?, conv.weight [K, E]
- *                                   (row K - 1 on the current row), conv.bias?, x_proj.weight [R + 2N, E] (rows dt, B, C),
- *                                   dt_proj.weight [E, R], dt_proj.bias, A_log [E, N], D [1, E], out_proj.weight [D, E], out_proj.bias?
- *     blocks.{i}.mixer.forward.*, blocks.{i}.mixer.reverse.*    bidirectional: two of these; tied: reverse has no in_proj, out_proj
+ *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)
  *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
  *     norm_f.weight, .bias?
- *     head.weight [V, labels or vocabulary, D] (read-out positions: [labels, L' D]), head.bias?; absent for tied tokens
+ *     head.weight [V, labels or vocabulary, D] (pooling flatten: [labels, L' D]), head.bias?; absent for tied tokens
  */
 export type Weights = Map<string, Weight>

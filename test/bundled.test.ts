@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
 import { errorRate } from '../src/text/edit-distance.js'
-import { measureTexts } from '../src/training/validation.js'
-import { longwave } from './shell/run.js'
+import { measureTexts } from '../src/training/metrics/validation.js'
+import { command } from './run-command.js'
 
 const folder = join(packageRoot, 'models')
 const names = readdirSync(folder)
@@ -32,8 +32,10 @@ describe.each(names)('bundled model %s', (name) => {
   const config = configOf(name)
   const card = readFileSync(join(folder, name, 'README.md'), 'utf8')
 
-  test('is small, and its card tells the figures of its config', () => {
-    expect(statSync(join(folder, name, 'model.safetensors')).size).toBeLessThan(config.spec.log_mel ? 12e6 : 3e6)
+  test('is small, and its card gives the figures of its config', () => {
+    expect(statSync(join(folder, name, 'model.safetensors')).size).toBeLessThan(
+      config.spec.input.kind === 'log-mel' ? 12e6 : 3e6,
+    )
     expect(config.name).toBe(name)
     for (const value of Object.values(config.test as Record<string, number>)) expect(card).toContain(String(value))
   })
@@ -41,7 +43,7 @@ describe.each(names)('bundled model %s', (name) => {
 
 describe.each(Object.entries(fixtures))('bundled model %s', (name, { file, labels, right }) => {
   test('calls its fixture mostly right', async () => {
-    const { code, stdout } = await longwave(['classify', '-m', name, fixture(file)])
+    const { code, stdout } = await command(['classify', '-m', name, fixture(file)])
     expect(code).toBe(0)
     const rows = stdout.toString().trimEnd().split('\n').slice(1)
     const correct = rows.filter((row) => {
@@ -52,9 +54,9 @@ describe.each(Object.entries(fixtures))('bundled model %s', (name, { file, label
   })
 })
 
-describe('bundled models that hear', () => {
+describe('bundled models of audio', () => {
   const transcribe = async (...args: string[]) => {
-    const { code, stdout } = await longwave(['transcribe', '-q', ...args])
+    const { code, stdout } = await command(['transcribe', '-q', ...args])
     expect(code).toBe(0)
     return stdout.toString()
   }
@@ -75,7 +77,7 @@ describe('bundled models that hear', () => {
   })
 
   test('sounds knows a dog from rain', async () => {
-    const { stdout } = await longwave(['classify', '-q', '-m', 'sounds', fixture('dog.wav'), fixture('rain.wav')])
+    const { stdout } = await command(['classify', '-q', '-m', 'sounds', fixture('dog.wav'), fixture('rain.wav')])
     const labels = stdout.toString().trimEnd().split('\n').slice(1)
     expect(labels.map((row) => row.split('\t')[2])).toEqual(['dog_bark', 'rain'])
   })

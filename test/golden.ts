@@ -18,12 +18,12 @@ for (const folder of await goldenFolders(root)) {
     continue
   }
   for (const backend of kind.backends) {
-    const told = await kind
+    const result = await kind
       .check(folder, backend)
       .then(verdict, (error: Error) => ({ holds: false, text: error.message }))
     total++
-    if (told.holds) held++
-    console.log(`${told.holds ? 'held  ' : 'MISSED'} ${name} ${backend.padEnd(10)} ${told.text}`)
+    if (result.holds) held++
+    console.log(`${result.holds ? 'held  ' : 'MISSED'} ${name} ${backend.padEnd(10)} ${result.text}`)
   }
 }
 console.log(`held ${held}/${total}`)

@@ -71,11 +71,37 @@ describe('a causal model', () => {
   })
 })
 
+describe('a session', () => {
+  test('goes on token by token with its state on the device, and forks', async () => {
+    const model = await open('test/golden/hf-mamba', 16)
+    const ids = sequence(40, 64)
+    const whole = await model.forward(ids, { hidden: 'last' })
+    const session = model.session({ hidden: 'last' })
+    const logits: number[] = [...(await session.push(ids.subarray(0, 30))).logits!]
+    const fork = await session.fork()
+    for (const id of ids.subarray(30)) logits.push(...(await session.push(Int32Array.of(id))).logits!)
+    expect(Float32Array.from(logits)).toEqual(whole.logits)
+    expect(await session.save()).toEqual(whole.state)
+    expect((await fork.push(ids.subarray(30))).logits).toEqual(whole.logits!.slice(30 * 64))
+    expect([session.length, fork.length]).toEqual([40, 40])
+    session.close()
+    fork.close()
+  })
+
+  test('of a model that needs its sequence whole takes one call', async () => {
+    const session = (await open('test/golden/caduceus-ph')).session()
+    await session.push(sequence(9, 12))
+    expect(session.resumable).toBe(false)
+    expect(() => session.save()).toThrow('this model needs its sequence whole')
+    await expect(session.push(sequence(9, 12))).rejects.toMatchObject({ exitCode: 2 })
+  })
+})
+
 describe.each(['caduceus-ph', 'caduceus-ps'])('%s', (name) => {
   test('gives no state, and takes none', async () => {
     const model = await open(`test/golden/${name}`)
     expect((await model.forward(sequence(9, 12))).state).toBeUndefined()
-    const state = { layers: [], stem: [] }
+    const state = { position: 1, layers: [], stem: [] }
     await expect(model.forward(Int32Array.of(7), { state })).rejects.toMatchObject({ exitCode: 2 })
   })
 
@@ -107,6 +133,24 @@ test('a classifier with a stem gives one score per label, in any chunks', async 
   expect(whole.logits!.length).toBe(3)
   expect(whole.state).toBeUndefined()
   expect(await (await open(folder, 7)).forward(ids)).toEqual(whole)
+})
+
+test('a model of values takes the rows themselves: those of an embedding give the bytes of its tokens', async () => {
+  const [ofTokens, ofValues] = [await newFolder(), await newFolder()]
+  const spec = tinySpec('mamba', true)
+  const weights = randomWeights(spec)
+  await saveCheckpoint(ofTokens, spec, weights)
+  await saveCheckpoint(ofValues, { ...spec, input: { kind: 'values' } }, weights)
+  const ids = sequence(61, 5)
+  const { data } = weights.get('embedding.weight')!
+  const rows = Float32Array.from([...ids].flatMap((id) => [...data.subarray(3 * id, 3 * id + 3)]))
+  const model = await open(ofValues, 7)
+  const tokens = await open(ofTokens)
+  expect(await model.forward(rows, { hidden: 'all' })).toEqual(await tokens.forward(ids, { hidden: 'all' }))
+  await expect(model.forward(ids)).rejects.toThrow('61 values, expected float32 rows of 3')
+  await expect(model.forward(rows.subarray(1))).rejects.toMatchObject({ exitCode: 65 })
+  await expect(model.forward(Float32Array.of(1, Number.NaN, 2))).rejects.toThrow('value 1 is NaN, expected finite')
+  await expect(tokens.forward(rows)).rejects.toThrow('float32 rows, expected token ids')
 })
 
 test('a language model with a stem goes on where its stride allows it', async () => {

@@ -43,6 +43,11 @@ test('the package has no tests, no sources and nothing of the development', () =
   expect([...top].sort()).toEqual([...wanted, 'oclif.manifest.json', 'package.json'].sort())
 })
 
+test('the program names its interpreter in a way that every system and npm for Windows can start', () => {
+  // BusyBox env takes one argument; the shim that npm writes for Windows runs what the line names, and there is no sh.
+  expect(readFileSync(join(packageRoot, 'bin/run.js'), 'utf8').split('\n')[0]).toBe('#!/usr/bin/env node')
+})
+
 test('no dependency but the optional one has an install script', () => {
   const lock = JSON.parse(readFileSync(join(packageRoot, 'package-lock.json'), 'utf8'))
   const scripts = Object.entries<{ hasInstallScript?: boolean; dev?: boolean; devOptional?: boolean }>(lock.packages)

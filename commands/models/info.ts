@@ -43,14 +43,15 @@ function describeSpec(spec: ModelSpec): string[][] {
     ],
     ['blocks', `${spec.blocks.length} x ${[...mixers].join('/')}, d_model ${spec.d_model}`],
     ['head', headOf(spec.head)],
-    ...(spec.log_mel ? [] : [['strand', spec.strand]]),
+    ...(spec.input.kind === 'tokens' ? [['strand', spec.strand]] : []),
     ...(spec.trained_length === undefined ? [] : [['trained length', `${spec.trained_length} bases`]]),
   ]
 }
 
-function inputOf({ tokenizer, vocab_size, log_mel }: ModelSpec): string {
-  if (!log_mel) return `${tokenizer}, ${vocab_size} tokens`
-  const { n_mels, f_min, f_max, hop, sample_rate } = log_mel
+function inputOf({ input, d_embed }: ModelSpec): string {
+  if (input.kind === 'tokens') return `${input.tokenizer}, ${input.vocab_size} tokens`
+  if (input.kind === 'values') return `${d_embed} values to a row`
+  const { n_mels, f_min, f_max, hop, sample_rate } = input
   return `audio, ${n_mels} mel bands from ${f_min} to ${f_max} Hz every ${(1000 * hop) / sample_rate} ms`
 }
 

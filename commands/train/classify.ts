@@ -23,8 +23,8 @@ export default class TrainClassify extends TrainCommand {
     }),
     valid: Flags.string({ helpValue: 'FILE|DIR', description: 'records to choose the best model by' }),
     'valid-labels': Flags.string({ helpValue: 'FILE', description: 'their labels [default: --labels]' }),
-    pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'positions'] as const })({
-      description: 'read-out',
+    pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'flatten'] as const })({
+      description: 'pooling of the rows of a record',
     }),
     symmetric: Flags.boolean({
       description: 'the label does not depend on the strand: learn from both, answer from both',

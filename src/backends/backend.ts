@@ -1,12 +1,14 @@
 import type { NormSpec } from '../spec.js'
 import type { Weight } from '../weight.js'
+import type { Direction, Segments } from './segments.js'
 
 /**
  * The contract of a backend: fused operations on opaque tensors, each one stage of a block.
  *
  * Tensors are row-major with tokens first, `[rows, cols]`. A tensor may be a view on some columns of another
  * (`columns`), so activations may be strided; weights and states are contiguous. Operations allocate what they return, and the caller
- * releases it. Operations that look across rows take `Segments`.
+ * releases it. Operations that look across rows take `Segments`. A state tensor holds one block of rows for each slot, one under the
+ * other: `slots` times the rows that are named below.
  *
  * Same bytes: on `reference` and `cpu` a row of the result depends on nothing but its own segment, whatever the
  * cut, the packing or the number of rows in the call.
@@ -16,31 +18,23 @@ export interface Tensor {
   readonly cols: number
 }
 
-/** Which rows of a chunk belong to which sequence. No segment is empty. */
-export interface Segments {
-  /** [S + 1] row offsets: segment s is the rows offsets[s] .. offsets[s + 1] - 1. */
-  readonly offsets: Int32Array
-  /** The first segment began in an earlier chunk. */
-  readonly continues: boolean
-  /** The last segment goes on in a later chunk. */
-  readonly goesOn: boolean
-}
-
-export type Direction = 'forward' | 'reverse'
-export type Activation = 'none' | 'silu'
+/** GELU with the error function: x Phi(x). */
+export type Activation = 'none' | 'silu' | 'gelu'
+/** a + b, a b, a silu(b), a sigmoid(b) (GLU, arXiv 1612.08083). */
+export type Combination = 'add' | 'multiply' | 'gate' | 'glu'
+export type Pooling = 'mean' | 'max' | 'last'
 export type FloatArray = Float32Array | Float64Array
 
 /**
- * `state` arguments are read and written in place. Forward: the first segment starts from `state` when it `continues`
- * (from zero otherwise), and afterwards `state` holds the end of the last segment. Reverse, mirrored: the last segment
- * starts (at its right end) from `state` when it `goesOn`, and afterwards `state` holds the left end of the first
- * segment. A null state is zero and is not kept.
+ * `state` arguments are read and written in place. A segment with a slot starts from the state there if its sequence does not begin
+ * (in a reverse pass: end) with it, otherwise from zero, and leaves there what the next one starts from. A segment without a slot, or a
+ * null state, starts from zero and keeps nothing.
  */
 export interface ConvArgs {
   segments: Segments
   direction: Direction
-  activation: Activation
-  /** [K, E]: the last K raw inputs in reading order, the newest in row K - 1, zero where there were none. */
+  activation: Exclude<Activation, 'gelu'>
+  /** [slots K, E]: the last K raw inputs in reading order, the newest in row K - 1, zero where there were none. */
   state: Tensor | null
 }
 
@@ -78,20 +72,31 @@ export interface LinearOptions {
   activation?: Activation
 }
 
+/** What a probe of a device found out, as a line. */
+export interface Probe {
+  works: boolean
+  detail: string
+}
+
 export interface Backend {
-  readonly name: 'reference' | 'cpu'
+  /** Of its device in the registry. */
+  readonly name: string
 
   /** Copies `rows * cols` numbers in. */
   upload(data: ArrayLike<number>, rows: number, cols: number): Tensor
   /** A weight, which may be read where it lies whenever an operation needs it: it never changes. */
   weight(weight: Weight): Tensor
   zeros(rows: number, cols: number): Tensor
+  /** Copies numbers into a contiguous tensor. */
+  write(x: Tensor, data: ArrayLike<number>): void
   /** Copies the numbers out, rows contiguous; Float64Array on `reference`, Float32Array elsewhere. */
   download(x: Tensor): Promise<FloatArray>
   /** Frees tensors; a view frees nothing. */
   release(...tensors: (Tensor | null)[]): void
   /** View on columns from .. to - 1. */
   columns(x: Tensor, from: number, to: number): Tensor
+  /** View on rows from .. to - 1. */
+  rows(x: Tensor, from: number, to: number): Tensor
   /** View of a contiguous tensor with other dimensions. */
   reshape(x: Tensor, rows: number, cols: number): Tensor
   /** Frees everything; the backend is not used again. */
@@ -105,26 +110,27 @@ export interface Backend {
   norm(x: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor
   /** Depthwise convolution over the row and the K - 1 rows before it (reverse: after it): x [T, E], weight [K, E] with row K - 1 on the row itself, bias [1, E] -> [T, E]. */
   causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor
-  /** [T, E]; state [E, N]. `addTo` [T, E]: the result is added to it and it is returned. */
+  /** [T, E]; state [slots E, N]. `addTo` [T, E]: the result is added to it and it is returned. */
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor
-  /** [T, D], element by element: a + b, a * b, a * silu(b). */
-  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor
+  /** [T, D], element by element. */
+  combine(a: Tensor, b: Tensor, how: Combination): Tensor
   /** [T, D] */
   activate(x: Tensor, activation: Activation): Tensor
   /**
    * The windows of a strided convolution, [T', window D]: output row j of a segment holds its input rows
    * (j + 1) stride - window .. (j + 1) stride - 1 one after the other, zero outside the segment, so a segment of L rows
-   * gives ceil(L / stride). A segment that goes on has a multiple of `stride` rows here. Forward only; needs window >= stride.
-   * state [window, D]: the last `window` inputs, newest last.
+   * gives ceil(L / stride). A segment that does not end its sequence has a multiple of `stride` rows. Forward only; needs window >= stride.
+   * state [slots window, D]: the last `window` inputs, newest last.
    */
   unfold(x: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor
   /** [rows.length, D] = x[rows]. */
   gatherRows(x: Tensor, rows: Int32Array): Tensor
   /**
-   * Sum (in float64, row after row) or maximum over the rows of each segment, [S, D] float64, on the host.
-   * `carry` [D] float64: the running value of a first segment that `continues`.
+   * Mean, maximum or last row of each sequence that ends in the chunk, [ends, D]; sums are carried so that no cut changes a bit.
+   * carry [slots, 2 D], zeros before the first chunk: the running values of sequences that go on; what the numbers are is the
+   * backend's own business. Here a segment may be empty, unless it is a whole sequence.
    */
-  reduceRows(x: Tensor, segments: Segments, how: 'sum' | 'max', carry: Float64Array | null): Float64Array
+  pool(x: Tensor, segments: Segments, how: Pooling, carry: Tensor | null): Tensor
 
   /** Gradients and optimizer; absent on a backend that cannot train. */
   readonly gradients?: Gradients
@@ -166,18 +172,12 @@ export interface Gradients {
   keptStates(args: ScanArgs): Tensor | null
   /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
-  combine(
-    dy: Tensor,
-    a: Tensor,
-    b: Tensor,
-    how: 'add' | 'multiply' | 'gate',
-    into: { da: Tensor | null; db: Tensor | null },
-  ): void
+  combine(dy: Tensor, a: Tensor, b: Tensor, how: Combination, into: { da: Tensor | null; db: Tensor | null }): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
   gatherRows(dy: Tensor, rows: Int32Array, dx: Tensor): void
-  /** Mean (sum of dy / rows) or maximum over the rows of each segment; dy [S, D]. */
-  reduceRows(dy: Tensor, x: Tensor, segments: Segments, how: 'mean' | 'max', dx: Tensor): void
+  /** dy [S, D] */
+  pool(dy: Tensor, x: Tensor, segments: Segments, how: Pooling, dx: Tensor): void
   /** One AdamW step (arXiv 1711.05101), in place: param, m, v. `step` counts from 1; gradient is multiplied by `scale` first. */
   adamw(param: Tensor, grad: Tensor, m: Tensor, v: Tensor, settings: AdamWSettings): void
 }

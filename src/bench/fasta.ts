@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { exitCodes, UserError } from '../errors.js'
-import { readRecords } from '../input/read.js'
+import { readRecords } from '../input/dna/read.js'
 import { inFolder, writeLong, writeReads } from './inputs.js'
 import { interleaved, median } from './rounds.js'
 

@@ -113,7 +113,7 @@ async function models({ model, shape }: InferenceBenchOptions, folder: string): 
   if (model !== undefined) {
     const found = await modelFolder(model)
     const { spec } = await openCheckpoint(found)
-    // A read-out over all positions takes one length only.
+    // `flatten` takes one length only.
     const fixed = spec.head?.kind === 'classes' ? spec.head.length : undefined
     const window = fixed ?? spec.trained_length ?? windowLength
     return [{ name: basename(found), folder: found, read: fixed ?? readLength, window }]

@@ -1,5 +1,5 @@
 import { saveCheckpoint } from '../checkpoints/own.js'
-import type { LogMelSpec, ModelSpec } from '../spec.js'
+import type { LogMelInput, ModelSpec } from '../spec.js'
 import { completeSettings } from '../training/dna/settings.js'
 import { classifierSpec } from '../training/dna/spec.js'
 import { initialise } from '../training/initialise.js'
@@ -15,7 +15,7 @@ export interface Shape {
 export const shapeName = ({ layers, d_model, bidirectional }: Shape) =>
   `${bidirectional ? 'bidirectional' : 'causal'} ${layers} x ${d_model}`
 
-/** A classifier of this shape with two labels; read-out: the mean over all rows. `length`: bases it is said to be trained on. */
+/** A classifier of this shape with two labels; pooling: the mean over all rows. `length`: bases it is said to be trained on. */
 export function randomSpec(shape: Shape, length: number): ModelSpec {
   return classifierSpec(completeSettings({ ...shape }), ['a', 'b'], length)
 }
@@ -27,7 +27,8 @@ export async function writeRandomModel(folder: string, shape: Shape, length: num
 }
 
 /** 80 bands 100 times a second, as most speech models take them. */
-const logMel: LogMelSpec = {
+const logMel: LogMelInput = {
+  kind: 'log-mel',
   sample_rate: 16_000,
   n_fft: 512,
   window: 400,
@@ -43,7 +44,9 @@ export async function writeRandomTranscriber(folder: string, shape: Shape): Prom
   const vocabulary = ['', ' ', ...'abcdefghijklmnopqrstuvwxyz0123']
   const classes = { ...randomSpec(shape, 1), stem: [{ window: 8, stride: 4, d_out: shape.d_model }] }
   const spec: ModelSpec = {
-    ...{ ...classes, tokenizer: 'log-mel', log_mel: logMel, vocab_size: 0, d_embed: logMel.n_mels },
+    ...classes,
+    input: logMel,
+    d_embed: logMel.n_mels,
     head: { kind: 'ctc', vocabulary },
   }
   await saveCheckpoint(folder, spec, initialise(spec, 1), { name: shapeName(shape) })

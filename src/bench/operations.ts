@@ -1,5 +1,6 @@
-import type { Backend, Direction, ScanArgs, Segments, Tensor } from '../backends/backend.js'
+import type { Backend, ScanArgs, Tensor } from '../backends/backend.js'
 import { openCpuBackend } from '../backends/cpu/cpu.js'
+import { type Direction, type Segments, wholeSegments } from '../backends/segments.js'
 import { Random } from '../training/random.js'
 import { interleaved, median } from './rounds.js'
 
@@ -80,8 +81,8 @@ function timer(call: () => void | Promise<void>): () => Promise<number> {
 /** The operations of a block of width D with E = 2 D, N = 16, R = D / 16 and K = 4, in the order they come. */
 function blockCases(T: number, D: number): Case[] {
   const [E, N, R, K] = [2 * D, 16, D / 16, 4]
-  const whole: Segments = { offsets: Int32Array.of(0, T), continues: false, goesOn: false }
-  const reads = { ...whole, offsets: readOffsets(T, 150) }
+  const whole = wholeSegments(Int32Array.of(0, T))
+  const reads = wholeSegments(readOffsets(T, 150))
 
   const forward = (operation: string, shape: string, unit: Unit, perRow: number, run: Runs): Case => ({
     operation,
@@ -133,12 +134,9 @@ function blockCases(T: number, D: number): Case[] {
       const [a, b] = [make(T, D), make(T, D)]
       return () => backend.combine(a, b, 'add')
     }),
-    forward('pool sum', `D ${D}`, 'ns/number', D, (backend, make) => {
+    forward('pool mean', `D ${D}`, 'ns/number', D, (backend, make) => {
       const x = make(T, D)
-      return () => {
-        backend.reduceRows(x, reads, 'sum', null)
-        return null
-      }
+      return () => backend.pool(x, reads, 'mean', null)
     }),
     backward('norm rms gradient', `D ${D}`, 'ns/number', D, (gradients, make) => {
       const [dy, x, weight, dx, dWeight] = [make(T, D), make(T, D), make(1, D), make(T, D), make(1, D)]

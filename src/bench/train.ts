@@ -1,9 +1,9 @@
+import { DataParallel } from '../training/data-parallel.js'
 import type { Records } from '../training/dna/records.js'
 import { completeSettings } from '../training/dna/settings.js'
 import { initialise } from '../training/initialise.js'
 import { Random } from '../training/random.js'
 import { hostTensors, sizeOf } from '../training/replica.js'
-import { Team } from '../training/team.js'
 import { randomSpec, type Shape, shapeName } from './models.js'
 import { interleaved, median } from './rounds.js'
 
@@ -49,16 +49,16 @@ export async function benchTraining({
   const all = Int32Array.from({ length: batch }, (_, i) => i)
   const state = { step: 0, weights: hostTensors(weights), moments: new Map(), ema: null }
   const counts = [...new Set([1, threads])]
-  const teams = counts.map((count) => {
+  const groups = counts.map((count) => {
     const slots = new SharedArrayBuffer((batch / shard) * sizeOf(weights.values()) * 4)
-    return new Team({ spec, settings, state, trainable, train, valid: null, slots }, 'cpu', count, shard)
+    return new DataParallel({ spec, settings, state, trainable, train, valid: null, slots }, 'cpu', count, shard)
   })
-  const steps = teams.map((team) => {
+  const steps = groups.map((workers) => {
     let step = 0
     return async () => {
       const start = performance.now()
-      const { tokens } = await team.gradients(step, all)
-      await team.update(++step, batch, settings.lr)
+      const { tokens } = await workers.gradients(step, all)
+      await workers.update(++step, batch, settings.lr)
       return (1000 * tokens) / (performance.now() - start)
     }
   })
@@ -73,7 +73,7 @@ export async function benchTraining({
       ratio: speeds[i] / speeds[0],
     }))
   } finally {
-    await Promise.all(teams.map((team) => team.close()))
+    await Promise.all(groups.map((workers) => workers.close()))
   }
 }
 

@@ -1,3 +1,4 @@
+import { isBidirectional } from '../layers/mixers/bidirectional.js'
 import type { MixerSpec, Weights } from '../spec.js'
 import { newWeight, type Weight } from '../weight.js'
 
@@ -22,7 +23,7 @@ export function isMirrored({ fused }: { fused: boolean }, blocks: number): boole
 export function mirrorBlock(weights: Weights, i: number, mixer: MixerSpec): void {
   const block = `blocks.${i}.`
   for (const weight of named(weights, `${block}norm.weight`, `${block}norm.bias`)) reverseColumns(weight)
-  if (mixer.kind !== 'bidirectional') throw new Error('unreachable: a mirrored mixer reads from right to left')
+  if (!isBidirectional(mixer)) throw new Error('unreachable: a mirrored mixer reads from right to left')
   exchangeDirections(weights, `${block}mixer.`, mixer.tied)
   const both = (name: string) => named(weights, `${block}mixer.forward.${name}`, `${block}mixer.reverse.${name}`)
   for (const weight of [...both('in_proj.weight'), ...both('out_proj.bias')]) reverseColumns(weight)

@@ -1,10 +1,30 @@
+import * as v from 'valibot'
+import { epsilon } from '../layers/layer-schemas.js'
+import { type BidirectionalSpec, isBidirectional } from '../layers/mixers/bidirectional.js'
+import { isMamba, type MambaSpec } from '../layers/mixers/mamba.js'
 import type { BlockSpec, MixerSpec, ModelSpec, Weights } from '../spec.js'
+import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import { isMirrored, mirrorBlock, mirrorHead, silenceReverse } from './caduceus-ps.js'
-import type { Config } from './config.js'
+import { broken } from './files.js'
 import type { Layout } from './layout.js'
 import { type Biases, countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
-import { broken } from './safetensors.js'
 import type { Tensors } from './tensors.js'
+
+/** What of config.json is read, with the defaults of the official code. */
+const keysSchema = openRecord({
+  n_layer: v.nullish(whole(0)),
+  rms_norm: v.nullish(flag, true),
+  norm_epsilon: v.nullish(epsilon, 1e-5),
+  fused_add_norm: v.nullish(flag, true),
+  tie_word_embeddings: v.nullish(flag, true),
+  bidirectional: v.nullish(flag, true),
+  bidirectional_strategy: v.nullish(oneOf('add', 'ew_multiply'), 'add'),
+  bidirectional_weight_tie: v.nullish(flag, true),
+  complement_map: v.nullish(v.record(v.string(), whole(0), 'an object'), {}),
+  ssm_cfg: v.nullish(openRecord({ bias: v.nullish(flag, false), conv_bias: v.nullish(flag, true) }), {}),
+})
+
+type Keys = v.InferOutput<typeof keysSchema>
 
 /**
  * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM`: Ph, a plain bidirectional stack, and PS, equivariant under the
@@ -16,24 +36,24 @@ export const caduceus: Layout = {
   recognise: (config) => config.values.model_type === 'caduceus',
 
   async spec(config, tensors): Promise<ModelSpec> {
+    const keys = config.as(keysSchema)
     const names = namesOf(tensors)
     const [vocab_size, d_model] = tensors.shape(names.embedding, 2)
-    const n = countLayers(tensors, layers, config, ['n_layer'])
+    const n = countLayers(tensors, layers, { n_layer: keys.n_layer })
     const blocks: BlockSpec[] = []
-    for (let i = 0; i < n; i++) blocks.push({ mixer: await mixerSpec(config, tensors, names, i) })
-    const fused = config.flag('fused_add_norm', true)
-    const rc = names.ps ? { complement: await complementMap(config, tensors, vocab_size), fused } : undefined
+    for (let i = 0; i < n; i++) blocks.push({ mixer: await mixerSpec(keys, tensors, names, i) })
+    const fused = keys.fused_add_norm
+    const rc = names.ps ? { complement: await complementMap(keys, tensors, vocab_size), fused } : undefined
     const tied = await isTied(tensors, names.head, names.embedding)
-    if (tied && !tensors.has(names.head) && !config.flag('tie_word_embeddings', true)) {
+    if (tied && !tensors.has(names.head) && !keys.tie_word_embeddings) {
       throw tensors.broken(names.head, 'is missing, though tie_word_embeddings is false')
     }
     return {
-      tokenizer: readsDna(config, vocab_size) ? 'caduceus' : 'ids',
-      vocab_size,
+      input: { kind: 'tokens', tokenizer: readsDna(keys, vocab_size) ? 'caduceus' : 'ids', vocab_size },
       d_embed: d_model,
       stem: [],
       d_model,
-      norm: { kind: config.flag('rms_norm', true) ? 'rms' : 'layer', eps: config.number('norm_epsilon', 1e-5) },
+      norm: { kind: keys.rms_norm ? 'rms' : 'layer', eps: keys.norm_epsilon },
       blocks,
       // A mirrored head reads its columns backwards, so that it is no longer the embedding.
       head: { kind: 'tokens', tied: tied && !(rc && isMirrored(rc, n)) },
@@ -44,10 +64,11 @@ export const caduceus: Layout = {
   },
 
   async weights(tensors, spec, config): Promise<Weights> {
-    const { vocab_size: V, d_model: D, norm, reverse_complement: rc } = spec
+    const { d_model: D, norm, reverse_complement: rc } = spec
     const names = namesOf(tensors)
-    const ssm = config.section('ssm_cfg')
-    const biases = { linear: ssm.flag('bias', false), conv: ssm.flag('conv_bias', true) }
+    const [V] = tensors.shape(names.embedding, 2)
+    const { ssm_cfg, bidirectional_weight_tie: shared } = config.as(keysSchema)
+    const biases = { linear: ssm_cfg.bias, conv: ssm_cfg.conv_bias, shared }
     const weights: Weights = new Map()
     weights.set('embedding.weight', await tensors.weight(names.embedding, [V, D]))
     for (const [i, { mixer }] of spec.blocks.entries()) {
@@ -59,10 +80,7 @@ export const caduceus: Layout = {
         { from: `${layers}${i}.${names.mixer}`, to: `blocks.${i}.mixer.` },
         mixer,
         D,
-        {
-          ...biases,
-          shared: config.flag('bidirectional_weight_tie', true),
-        },
+        biases,
       )
       if (rc && isMirrored(rc, i + 1)) mirrorBlock(weights, i, mixer)
     }
@@ -93,27 +111,28 @@ function namesOf(tensors: Tensors) {
   }
 }
 
-async function mixerSpec(config: Config, tensors: Tensors, names: { ps: boolean; mixer: string }, i: number) {
+async function mixerSpec(
+  keys: Keys,
+  tensors: Tensors,
+  names: { ps: boolean; mixer: string },
+  i: number,
+): Promise<MambaSpec | BidirectionalSpec> {
   const prefix = `${layers}${i}.${names.mixer}`
   const mamba = mambaSpec(tensors, `${prefix}mamba_fwd.`)
-  if (!config.flag('bidirectional', true)) {
-    const mirrored = names.ps && isMirrored({ fused: config.flag('fused_add_norm', true) }, i + 1)
+  if (!keys.bidirectional) {
+    const mirrored = names.ps && isMirrored({ fused: keys.fused_add_norm }, i + 1)
     // Mirrored, it reads from right to left: a bidirectional mixer with one silent direction.
-    return mirrored ? ({ kind: 'bidirectional', mamba, combine: 'add', tied: false } as const) : mamba
-  }
-  const strategy = config.text('bidirectional_strategy', 'add')
-  if (strategy !== 'add' && strategy !== 'ew_multiply') {
-    throw config.wrong('bidirectional_strategy', 'add or ew_multiply')
+    return mirrored ? { kind: 'bidirectional', mamba, combine: 'add', tied: false } : mamba
   }
   let tied = true
   for (const name of ['in_proj.weight', 'in_proj.bias', 'out_proj.weight', 'out_proj.bias']) {
     const [forward, reverse] = [`${prefix}mamba_fwd.${name}`, `${prefix}mamba_rev.${name}`]
     tied = (await isTied(tensors, reverse, forward)) && tied
-    if (!tensors.has(reverse) && tensors.has(forward) && !config.flag('bidirectional_weight_tie', true)) {
+    if (!tensors.has(reverse) && tensors.has(forward) && !keys.bidirectional_weight_tie) {
       throw tensors.broken(reverse, 'is missing, though bidirectional_weight_tie is false')
     }
   }
-  return { kind: 'bidirectional', mamba, combine: strategy === 'add' ? 'add' : 'multiply', tied } as const
+  return { kind: 'bidirectional', mamba, combine: keys.bidirectional_strategy === 'add' ? 'add' : 'multiply', tied }
 }
 
 async function mixerWeights(
@@ -125,7 +144,8 @@ async function mixerWeights(
   biases: Biases & { shared: boolean },
 ): Promise<void> {
   const forward = `${from}mamba_fwd.`
-  if (mixer.kind === 'mamba') return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (isMamba(mixer)) return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (!isBidirectional(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
   await mambaWeights(tensors, weights, { from: forward, to: `${to}forward.` }, mixer.mamba, D, biases)
   const reverse = `${from}mamba_rev.`
   if (!tensors.has(`${reverse}A_log`)) return silenceReverse(weights, to)
@@ -133,9 +153,9 @@ async function mixerWeights(
 }
 
 /** complement_map of the file, else of the config (there without the rows that pad the vocabulary). */
-async function complementMap(config: Config, tensors: Tensors, V: number): Promise<number[]> {
+async function complementMap({ complement_map: said }: Keys, tensors: Tensors, V: number): Promise<number[]> {
   const [embedding, head] = [`${words}complement_map`, 'lm_head.complement_map']
-  let map = Array.from({ length: V }, (_, id) => config.section('complement_map').number(String(id), id))
+  let map = Array.from({ length: V }, (_, id) => said[id] ?? id)
   if (tensors.has(embedding)) map = [...(await tensors.integers(embedding, [V]))]
   if (tensors.has(head)) {
     const other = await tensors.integers(head, [V])
@@ -148,7 +168,6 @@ async function complementMap(config: Config, tensors: Tensors, V: number): Promi
 }
 
 /** The Caduceus alphabet has A C G T N at 7 to 11, with 7-10 and 8-9 as complements; other models use the layout too. */
-function readsDna(config: Config, vocab: number): boolean {
-  const map = config.section('complement_map')
-  return vocab >= 12 && vocab <= 16 && map.number('7', 10) === 10 && map.number('8', 9) === 9
+function readsDna({ complement_map: map }: Keys, vocab: number): boolean {
+  return vocab >= 12 && vocab <= 16 && (map[7] ?? 10) === 10 && (map[8] ?? 9) === 9
 }

@@ -1,13 +1,15 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import * as v from 'valibot'
 import { exitCodes, UserError } from '../errors.js'
 import type { Named } from '../output/overlap.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
 import { didYouMean } from '../text/nearest.js'
+import { openRecord, real, text } from '../text/schema.js'
 import { Config } from './config.js'
-import { broken } from './safetensors.js'
-import { checkSpec } from './spec-check.js'
+import { broken } from './files.js'
+import { checkSpec } from './spec-schema.js'
 import { Tensors } from './tensors.js'
 
 /** What `models list` and `models info` show. */
@@ -26,10 +28,11 @@ export interface ModelSummary {
 }
 
 /** The models that come with longwave, or those of a site. */
-export const bundledFolder = process.env.LONGWAVE_MODELS ?? join(packageRoot, 'models')
+const bundledFolder = () => process.env.LONGWAVE_MODELS ?? join(packageRoot, 'models')
 
-/** Names of the models in `folder` (every sub-folder with a config.json), sorted. */
-export async function bundledModels(folder = bundledFolder): Promise<string[]> {
+/** Their names (every sub-folder with a config.json), sorted. */
+export async function bundledModels(): Promise<string[]> {
+  const folder = bundledFolder()
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   const complete = await Promise.all(names.map((name) => isModel(join(folder, name))))
@@ -40,11 +43,11 @@ export async function bundledModels(folder = bundledFolder): Promise<string[]> {
  * The folder of a model: a bundled name, or a path to a folder with a config.json (a path has a separator, or is no
  * bundled name). Unknown: exit 69 with what there is. Undefined: exit 2 with what there is.
  */
-export async function modelFolder(nameOrFolder: string | undefined, bundled = bundledFolder): Promise<string> {
-  const names = await bundledModels(bundled)
+export async function modelFolder(nameOrFolder: string | undefined): Promise<string> {
+  const names = await bundledModels()
   if (nameOrFolder === undefined)
     throw new UserError(`which model? -m NAME or -m FOLDER; ${offer(names)}`, exitCodes.usage)
-  if (names.includes(nameOrFolder)) return join(bundled, nameOrFolder)
+  if (names.includes(nameOrFolder)) return join(bundledFolder(), nameOrFolder)
   if (await isModel(nameOrFolder)) return nameOrFolder
   const isFolder = await stat(nameOrFolder).then(
     (s) => s.isDirectory(),
@@ -62,20 +65,36 @@ export async function modelFiles(folder: string): Promise<Named[]> {
   return names.map((name) => ({ role: 'the model file', path: join(folder, name) }))
 }
 
+/** What our config.json says of a model besides its spec. */
+const ownCard = openRecord({
+  name: v.nullish(text(1000)),
+  description: v.nullish(text(10_000)),
+  licence: v.nullish(text(1000)),
+  test: v.nullish(v.record(v.string(), real(-1e9, 1e9), 'an object'), {}),
+})
+
+const foreignKeys = openRecord({ model_type: v.nullish(text(100), 'unknown') })
+
+const foreignCard = ({ model_type }: v.InferOutput<typeof foreignKeys>): v.InferOutput<typeof ownCard> => ({
+  description: `checkpoint of type ${model_type}`,
+  test: {},
+})
+
 /** Errors: 69, one line, for a config.json or weights that `openModel` would not take either. */
 export async function summarizeModel(folder: string): Promise<ModelSummary> {
   const config = await Config.read(join(folder, 'config.json'))
   const own = config.values.format === 'longwave'
   const spec = own ? checkSpec(config.values.spec, (what) => broken(config.path, what)) : null
   const { head } = spec ?? {}
+  const card = own ? config.as(ownCard) : foreignCard(config.as(foreignKeys))
   return {
-    name: own ? config.text('name', basename(folder)) : basename(folder),
+    name: card.name ?? basename(folder),
     folder,
-    description: own ? config.text('description', '') : `checkpoint of type ${config.values.model_type ?? 'unknown'}`,
-    licence: own ? config.text('licence', '') || null : null,
+    description: card.description ?? '',
+    licence: card.licence || null,
     ...(await measureWeights(folder)),
     labels: head?.kind === 'classes' ? head.labels : [],
-    test: own ? (config.section('test').values as Record<string, number>) : {},
+    test: card.test,
     spec,
   }
 }

@@ -1,8 +1,11 @@
+import * as v from 'valibot'
+import { epsilon } from '../layers/layer-schemas.js'
+import { isMamba } from '../layers/mixers/mamba.js'
 import type { ModelSpec, Weights } from '../spec.js'
+import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import type { Config } from './config.js'
 import type { Layout } from './layout.js'
 import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
-import { broken } from './safetensors.js'
 import type { Tensors } from './tensors.js'
 
 /** Hugging Face transformers `MambaForCausalLM`. */
@@ -13,15 +16,25 @@ export const hfMamba: Layout = {
   weights: hfWeights,
 }
 
+/** What of config.json is read, with the defaults of the official code. */
+export const hfKeys = openRecord({
+  hidden_act: v.nullish(oneOf('silu'), 'silu'),
+  num_hidden_layers: v.nullish(whole(0)),
+  n_layer: v.nullish(whole(0)),
+  tie_word_embeddings: v.nullish(flag, true),
+  layer_norm_epsilon: v.nullish(epsilon, 1e-5),
+  use_bias: v.nullish(flag, false),
+  use_conv_bias: v.nullish(flag, true),
+})
+
 /** Shared with Falcon-Mamba, which differs by one norm inside the mixer. */
 export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: number): Promise<ModelSpec> {
-  const activation = config.text('hidden_act', 'silu')
-  if (activation !== 'silu') throw broken(config.path, `hidden_act ${activation} is not supported, expected silu`)
+  const { num_hidden_layers, n_layer, tie_word_embeddings, layer_norm_epsilon } = config.as(hfKeys)
   const embedding = embeddingName(tensors)
   const [vocab_size, d_model] = tensors.shape(embedding, 2)
-  const n = countLayers(tensors, 'backbone.layers.', config, ['num_hidden_layers', 'n_layer'])
+  const n = countLayers(tensors, 'backbone.layers.', { num_hidden_layers, n_layer })
   const tied = await isTied(tensors, 'lm_head.weight', embedding)
-  if (tied && !tensors.has('lm_head.weight') && config.flag('tie_word_embeddings', true) === false) {
+  if (tied && !tensors.has('lm_head.weight') && !tie_word_embeddings) {
     throw tensors.broken('lm_head.weight', 'is missing, though tie_word_embeddings is false')
   }
   const blocks = Array.from({ length: n }, (_, i) => {
@@ -29,12 +42,11 @@ export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: n
     return { mixer: bcdt_norm_eps === undefined ? mixer : { ...mixer, bcdt_norm_eps } }
   })
   return {
-    tokenizer: 'ids',
-    vocab_size,
+    input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
     d_embed: d_model,
     stem: [],
     d_model,
-    norm: { kind: 'rms', eps: config.number('layer_norm_epsilon', 1e-5) },
+    norm: { kind: 'rms', eps: layer_norm_epsilon },
     blocks,
     head: { kind: 'tokens', tied },
     strand: 'stranded',
@@ -43,12 +55,14 @@ export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: n
 }
 
 export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Config): Promise<Weights> {
-  const { vocab_size: V, d_model: D, norm } = spec
-  const biases = { linear: config.flag('use_bias', false), conv: config.flag('use_conv_bias', true) }
+  const { d_model: D, norm } = spec
+  const [V] = tensors.shape(embeddingName(tensors), 2)
+  const { use_bias, use_conv_bias } = config.as(hfKeys)
+  const biases = { linear: use_bias, conv: use_conv_bias }
   const weights: Weights = new Map()
   weights.set('embedding.weight', await tensors.weight(embeddingName(tensors), [V, D]))
   for (const [i, { mixer }] of spec.blocks.entries()) {
-    if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
+    if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
     const from = `backbone.layers.${i}`
     await normWeights(tensors, weights, { from: `${from}.norm`, to: `blocks.${i}.norm` }, norm, D)
     await mambaWeights(tensors, weights, { from: `${from}.mixer.`, to: `blocks.${i}.mixer.` }, mixer, D, biases)

@@ -7,8 +7,8 @@ export interface Layout {
   readonly name: string
   /** By config and tensor names. */
   recognise(config: Config, tensors: Tensors): boolean
-  /** The model in our words. Tensor shapes are trusted over config values. Errors: 69. */
-  spec(config: Config, tensors: Tensors): Promise<ModelSpec>
+  /** The model in our words, to be checked. Tensor shapes are trusted over config values. Errors: 69. */
+  spec(config: Config, tensors: Tensors): Promise<unknown>
   /** The weights by their normalised names (src/spec.ts), each checked against its shape. Errors: 69. */
   weights(tensors: Tensors, spec: ModelSpec, config: Config): Promise<Weights>
 }

@@ -1,7 +1,7 @@
-import type { MambaSpec, NormSpec, Weights } from '../spec.js'
+import type { MambaSpec } from '../layers/mixers/mamba.js'
+import type { NormSpec, Weights } from '../spec.js'
 import { newWeight, type Weight } from '../weight.js'
-import type { Config } from './config.js'
-import { broken } from './safetensors.js'
+import { broken } from './files.js'
 import type { Tensors } from './tensors.js'
 
 /** What the Mamba-1 layouts have in common: the names inside a mixer, numbered layers, norms and a head that may be tied. */
@@ -65,10 +65,14 @@ export async function normWeights(
 }
 
 /**
- * The number of layers `{prefix}{i}.`, from the names. Errors: 69 when one is missing in between, or when the config
- * (all of the `keys` it has) promises more.
+ * The number of layers `{prefix}{i}.`, from the names. `promised`: what the config says, by its keys. Errors: 69 when a layer is
+ * missing in between, or when the config promises more under every key that it has.
  */
-export function countLayers(tensors: Tensors, prefix: string, config: Config, keys: readonly string[]): number {
+export function countLayers(
+  tensors: Tensors,
+  prefix: string,
+  promised: Record<string, number | null | undefined>,
+): number {
   const found = new Set<number>()
   let count = 0
   for (const name of tensors.names) {
@@ -82,13 +86,9 @@ export function countLayers(tensors: Tensors, prefix: string, config: Config, ke
     if (!found.has(i)) throw broken(tensors.path, `layer ${i} of ${count} is missing (${prefix}${i}.*)`)
   }
   if (count === 0) throw broken(tensors.path, `no layers (${prefix}0.*)`)
-  const promised = keys.filter((key) => key in config.values).map((key) => config.number(key, 0))
-  if (promised.length > 0 && promised.every((n) => n > count)) {
-    throw broken(
-      tensors.path,
-      `${count} layers, but ${config.path} has ${keys.find((key) => key in config.values)} ${promised[0]}`,
-    )
-  }
+  const said = Object.entries(promised).flatMap(([key, n]) => (n == null ? [] : [{ key, n }]))
+  if (said.length > 0 && said.every(({ n }) => n > count))
+    throw broken(tensors.path, `${count} layers, but its config has ${said[0].key} ${said[0].n}`)
   return count
 }
 

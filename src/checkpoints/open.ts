@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ModelSpec, Weights } from '../spec.js'
+import { inWords } from '../text/schema.js'
 import { Config } from './config.js'
+import { broken } from './files.js'
 import type { Layout } from './layout.js'
 import { layouts } from './layouts.js'
-import { broken } from './safetensors.js'
+import { checkSpec } from './spec-schema.js'
 import { Tensors } from './tensors.js'
 
 export interface Checkpoint {
@@ -27,7 +29,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   const tensors = await Tensors.open(folder)
   try {
     const layout = layoutOf(config, tensors)
-    const spec = await layout.spec(config, tensors)
+    const spec = checkSpec(await layout.spec(config, tensors), (what) => broken(config.path, what))
     const weights = await layout.weights(tensors, spec, config)
     tensors.checkAllUsed()
     return { spec, weights, config: { ...config.values }, layout: layout.name, folder }
@@ -41,7 +43,8 @@ function layoutOf(config: Config, tensors: Tensors): Layout {
   if (layout) return layout
   const { model_type: kind } = config.values
   const known = layouts.map(({ name }) => name).join(', ')
-  throw broken(config.path, `${kind ? `model_type ${kind}` : 'this model'} is not supported; layouts: ${known}`)
+  const found = kind ? `model_type ${inWords(kind)}` : 'this model'
+  throw broken(config.path, `${found} is not supported; layouts: ${known}`)
 }
 
 function isFolder(path: string): Promise<boolean> {

@@ -1,6 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises'
-import { exitCodes, UserError } from '../errors.js'
+import type { FileHandle } from 'node:fs/promises'
+import { inWords } from '../text/schema.js'
 import { type Dtype, newWeight, type Weight } from '../weight.js'
+import { broken, openRegular } from './files.js'
+import { parseObject } from './json.js'
 
 /**
  * Reads safetensors files (https://github.com/huggingface/safetensors): 8 bytes of header length, a JSON header, then
@@ -11,8 +13,8 @@ const bytesPer: Record<string, number> = {
   BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, U16: 2, I16: 2, F16: 2, BF16: 2, U32: 4, I32: 4, F32: 4, U64: 8, I64: 8, F64: 8,
 } // biome-ignore format: a table
 
-/** The limit of the reference implementation; a larger length means that this is some other file. */
-const maxHeader = 100_000_000
+/** A tensor takes about 100 bytes of it, published models at most 200 kB; a larger length means that this is some other file. */
+const maxHeader = 2 ** 24
 const maxRead = 2 ** 30
 
 const dtypes: Record<string, Dtype> = { F32: 'f32', F16: 'f16', BF16: 'bf16' }
@@ -35,11 +37,9 @@ export class SafetensorsFile {
 
   /** Errors: 69, one line with the file and the tensor, when the file is missing or its header is broken. */
   static async open(path: string): Promise<SafetensorsFile> {
-    const file = await open(path).catch((error: NodeJS.ErrnoException) => {
-      throw broken(path, error.code === 'ENOENT' ? 'no such file' : error.message)
-    })
+    const { file, size } = await openRegular(path)
     try {
-      const { tensors, metadata } = await readHeader(path, file)
+      const { tensors, metadata } = await readHeader(path, file, size)
       return new SafetensorsFile(path, tensors, metadata, file)
     } catch (error) {
       await file.close()
@@ -91,11 +91,6 @@ export class SafetensorsFile {
   }
 }
 
-/** An error about a checkpoint file: the model cannot be had. */
-export function broken(path: string, what: string): UserError {
-  return new UserError(`${path}: ${what}`, exitCodes.unavailable)
-}
-
 /** Fills `bytes` from byte `begin` of the file on. */
 async function read(path: string, file: FileHandle, begin: number, bytes: Uint8Array): Promise<void> {
   const { length } = bytes
@@ -106,8 +101,7 @@ async function read(path: string, file: FileHandle, begin: number, bytes: Uint8A
   }
 }
 
-async function readHeader(path: string, file: FileHandle) {
-  const { size } = await file.stat()
+async function readHeader(path: string, file: FileHandle, size: number) {
   if (size < 8) throw broken(path, `not a safetensors file: ${size} bytes, expected at least 8`)
   const first = new BigUint64Array(1)
   await read(path, file, 0, new Uint8Array(first.buffer))
@@ -117,17 +111,7 @@ async function readHeader(path: string, file: FileHandle) {
   const bytes = new Uint8Array(length)
   await read(path, file, 8, bytes)
   const text = new TextDecoder().decode(bytes)
-  let header: unknown
-  try {
-    header = JSON.parse(text)
-  } catch {
-    throw broken(path, 'not a safetensors file: the header is not JSON')
-  }
-  if (!isRecord(header)) throw broken(path, 'the header is not a JSON object')
-  const twice = repeatedKey(text)
-  if (twice !== undefined) throw broken(path, `tensor ${twice} appears twice`)
-
-  const { __metadata__: metadata = {}, ...entries } = header
+  const { __metadata__: metadata = {}, ...entries } = parseObject(path, text, 'tensor')
   const tensors = new Map<string, TensorInfo>()
   for (const [name, entry] of Object.entries(entries)) tensors.set(name, tensorInfo(path, name, entry, 8 + length))
   checkLayout(path, tensors, 8 + length, size)
@@ -138,10 +122,10 @@ function tensorInfo(path: string, name: string, entry: unknown, dataStart: numbe
   if (!isRecord(entry)) throw broken(path, `tensor ${name}: the header entry is not an object`)
   const { dtype, shape, data_offsets: offsets } = entry
   if (typeof dtype !== 'string' || !Object.hasOwn(bytesPer, dtype))
-    throw broken(path, `tensor ${name}: unknown dtype ${dtype}`)
-  if (!isCounts(shape)) throw broken(path, `tensor ${name}: shape ${JSON.stringify(shape)} is not a list of lengths`)
+    throw broken(path, `tensor ${name}: unknown dtype ${inWords(dtype)}`)
+  if (!isCounts(shape)) throw broken(path, `tensor ${name}: shape ${inWords(shape)} is not a list of lengths`)
   if (!isCounts(offsets) || offsets.length !== 2 || offsets[1] < offsets[0]) {
-    throw broken(path, `tensor ${name}: data_offsets ${JSON.stringify(offsets)}, expected [begin, end]`)
+    throw broken(path, `tensor ${name}: data_offsets ${inWords(offsets)}, expected [begin, end]`)
   }
   const bytes = offsets[1] - offsets[0]
   const expected = shape.reduce((product, n) => product * n, bytesPer[dtype])
@@ -165,22 +149,6 @@ function checkLayout(path: string, tensors: Map<string, TensorInfo>, dataStart: 
     if (at > size) throw broken(path, `truncated: tensor ${name} ends at byte ${at}, the file at ${size}`)
   }
   if (at < size) throw broken(path, `${size - at} bytes after the last tensor`)
-}
-
-/** JSON.parse keeps the last of two equal keys in silence; a header must not hold any. */
-function repeatedKey(json: string): string | undefined {
-  const seen = new Set<string>()
-  let depth = 0
-  for (const [token, colon] of json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g)) {
-    if (token === '{') depth++
-    else if (token === '}') depth--
-    else if (depth === 1 && colon) {
-      const key: string = JSON.parse(token.slice(0, -colon.length))
-      if (seen.has(key)) return key
-      seen.add(key)
-    }
-  }
-  return undefined
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,11 +1,29 @@
+import * as v from 'valibot'
+import { isMamba } from '../layers/mixers/mamba.js'
 import type { BlockSpec, ModelSpec, Weights } from '../spec.js'
+import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import type { Layout } from './layout.js'
 import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
-import { broken } from './safetensors.js'
 import type { Tensors } from './tensors.js'
 
 const embedding = 'backbone.embedding.weight'
 const layer = (i: number) => `backbone.layers.${i}.`
+
+/** What of config.json is read, with the defaults of the official code. */
+const keys = openRecord({
+  n_layer: v.nullish(whole(0)),
+  d_intermediate: v.nullish(whole(0), 0),
+  attn_layer_idx: v.nullish(
+    v.pipe(v.array(v.unknown(), 'a list'), v.maxLength(0, 'none: attention is not supported yet')),
+    [],
+  ),
+  rms_norm: v.nullish(flag, true),
+  tie_embeddings: v.nullish(flag, true),
+  ssm_cfg: v.nullish(
+    openRecord({ layer: v.nullish(oneOf('Mamba1')), bias: v.nullish(flag, false), conv_bias: v.nullish(flag, true) }),
+    {},
+  ),
+})
 
 /** state-spaces/mamba `MambaLMHeadModel` with Mamba-1 layers; an MLP after each mixer when `d_intermediate` is set. */
 export const stateSpaces: Layout = {
@@ -13,27 +31,21 @@ export const stateSpaces: Layout = {
   recognise: (config, tensors) => tensors.has(embedding) && 'd_model' in config.values,
 
   async spec(config, tensors): Promise<ModelSpec> {
-    const kind = config.section('ssm_cfg').text('layer', 'Mamba1')
-    if (kind !== 'Mamba1') throw broken(config.path, `ssm_cfg.layer ${kind} is not supported yet, expected Mamba1`)
-    if (config.list('attn_layer_idx').length > 0) {
-      throw broken(config.path, `attention layers (attn_layer_idx) are not supported yet`)
-    }
+    const { n_layer, d_intermediate, rms_norm, tie_embeddings } = config.as(keys)
     const [vocab_size, d_model] = tensors.shape(embedding, 2)
-    const n = countLayers(tensors, 'backbone.layers.', config, ['n_layer'])
+    const n = countLayers(tensors, 'backbone.layers.', { n_layer })
     const tied = await isTied(tensors, 'lm_head.weight', embedding)
-    if (tied && !tensors.has('lm_head.weight') && !config.flag('tie_embeddings', true)) {
+    if (tied && !tensors.has('lm_head.weight') && !tie_embeddings) {
       throw tensors.broken('lm_head.weight', 'is missing, though tie_embeddings is false')
     }
-    const hasMlp = config.number('d_intermediate', 0) > 0
     return {
-      tokenizer: 'ids',
-      vocab_size,
+      input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
       d_embed: d_model,
       stem: [],
       d_model,
       // The official code has no key for it: MixerModel's default.
-      norm: { kind: config.flag('rms_norm', true) ? 'rms' : 'layer', eps: 1e-5 },
-      blocks: Array.from({ length: n }, (_, i) => blockSpec(tensors, i, hasMlp)),
+      norm: { kind: rms_norm ? 'rms' : 'layer', eps: 1e-5 },
+      blocks: Array.from({ length: n }, (_, i) => blockSpec(tensors, i, d_intermediate > 0)),
       head: { kind: 'tokens', tied },
       strand: 'stranded',
       hidden_states: { embedding: false, blocks: 'residual', listed: n, final: true },
@@ -41,13 +53,14 @@ export const stateSpaces: Layout = {
   },
 
   async weights(tensors, spec, config): Promise<Weights> {
-    const { vocab_size: V, d_model: D, norm } = spec
-    const ssm = config.section('ssm_cfg')
-    const biases = { linear: ssm.flag('bias', false), conv: ssm.flag('conv_bias', true) }
+    const { d_model: D, norm } = spec
+    const [V] = tensors.shape(embedding, 2)
+    const { bias, conv_bias } = config.as(keys).ssm_cfg
+    const biases = { linear: bias, conv: conv_bias }
     const weights: Weights = new Map()
     weights.set('embedding.weight', await tensors.weight(embedding, [V, D]))
     for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-      if (mixer.kind !== 'mamba') throw new Error('unreachable: this layout has Mamba mixers only')
+      if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
       const [from, to] = [layer(i), `blocks.${i}.`]
       await normWeights(tensors, weights, { from: `${from}norm`, to: `${to}norm` }, norm, D)
       await mambaWeights(tensors, weights, { from: `${from}mixer.`, to: `${to}mixer.` }, mixer, D, biases)

@@ -1,7 +1,11 @@
-import { access, readdir, readFile } from 'node:fs/promises'
+import { access, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import * as v from 'valibot'
+import { checked, openRecord } from '../text/schema.js'
 import { notFinite, type Weight } from '../weight.js'
-import { broken, SafetensorsFile } from './safetensors.js'
+import { broken, readText } from './files.js'
+import { parseObject } from './json.js'
+import { SafetensorsFile } from './safetensors.js'
 
 const pieceBytes = 2 ** 20
 
@@ -59,10 +63,11 @@ export class Tensors {
     return this.where.has(name)
   }
 
-  /** The shape of a tensor of `rank` dimensions. Errors: 69 when it is missing or has another rank. */
+  /** The shape of a tensor of `rank` dimensions. Errors: 69 when it is missing, has another rank or holds nothing. */
   shape(name: string, rank: number): number[] {
     const { shape } = this.file(name).info(name)
     if (shape.length !== rank) throw this.broken(name, `is [${shape.join(', ')}], expected ${rank} dimensions`)
+    if (shape.includes(0)) throw this.broken(name, `is [${shape.join(', ')}], expected no length of 0`)
     return shape
   }
 
@@ -147,19 +152,21 @@ function placeOf(index: number, shape: readonly number[]): number[] {
   return place
 }
 
+/** Which shard holds which tensor. */
+const indexSchema = openRecord({
+  weight_map: v.record(
+    v.string(),
+    v.message(v.pipe(v.string(), v.regex(/^[^/\\]{1,255}$/)), 'a file name'),
+    'an object',
+  ),
+})
+
 async function openShards(folder: string, index: string): Promise<Tensors> {
-  let map: unknown
-  try {
-    map = JSON.parse(await readFile(index, 'utf8')).weight_map
-  } catch (error) {
-    throw broken(index, `not a shard index: ${(error as Error).message}`)
-  }
-  if (typeof map !== 'object' || map === null) throw broken(index, 'no weight_map')
-  const entries = Object.entries(map)
-  for (const [name, file] of entries) {
-    if (typeof file !== 'string' || /[/\\]/.test(file)) throw broken(index, `tensor ${name}: not a file name: ${file}`)
-  }
-  const shards = [...new Set(entries.map(([, file]) => file as string))].sort()
+  const { weight_map } = checked(indexSchema, parseObject(index, await readText(index)), '', (what) =>
+    broken(index, what),
+  )
+  const entries = Object.entries(weight_map)
+  const shards = [...new Set(Object.values(weight_map))].sort()
   const tensors = await Tensors.of(
     index,
     shards.map((file) => join(folder, file)),

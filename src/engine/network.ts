@@ -1,70 +1,87 @@
-import type { Backend, Segments, Tensor } from '../backends/backend.js'
-import { Block } from '../layers/block.js'
-import type { BlockState } from '../layers/mixer.js'
+import type { Backend, Tensor } from '../backends/backend.js'
+import type { Segments } from '../backends/segments.js'
+import { Block, type BlockState } from '../layers/block.js'
+import { isCausal } from '../layers/mixers/registry.js'
 import { Params } from '../layers/params.js'
 import { stem } from '../layers/stem.js'
 import type { ModelSpec } from '../spec.js'
 import type { Input } from './chunk.js'
 
-/** What a network carries from chunk to chunk of one sequence. */
+/** What a network carries from chunk to chunk, for each slot. */
 export interface NetworkState {
-  /** One per stem convolution: [window, D_in]. */
+  /** One per stem convolution: [slots window, D_in]. */
   stem: Tensor[]
   blocks: BlockState[]
 }
 
-/**
- * Sees hidden states in the order and meaning that the layout's official code gives (spec.hidden_states); rows [T', D] of
- * one index arrive in reading order, chunk after chunk.
- */
+/** Sees rows [T', D] of a chunk and whose they are, in reading order. */
+export type OnRows = (rows: Tensor, segments: Segments) => Promise<void>
+
+/** The same for hidden states, counted as the layout's official code counts them (spec.hidden_states). */
 export type OnHidden = (index: number, hidden: Tensor, segments: Segments) => Promise<void>
 
-/** A model on a backend: token ids (or rows) of a chunk in, rows of the final norm out. Knows no file format and no model family. */
+/** Blocks from .. to - 1 of a model. */
+export interface BlockRange {
+  from: number
+  to: number
+}
+
+/**
+ * A model on a backend, or some of its blocks: token ids (or rows) of a chunk in, rows of the final norm out. Blocks without those before
+ * them read the residual stream, and without those after them give it. Knows no file format and no model family.
+ */
 export class Network {
   readonly blocks: Block[]
+  readonly causal: boolean
   private readonly params: Params
 
   constructor(
     readonly backend: Backend,
     readonly spec: ModelSpec,
     tensors: Map<string, Tensor>,
+    readonly range: BlockRange = { from: 0, to: spec.blocks.length },
   ) {
     this.params = new Params(tensors)
     this.blocks = spec.blocks.map((block, i) => new Block(block, spec.norm, this.params.within(`blocks.${i}`)))
+    this.causal = isCausal(spec)
   }
 
-  get bidirectional(): boolean {
-    return this.spec.blocks.some((block) => block.mixer.kind === 'bidirectional')
+  get first(): boolean {
+    return this.range.from === 0
+  }
+
+  get last(): boolean {
+    return this.range.to === this.blocks.length
   }
 
   /** Input tokens per row of the residual stream; a cut inside a sequence falls on a multiple of it. */
   get stride(): number {
-    return this.spec.stem.reduce((product, { stride }) => product * stride, 1)
+    return this.first ? this.spec.stem.reduce((product, { stride }) => product * stride, 1) : 1
   }
 
-  /** Token rows of an input. */
+  /** Rows of an input. */
   length(input: Input): number {
     return input.length / this.numbersPerRow(input)
   }
 
-  /** Token rows from .. to - 1 of an input, a view. */
+  /** Rows from .. to - 1 of an input, a view. */
   slice(input: Input, from: number, to: number): Input {
     const numbers = this.numbersPerRow(input)
     return input.subarray(from * numbers, to * numbers)
   }
 
-  zeroState(): NetworkState {
+  zeroState(slots: number): NetworkState {
     let width = this.spec.d_embed
     const stems = this.spec.stem.map(({ window, d_out }) => {
-      const state = this.backend.zeros(window, width)
+      const state = this.backend.zeros(slots * window, width)
       width = d_out
       return state
     })
-    return { stem: stems, blocks: this.blocks.map((block) => block.zeroState(this.backend)) }
+    return { stem: stems, blocks: this.blocks.map((block) => block.zeroState(this.backend, slots)) }
   }
 
   releaseState(state: NetworkState): void {
-    for (const tensor of stateTensors(state)) this.backend.release(tensor)
+    this.backend.release(...stateTensors(state))
   }
 
   /** Embedding and stem: input of T token rows -> residual stream [T', D]. */
@@ -75,10 +92,11 @@ export class Network {
     onHidden?: OnHidden,
   ): Promise<{ x: Tensor; segments: Segments }> {
     const b = this.backend
+    if (!this.first) return { x: b.upload(input, this.length(input), this.spec.d_model), segments }
     const x =
-      input instanceof Float32Array
-        ? b.upload(input, this.length(input), this.spec.d_embed)
-        : b.embedRows(input, this.params.get('embedding.weight'))
+      input instanceof Int32Array
+        ? b.embedRows(input, this.params.get('embedding.weight'))
+        : b.upload(input, this.length(input), this.spec.d_embed)
     let rows = { x, segments }
     for (const [i, spec] of this.spec.stem.entries()) {
       const next = await stem(b, spec, this.params.within(`stem.${i}`), rows.x, rows.segments, state?.stem[i] ?? null)
@@ -109,6 +127,7 @@ export class Network {
 
   /** Final norm: x [T', D] -> [T', D]; x is released. */
   async leave(x: Tensor, segments: Segments, onHidden?: OnHidden): Promise<Tensor> {
+    if (!this.last) return x
     const { embedding, listed, final } = this.spec.hidden_states
     const hidden = this.backend.norm(
       x,
@@ -121,19 +140,19 @@ export class Network {
     return hidden
   }
 
-  /** T token rows of a chunk through all layers -> hidden [T', D]; `state` is updated in place. */
+  /** T rows of a chunk through all blocks -> rows [T', D]; `state` is updated in place. */
   async forward(
     input: Input,
     segments: Segments,
     state: NetworkState | null,
     onHidden?: OnHidden,
-  ): Promise<{ hidden: Tensor; segments: Segments }> {
+  ): Promise<{ x: Tensor; segments: Segments }> {
     const entered = await this.enter(input, segments, state, onHidden)
     let { x } = entered
-    for (let i = 0; i < this.blocks.length; i++) {
+    for (let i = this.range.from; i < this.range.to; i++) {
       x = await this.runBlock(i, x, entered.segments, state?.blocks[i] ?? null, onHidden)
     }
-    return { hidden: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
+    return { x: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
   }
 
   /** Output layer: rows [S, D] -> logits [S, V, or labels]. */
@@ -145,13 +164,12 @@ export class Network {
   }
 
   private numbersPerRow(input: Input): number {
-    return input instanceof Float32Array ? this.spec.d_embed : 1
+    if (!this.first) return this.spec.d_model
+    return input instanceof Int32Array ? 1 : this.spec.d_embed
   }
 }
 
-export function stateTensors(state: NetworkState): Tensor[] {
-  return [
-    ...state.stem,
-    ...state.blocks.flatMap(({ forward, reverse }) => [forward, reverse].flatMap((s) => (s ? [s.conv, s.ssm] : []))),
-  ]
+/** All tensors of a state, in the order of the forward pass. */
+export function stateTensors({ stem, blocks }: NetworkState): Tensor[] {
+  return [...stem, ...blocks.flatMap((block) => Object.values(block).flatMap((state) => Object.values(state)))]
 }

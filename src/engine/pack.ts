@@ -1,14 +1,15 @@
-import type { Segments } from '../backends/backend.js'
 import { type Chunk, type Input, joinInputs } from './chunk.js'
 
 /** A sequence, or the next piece of one, with what the caller wants to know of it later. */
 export interface Piece<Note> {
   input: Input
   note: Note
-  /** This piece carries on the piece before it. */
-  continues: boolean
-  /** Another piece of the same sequence follows. */
-  goesOn: boolean
+  /** Token rows of the sequence before this piece. */
+  start: number
+  /** The sequence ends with it. */
+  ends: boolean
+  /** Where the state of a sequence in several pieces is kept; -1 for one that comes whole. */
+  slot: number
 }
 
 /** Sequences packed without padding; one note per segment. */
@@ -17,9 +18,9 @@ export interface Packed<Note> extends Chunk {
 }
 
 /**
- * Fills chunks of at most `chunk` token rows with whole sequences, in order. A longer sequence, or a piece of a cut one,
- * gets a chunk of its own. No sequence is cut here and none is padded. `width`: numbers of an input per token row; `join` puts
- * the inputs of a chunk one after the other, and may have their buffers.
+ * Fills chunks of at most `chunk` token rows with sequences and pieces of sequences, in order; of two pieces of the same sequence the
+ * second opens a new chunk. A longer sequence gets a chunk of its own. Nothing is cut here and nothing is padded. `width`: numbers of an
+ * input per token row; `join` puts the inputs of a chunk one after the other, and may have their buffers.
  */
 export async function* pack<Note>(
   pieces: AsyncIterable<Piece<Note>> | Iterable<Piece<Note>>,
@@ -27,40 +28,33 @@ export async function* pack<Note>(
   width = 1,
   join: (inputs: Input[]) => Input = joinInputs,
 ): AsyncGenerator<Packed<Note>> {
-  let inputs: Input[] = []
-  let ends: number[] = []
-  let notes: Note[] = []
+  let packed: Piece<Note>[] = []
   let rows = 0
-  const flush = (): Packed<Note> => {
-    const full = { input: join(inputs), segments: segmentsOf(ends, false, false), notes }
-    inputs = []
-    ends = []
-    notes = []
-    rows = 0
-    return full
-  }
   for await (const piece of pieces) {
     const length = piece.input.length / width
-    const alone = piece.continues || piece.goesOn || length > chunk
-    if (rows > 0 && (alone || rows + length > chunk)) yield flush()
-    if (alone) {
-      yield {
-        input: piece.input,
-        segments: segmentsOf([length], piece.continues, piece.goesOn),
-        notes: [piece.note],
-      }
-      continue
+    const again = piece.slot >= 0 && packed.some(({ slot }) => slot === piece.slot)
+    if (rows > 0 && (again || rows + length > chunk)) {
+      yield chunkOf(packed, width, join)
+      packed = []
+      rows = 0
     }
-    inputs.push(piece.input)
+    packed.push(piece)
     rows += length
-    ends.push(rows)
-    notes.push(piece.note)
   }
-  if (rows > 0) yield flush()
+  if (rows > 0) yield chunkOf(packed, width, join)
 }
 
-function segmentsOf(ends: number[], continues: boolean, goesOn: boolean): Segments {
-  const offsets = new Int32Array(ends.length + 1)
-  offsets.set(ends, 1)
-  return { offsets, continues, goesOn }
+function chunkOf<Note>(pieces: Piece<Note>[], width: number, join: (inputs: Input[]) => Input): Packed<Note> {
+  const offsets = new Int32Array(pieces.length + 1)
+  for (const [s, { input }] of pieces.entries()) offsets[s + 1] = offsets[s] + input.length / width
+  return {
+    input: join(pieces.map(({ input }) => input)),
+    segments: {
+      offsets,
+      start: Float64Array.from(pieces, ({ start }) => start),
+      ends: Uint8Array.from(pieces, ({ ends }) => (ends ? 1 : 0)),
+      slot: Int32Array.from(pieces, ({ slot }) => slot),
+    },
+    notes: pieces.map(({ note }) => note),
+  }
 }

@@ -1,70 +1,67 @@
-import type { FloatArray } from '../backends/backend.js'
-import { type Input, type OnRows, piece } from './chunk.js'
-import type { Network, OnHidden } from './network.js'
+import { oneSegment, type Segments } from '../backends/segments.js'
+import type { MixerState } from '../layers/mixers/mixer.js'
+import type { Input } from './chunk.js'
+import { type Network, stateTensors } from './network.js'
+import type { Reading } from './reader.js'
+import { RamSpool, type Spool } from './spool.js'
 
 /**
- * Runs one sequence that is longer than a chunk through a bidirectional network, exactly, layer by layer over a spool of
- * the residual stream in RAM ([L', D] numbers). Each layer is swept twice: right to left, to learn the reverse state at
- * every chunk border; then left to right, with the carried forward state and the kept reverse one.
+ * Runs one sequence that is longer than a chunk through a bidirectional network, exactly, layer by layer over a spool of the residual
+ * stream ([L', D] numbers). Each layer is swept twice: right to left, to learn the reverse state at every chunk border; then left to
+ * right, with the carried forward state and the kept reverse one.
  *
- * `chunk`: tokens per piece, a multiple of the network's stride. `onRows` gets the final hidden rows [T', D] in reading order.
+ * `chunk`: tokens per piece, a multiple of the network's stride. `reading` gets rows in reading order.
  */
 export async function sweep(
   network: Network,
   input: Input,
   chunk: number,
-  onRows: OnRows,
-  onHidden?: OnHidden,
+  reading: Reading,
+  stream: Spool = new RamSpool(network.backend),
+  borders: Spool = new RamSpool(network.backend),
 ): Promise<void> {
   const b = network.backend
-  const state = network.zeroState()
-  const spool: FloatArray[] = []
-  const rows: number[] = []
+  const state = network.zeroState(1)
+  const segments: Segments[] = []
   const length = network.length(input)
   for (let from = 0; from < length; from += chunk) {
     const to = Math.min(from + chunk, length)
-    const { x } = await network.enter(network.slice(input, from, to), piece(from, to, length), state, onHidden)
-    spool.push(await b.download(x))
-    rows.push(x.rows)
-    b.release(x)
+    const tokens = oneSegment(to - from, from, to === length, 0)
+    const entered = await network.enter(network.slice(input, from, to), tokens, state, reading.onHidden)
+    await stream.put(segments.length, entered.x)
+    segments.push(entered.segments)
+    b.release(entered.x)
   }
-  const last = spool.length - 1
-  const segmentsOf = (c: number) => ({
-    offsets: Int32Array.of(0, rows[c]),
-    continues: c > 0,
-    goesOn: c < last,
-  })
-  const load = (c: number) => b.upload(spool[c], rows[c], network.spec.d_model)
+  const last = segments.length - 1
 
   for (const [i, block] of network.blocks.entries()) {
-    const blockState = state.blocks[i]
-    const borders: { conv: FloatArray; ssm: FloatArray }[] = []
-    const { reverse } = blockState
+    const { forward, reverse } = state.blocks[i]
+    const names = Object.keys(reverse ?? {})
+    /** Where the reverse state at the right end of chunk c is kept. */
+    const border = (c: number, n: number) => c * names.length + n
     if (reverse) {
       for (let c = last; c > 0; c--) {
-        const x = load(c)
-        await block.sweepReverse(b, x, segmentsOf(c), reverse)
-        borders[c - 1] = { conv: await b.download(reverse.conv), ssm: await b.download(reverse.ssm) }
+        const x = await stream.get(c)
+        await block.scanReverse(b, x, segments[c], reverse)
+        for (const [n, name] of names.entries()) await borders.put(border(c - 1, n), reverse[name])
         b.release(x)
       }
     }
     for (let c = 0; c <= last; c++) {
-      const kept = reverse &&
-        c < last && {
-          conv: b.upload(borders[c].conv, reverse.conv.rows, reverse.conv.cols),
-          ssm: b.upload(borders[c].ssm, reverse.ssm.rows, reverse.ssm.cols),
-        }
-      const direction = { forward: blockState.forward, reverse: kept || reverse }
-      const x = await network.runBlock(i, load(c), segmentsOf(c), direction, onHidden)
-      spool[c] = await b.download(x)
-      b.release(x)
-      if (kept) b.release(kept.conv, kept.ssm)
+      const kept: MixerState = {}
+      if (c < last) for (const [n, name] of names.entries()) kept[name] = await borders.get(border(c, n))
+      const directions = { forward, reverse: c < last ? kept : reverse }
+      const x = await network.runBlock(i, await stream.get(c), segments[c], directions, reading.onHidden)
+      await stream.put(c, x)
+      b.release(x, ...Object.values(kept))
     }
   }
   for (let c = 0; c <= last; c++) {
-    const hidden = await network.leave(load(c), segmentsOf(c), onHidden)
-    await onRows(hidden, segmentsOf(c))
+    const hidden = await network.leave(await stream.get(c), segments[c], reading.onHidden)
+    await reading.onRows(hidden, segments[c])
     b.release(hidden)
   }
-  network.releaseState(state)
+  b.release(...stateTensors(state))
+  stream.close()
+  borders.close()
 }

@@ -27,23 +27,22 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4 }
 
 /**
  * A pool of worker threads, each with its own backend. A worker (`serve`) does its jobs in the order they come.
- * `follow` sends a job to the worker of the job before it (a cut sequence).
  */
 export class WorkerPool<Job, Result> {
   private readonly lanes: Lane<Result>[]
-  private last: Lane<Result>
   private failure: Error | null = null
 
   constructor(script: URL, workerData: unknown, threads: number) {
     this.lanes = Array.from({ length: threads }, () => this.start(script, workerData))
-    this.last = this.lanes[0]
   }
 
-  /** `transfer`: buffers of the job that its sender has no more use for. */
-  run(job: Job, follow = false, transfer: ArrayBuffer[] = []): Promise<Result> {
+  /** `transfer`: buffers of the job that its sender has no more use for; `worker`: its number, absent: the one with least to do. */
+  run(job: Job, transfer: ArrayBuffer[] = [], worker?: number): Promise<Result> {
     if (this.failure) return Promise.reject(this.failure)
-    const lane = follow ? this.last : this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
-    this.last = lane
+    const lane =
+      worker === undefined
+        ? this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
+        : this.lanes[worker]
     return new Promise((resolve, reject) => {
       lane.pending.push({ resolve, reject })
       lane.worker.postMessage(job, transfer)
@@ -52,12 +51,7 @@ export class WorkerPool<Job, Result> {
 
   /** The same job on every worker, answers in the order of the workers. */
   runAll(job: Job): Promise<Result[]> {
-    return Promise.all(
-      this.lanes.map((lane) => {
-        this.last = lane
-        return this.run(job, true)
-      }),
-    )
+    return Promise.all(this.lanes.map((_, worker) => this.run(job, [], worker)))
   }
 
   /** Ends the threads, whatever they are at. */

@@ -5,10 +5,16 @@ import { isatty, ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
 import { exitCodes, UserError } from '../errors.js'
 import { discard } from '../runtime/discard.js'
-import { FileProblem } from './collector.js'
+import { FileProblem } from './problem.js'
 
 /** Bytes read from a file at a time. */
 export const blockSize = 1 << 18
+
+/** Bytes under the name that messages and records give them. */
+export interface Source {
+  file: string
+  bytes: AsyncIterable<Uint8Array>
+}
 
 /** What `-` is called in messages and records. */
 export const stdinName = 'stdin'

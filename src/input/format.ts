@@ -1,9 +1,5 @@
-import { audioFormat } from './audio-format.js'
-import { type Collector, FileProblem } from './collector.js'
-import { FastaParser, type Parser } from './fasta.js'
-import { FastqParser } from './fastq.js'
-import { JsonLinesParser } from './jsonlines.js'
-import { nameByte } from './letters.js'
+import { audioFormat } from './audio/format.js'
+import { FileProblem } from './problem.js'
 
 /** Bytes from the start of a file that are enough to tell what it is. */
 export const magicLength = 18
@@ -50,17 +46,5 @@ export function refuseForeign(file: string, block: Uint8Array) {
   const audio = audioFormat(block)
   if (audio === undefined) return
   const name = audio === 'wav' ? 'WAV' : audio
-  throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines; audio needs a model that hears it (models list)`)
-}
-
-/** Bytes of a UTF-8 byte order mark at the start. */
-export const markLength = (block: Uint8Array) => (isPrefix(block, [0xef, 0xbb, 0xbf]) ? 3 : 0)
-
-/** Picks the parser by the first byte that is not blank, which stands at `line`. */
-export function parserFor(byte: number, line: number, out: Collector): Parser {
-  const letter = String.fromCharCode(byte)
-  if (letter === '>' || letter === ';') return new FastaParser(out, line)
-  if (letter === '@') return new FastqParser(out, line)
-  if (letter === '{') return new JsonLinesParser(out, line)
-  throw new FileProblem(`line ${line}: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not ${nameByte(byte)}`)
+  throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines; audio needs a model that reads it (models list)`)
 }

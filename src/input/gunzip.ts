@@ -1,4 +1,4 @@
-import { FileProblem } from './collector.js'
+import { FileProblem } from './problem.js'
 import { Unpacker } from './unpacker.js'
 
 /** Packed bytes given to zlib at a time: bounds what one of them can unpack to, and the bytes that are taken one by one. */

@@ -1,25 +1,33 @@
-import type { Backend, Segments, Tensor } from '../backends/backend.js'
-import type { BlockSpec, MixerSpec, NormSpec } from '../spec.js'
-import { Bidirectional } from './bidirectional.js'
-import { Mamba } from './mamba.js'
-import type { BlockState, Mixer, ScanState } from './mixer.js'
-import { gatedMlp } from './mlp.js'
+import type { Backend, Tensor } from '../backends/backend.js'
+import type { Direction, Segments } from '../backends/segments.js'
+import type { BlockSpec, NormSpec } from '../spec.js'
+import { gatedMlp } from './gated-mlp.js'
+import type { Mixer, MixerState, Projected } from './mixers/mixer.js'
+import { familyOf } from './mixers/registry.js'
 import type { Params } from './params.js'
+
+/** What each direction of a block's mixer carries from chunk to chunk. */
+export type BlockState = Partial<Record<Direction, MixerState>>
 
 /** Pre-norm residual block: x + mixer(norm(x)), then x + mlp(norm2(x)) when there is an MLP. */
 export class Block {
-  private readonly mixer: Mixer
+  readonly mixer: Mixer
 
   constructor(
     private readonly spec: BlockSpec,
     private readonly normSpec: NormSpec,
     private readonly params: Params,
   ) {
-    this.mixer = makeMixer(spec.mixer, params.within('mixer'))
+    this.mixer = familyOf(spec.mixer).make(spec.mixer, params.within('mixer'))
   }
 
-  zeroState(b: Backend): BlockState {
-    return this.mixer.zeroState(b)
+  zeroState(b: Backend, slots: number): BlockState {
+    const state: BlockState = {}
+    for (const direction of this.mixer.directions) {
+      const shapes = Object.entries(this.mixer.states(direction))
+      state[direction] = Object.fromEntries(shapes.map(([name, { rows, cols }]) => [name, b.zeros(slots * rows, cols)]))
+    }
+    return state
   }
 
   /** x [T, D] -> [T, D]. `onMixer` sees the mixer's output without the residual. */
@@ -30,43 +38,40 @@ export class Block {
     state: BlockState | null,
     onMixer?: (mixed: Tensor) => Promise<void>,
   ): Promise<Tensor> {
-    const normed = this.norm(b, x, 'norm')
+    const projected = await this.project(b, x)
+    const ys: Tensor[] = []
+    for (const direction of this.mixer.directions)
+      ys.push(await this.mixer.scan(b, projected, segments, direction, state?.[direction] ?? null, ys))
     let out: Tensor
     if (onMixer) {
-      const mixed = await this.mixer.forward(b, normed, null, segments, state)
+      const mixed = await this.mixer.finish(b, projected, ys, null)
       await onMixer(mixed)
       out = b.combine(mixed, x, 'add')
       b.release(mixed)
-    } else {
-      out = await this.mixer.forward(b, normed, x, segments, state)
-    }
-    b.release(normed)
+    } else out = await this.mixer.finish(b, projected, ys, x)
+    b.release(...new Set([...Object.values(projected), ...ys]))
     if (!this.spec.mlp) return out
-    const normed2 = this.norm(b, out, 'norm2')
-    const last = await gatedMlp(b, this.spec.mlp, this.params.within('mlp'), normed2, out)
-    b.release(normed2, out)
+    const normed = this.norm(b, out, 'norm2')
+    const last = await gatedMlp(b, this.spec.mlp, this.params.within('mlp'), normed, out)
+    b.release(normed, out)
     return last
   }
 
-  /** Takes the reverse state over this chunk, right to left (bidirectional blocks only). */
-  async sweepReverse(b: Backend, x: Tensor, segments: Segments, state: ScanState): Promise<void> {
+  /** Takes the reverse state from the right end of a chunk to its left end, and nothing else. */
+  async scanReverse(b: Backend, x: Tensor, segments: Segments, state: MixerState): Promise<void> {
+    const projected = await this.project(b, x)
+    const y = await this.mixer.scan(b, projected, segments, 'reverse', state, [])
+    b.release(...new Set([...Object.values(projected), y]))
+  }
+
+  private async project(b: Backend, x: Tensor): Promise<Projected> {
     const normed = this.norm(b, x, 'norm')
-    await this.mixer.sweepReverse!(b, normed, segments, state)
+    const projected = await this.mixer.project(b, normed)
     b.release(normed)
+    return projected
   }
 
   private norm(b: Backend, x: Tensor, name: 'norm' | 'norm2'): Tensor {
     return b.norm(x, this.normSpec, this.params.get(`${name}.weight`), this.params.optional(`${name}.bias`))
-  }
-}
-
-function makeMixer(spec: MixerSpec, params: Params): Mixer {
-  switch (spec.kind) {
-    case 'mamba':
-      return new Mamba(spec, params)
-    case 'bidirectional':
-      return new Bidirectional(spec, params)
-    default:
-      return spec satisfies never
   }
 }

@@ -1,4 +1,5 @@
-import type { Backend, Segments, Tensor } from '../backends/backend.js'
+import type { Backend, Tensor } from '../backends/backend.js'
+import type { Segments } from '../backends/segments.js'
 import type { StemSpec } from '../spec.js'
 import type { Params } from './params.js'
 
@@ -22,5 +23,6 @@ export function stride(segments: Segments, by: number): Segments {
   const { offsets } = segments
   const strided = new Int32Array(offsets.length)
   for (let s = 1; s < offsets.length; s++) strided[s] = strided[s - 1] + Math.ceil((offsets[s] - offsets[s - 1]) / by)
-  return { ...segments, offsets: strided }
+  // A cut falls on a multiple of the stride.
+  return { ...segments, offsets: strided, start: segments.start.map((rows) => rows / by) }
 }

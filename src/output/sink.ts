@@ -107,7 +107,7 @@ async function pipeSink(path: string): Promise<Sink> {
     }
   }
   const pipe = new Socket({ fd, readable: false, writable: true })
-  pipe.on('error', () => {}) // whoever writes is told
+  pipe.on('error', () => {}) // whoever writes gets it
   return {
     write: (bytes) => explain(path, () => writeStream(pipe, bytes)),
     finish: () => explain(path, () => new Promise((resolve) => pipe.end(resolve))),
@@ -118,12 +118,18 @@ async function pipeSink(path: string): Promise<Sink> {
 
 function stdoutSink(): Sink {
   const name = 'standard output'
-  const kind = fstatSync(1)
   const nothing = async () => {}
   // Node's own stream for files and devices ignores that a full disk takes only a part of a write.
-  const direct = (kind.isFile() || kind.isCharacterDevice()) && !isatty(1)
+  const direct = isFileOrDevice(process.stdout)
   const write = direct ? writeStdoutFile : (bytes: Uint8Array) => writeStream(process.stdout, bytes)
   return { write: (bytes) => explain(name, () => write(bytes)), finish: nothing, publish: nothing, abort: nothing }
+}
+
+/** A stream that stands in for standard output, as every thread but the first has one, has no descriptor. */
+function isFileOrDevice({ fd }: { fd?: number }): boolean {
+  if (fd === undefined || isatty(fd)) return false
+  const kind = fstatSync(fd)
+  return kind.isFile() || kind.isCharacterDevice()
 }
 
 const writeStream = (stream: Writable, bytes: Uint8Array) =>

@@ -3,7 +3,7 @@ import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worke
 /**
  * A thread that is ended inside native code takes the process with it: the binding of ONNX Runtime throws a C++ exception that nobody catches
  * (`terminate called after throwing an instance of 'Napi::Error'`, exit code 134) when its thread is torn down during a call, and a
- * process that exits tears its threads down. So a thread tells when it is inside native code, and whoever ends it waits until it is not.
+ * process that exits tears its threads down. So a thread marks when it is inside native code, and whoever ends it waits until it is not.
  */
 
 /** [calls under way, 1: no further call may begin] of one thread, in shared memory. */

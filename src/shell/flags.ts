@@ -1,4 +1,5 @@
 import { Args, Flags, type Interfaces } from '@oclif/core'
+import { deviceNames } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { availableThreads } from '../runtime/threads.js'
 
@@ -70,7 +71,7 @@ export const shared = {
     description: "output file, compressed if it ends in .gz; '-': standard output",
   }),
   force: Flags.boolean({ description: 'replace an existing output' }),
-  device: Flags.option({ options: ['auto', 'cpu', 'reference'] as const })({
+  device: Flags.option({ options: ['auto', ...deviceNames] as const })({
     char: 'd',
     default: 'auto',
     description: 'where to compute',

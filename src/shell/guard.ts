@@ -1,4 +1,8 @@
 import { exitCodes } from '../errors.js'
+import { hangUpIgnored } from '../runtime/hang-up.js'
+
+/** Asked once, at the start: a parent may end. */
+const ignoresHangUp = hangUpIgnored()
 
 /**
  * What the process must know before anything else runs: a reader that goes away (`| head`) ends it quietly, signals end
@@ -12,8 +16,7 @@ export function guardProcess(): void {
       // Other write errors reach the writer that awaits them; here they only must not become uncaught.
     })
   }
-  // Node forgets that a signal was ignored when the program was started (`nohup`); bin/run.js tells.
-  if (process.env.LONGWAVE_SIGHUP === 'ignored') process.on('SIGHUP', () => {})
+  if (ignoresHangUp) process.on('SIGHUP', () => {})
   for (const [signal, code] of Object.entries(endingSignals())) process.on(signal, () => process.exit(code))
   if (process.env.NO_COLOR) process.env.FORCE_COLOR = '0'
   process.env.ORT_DISABLE_TELEMETRY = '1'
@@ -22,5 +25,5 @@ export function guardProcess(): void {
 /** The signals that end a command, and its exit code then. */
 export function endingSignals(): Partial<Record<NodeJS.Signals, number>> {
   const { hungUp: SIGHUP, interrupted: SIGINT, terminated: SIGTERM } = exitCodes
-  return process.env.LONGWAVE_SIGHUP === 'ignored' ? { SIGINT, SIGTERM } : { SIGHUP, SIGINT, SIGTERM }
+  return ignoresHangUp ? { SIGINT, SIGTERM } : { SIGHUP, SIGINT, SIGTERM }
 }

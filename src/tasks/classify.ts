@@ -1,13 +1,13 @@
+import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Cells } from '../output/rows.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
-import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'
-import type { Stretch } from './sequences.js'
 import { softmax } from './softmax.js'
+import type { Span } from './windows.js'
 
 export interface Classification {
-  stretch: Stretch
+  span: Span
   /** Of the best label, before any --min-score. */
   best: number
   /** [labels] */
@@ -22,8 +22,8 @@ export function labelsOf(spec: ModelSpec): string[] {
   return classesOf(spec).labels
 }
 
-export function wantClasses(spec: ModelSpec): Wanted {
-  return { kind: 'logits', pool: classesOf(spec).pool }
+export function wantClasses(spec: ModelSpec): Output {
+  return { head: true, pool: classesOf(spec).pool }
 }
 
 function classesOf({ head }: ModelSpec): Extract<HeadSpec, { kind: 'classes' }> {
@@ -32,14 +32,14 @@ function classesOf({ head }: ModelSpec): Extract<HeadSpec, { kind: 'classes' }> 
 }
 
 /** Both strands: the mean of their logits (the geometric mean of their odds). */
-export function classification({ stretch, strands }: Prediction): Classification {
+export function classification({ span, strands }: Prediction): Classification {
   const logits = Float64Array.from(
     strands[0],
     (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length,
   )
   const probabilities = softmax(logits)
   const best = probabilities.reduce((most, p, i) => (p > probabilities[most] ? i : most), 0)
-  return { stretch, best, probabilities }
+  return { span, best, probabilities }
 }
 
 /** Totals for --report: sequences and how much they are, in `unit`s. A class may be called `unclassified` too: it has its own row. */
@@ -58,7 +58,7 @@ export class Report {
   }
 
   /** `label`: its number; null where the score was too low for one. */
-  add(label: number | null, { start, end }: Stretch): void {
+  add(label: number | null, { start, end }: Span): void {
     const total = this.totals[label ?? this.totals.length - 1]
     total.count++
     total.amount += end - start

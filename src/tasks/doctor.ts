@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
+import { type Device, deviceNames, devices, pickDevice } from '../backends/registry.js'
 import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -27,15 +28,15 @@ export interface Finding {
 }
 
 export interface BackendChoice {
-  name: 'cpu' | 'reference'
+  name: Device
   state: 'picked' | 'available' | 'unavailable'
   detail: string
 }
 
-/** Probes this machine: opens the cpu backend as `classify` would and says what it chose. */
+/** Probes this machine. */
 export async function inspectMachine(): Promise<Machine> {
   const onnxruntime = await probeOnnxRuntime()
-  const cpu = await probeCpuBackend()
+  const backends = await probeBackends()
   const limit = process.constrainedMemory()
   return {
     node: process.version,
@@ -48,35 +49,19 @@ export async function inspectMachine(): Promise<Machine> {
     simd: WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01])),
     relaxed_simd: WebAssembly.validate(wasmVectorFunction(3, [0xfd, 0x85, 0x02])),
     onnxruntime,
-    backends: [
-      cpu,
-      {
-        name: 'reference',
-        state: 'available',
-        detail: 'float64 TypeScript, exact and very slow: only when asked for (-d reference)',
-      },
-    ],
+    backends,
   }
 }
 
-async function probeCpuBackend(): Promise<BackendChoice> {
-  try {
-    const { openCpuBackend } = await import('../backends/cpu/cpu.js')
-    const backend = await openCpuBackend()
-    const { kernels, matrixProducts } = backend
-    await backend.close()
-    const detail = [
-      kernels === 'relaxed'
-        ? 'relaxed SIMD kernels, because they run here'
-        : 'plain SIMD kernels, because this Node or processor has no relaxed SIMD',
-      matrixProducts === 'onnxruntime'
-        ? 'matrix products by ONNX Runtime'
-        : 'matrix products by our own kernel, slower, because ONNX Runtime does not run here',
-    ]
-    return { name: 'cpu', state: 'picked', detail: detail.join('; ') }
-  } catch (error) {
-    return { name: 'cpu', state: 'unavailable', detail: firstLine(error) }
+/** What each device says of itself; `auto` picks the first that it may. */
+async function probeBackends(): Promise<BackendChoice[]> {
+  const choices: BackendChoice[] = []
+  for (const name of deviceNames) {
+    const { works, detail } = await devices[name].probe()
+    const state = !works ? 'unavailable' : name === pickDevice('auto') ? 'picked' : 'available'
+    choices.push({ name, state, detail })
   }
+  return choices
 }
 
 async function probeOnnxRuntime(): Promise<Finding> {

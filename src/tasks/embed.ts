@@ -1,25 +1,26 @@
+import type { Output } from '../engine/outputs.js'
+import { tokensPerRow } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Pool } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
-import { perRow } from './check.js'
-import type { Wanted } from './inference.js'
 import type { Prediction } from './predict.js'
 
-export type EmbedPool = Exclude<Pool, 'positions'> | 'none'
+export type EmbedPool = Exclude<Pool, 'flatten'> | 'none'
 
 /** What an embedding wants of a model; `layer` counts the hidden states that the model lists. */
-export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec) => Wanted {
+export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec) => Output {
   return ({ hidden_states: { embedding, listed, final } }) => {
     const count = listed + (embedding ? 1 : 0) + (final ? 1 : 0)
     if (layer !== undefined && layer >= count) {
       throw new UserError(`--layer ${layer}: the model lists hidden states 0 to ${count - 1}`, exitCodes.usage)
     }
-    return pool === 'none' ? { kind: 'rows', layer } : { kind: 'pooled', pool, layer }
+    return pool === 'none' ? { layer } : { pool, layer }
   }
 }
 
 /** Bases, or seconds of audio, that one row stands for. */
-export const rowSize = (spec: ModelSpec) => perRow(spec) * (spec.log_mel ? frameSeconds(spec.log_mel) : 1)
+export const rowSize = (spec: ModelSpec) =>
+  tokensPerRow(spec) * (spec.input.kind === 'log-mel' ? frameSeconds(spec.input) : 1)
 
 /** [rows, D]: the mean over the strands that were read. */
 export function embedding({ strands }: Prediction): Float32Array {

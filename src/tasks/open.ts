@@ -1,21 +1,21 @@
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
-import type { Device } from '../backends/open.js'
+import { type Device, pickDevice } from '../backends/registry.js'
 import { modelFiles, modelFolder, summarizeModel } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
+import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { readRecords } from '../input/dna/read.js'
 import { inputPaths } from '../input/paths.js'
-import { readRecords } from '../input/read.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
 import { availableThreads } from '../runtime/threads.js'
 import type { Progress } from '../shell/progress.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import { AudioRun } from './audio.js'
-import { DnaRun, type Strand } from './dna.js'
-import type { Wanted } from './inference.js'
+import { recordingsOf } from './audio/recordings.js'
+import { AudioRun } from './audio/run.js'
+import { Transcription, transcriber } from './audio/transcribe.js'
+import { DnaRun, type Strand } from './dna/run.js'
 import type { Prediction } from './predict.js'
-import { recordingsOf } from './recordings.js'
 import type { Run } from './run.js'
-import { Transcription, transcriber } from './transcribe.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
 export interface RunFlags {
@@ -69,21 +69,21 @@ export interface OpenedRun {
 export async function openRun(
   flags: DnaFlags & AudioFlags,
   files: CommandFiles,
-  want: (spec: ModelSpec) => Wanted,
+  want: (spec: ModelSpec) => Output,
   note: (line: string) => void,
   strand?: Strand,
 ): Promise<OpenedRun> {
   const { model, paths } = await open(flags, files, note)
   const { spec, weights } = model
-  const { log_mel } = spec
+  const { input } = spec
   const wanted = want(spec)
-  if (log_mel === undefined) {
+  if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
     return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note) }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model hears audio')
   const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
-  return { spec, run: new AudioRun({ spec: { ...spec, log_mel }, weights }, recordingsOf(paths), options) }
+  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options) }
 }
 
 /** Opens a model that transcribes, and the recordings that the flags name. */
@@ -126,7 +126,7 @@ async function open(
   return { model, paths }
 }
 
-function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Wanted, note: (line: string) => void): DnaRun {
+function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, note: (line: string) => void): DnaRun {
   const { window, stride } = flags
   for (const [flag, bases] of Object.entries({ window, stride })) {
     if (bases === undefined || Number.isInteger(bases)) continue
@@ -152,7 +152,7 @@ const audioOptions = (flags: AudioFlags, note: (line: string) => void) => ({
 })
 
 const runOptions = ({ device, threads, chunk, ...flags }: RunFlags, note: (line: string) => void) => ({
-  device: device === 'auto' ? ('cpu' as const) : device,
+  device: pickDevice(device),
   threads: threads ?? availableThreads(),
   chunk,
   skip: flags['on-error'] === 'skip',

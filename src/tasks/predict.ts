@@ -1,26 +1,27 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Device } from '../backends/open.js'
+import type { Device } from '../backends/registry.js'
 import type { Chunk, Input } from '../engine/chunk.js'
+import type { Output, Read } from '../engine/outputs.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
+import { bytesToSweep, type Plan } from '../engine/plan.js'
 import { inOrder, WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
+import { isCausal } from '../layers/mixers/registry.js'
+import type { BufferPool } from '../runtime/buffer-pool.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import type { Wanted } from './inference.js'
-import type { Stretch } from './sequences.js'
-import type { Spare } from './spare.js'
-import type { InferenceAnswer, InferenceSetup } from './worker.js'
+import { Budget } from './budget.js'
+import type { Span } from './windows.js'
+import type { InferenceAnswer, InferenceJob, InferenceSetup } from './worker.js'
 
 export interface PredictOptions {
   device: Device
-  threads: number
-  /** Tokens per chunk, a multiple of the network's stride. */
-  chunk: number
-  wanted: Wanted
+  plan: Plan
+  wanted: Output
   /** Takes the buffers of inputs that have been read. */
-  spare?: Spare
+  buffers?: BufferPool
 }
 
 /** What was wanted of a sequence (of one piece of it where all rows are wanted): [rows, width]. */
@@ -31,13 +32,13 @@ export interface Answer<Note> {
 }
 
 /**
- * What the model says of one stretch, on each strand that was asked for; a recording has one. Where all rows of a streamed
- * stretch are wanted, it comes in several predictions.
+ * What the model says of one span, on each strand that was asked for; a recording has one. Where all rows of a streamed
+ * span are wanted, it comes in several predictions.
  */
 export interface Prediction {
   /** Its `end` is where it ends in the last prediction, how far it was read in those before. */
-  stretch: Stretch
-  /** The last prediction on this stretch. */
+  span: Span
+  /** The last prediction on this span. */
   last: boolean
   /** One per strand, [rows, width]. */
   strands: Float32Array[]
@@ -48,29 +49,59 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, threads, chunk, wanted, spare }: PredictOptions,
+  { device, plan, wanted, buffers }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
-  const setup: InferenceSetup = { device, spec, weights: model.weights, chunk, wanted }
+  const { chunk, stages } = plan
+  const setup: InferenceSetup = { device, spec, weights: model.weights, chunk, wanted, stages }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
-  const pool = new WorkerPool<Chunk, InferenceAnswer>(script, setup, threads)
-  const run = async ({ input, segments, notes }: Packed<Note>) => {
-    const { inputBuffer, ...result } = await pool.run({ input, segments }, segments.continues, [
-      input.buffer as ArrayBuffer,
-    ])
-    spare?.give(inputBuffer)
-    return { notes, ...result }
+  const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
+  const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed
+  const sweeps = new Budget(plan.sweepBytes)
+
+  /** Whole sequences go to any worker. */
+  const runWhole = async (job: Chunk): Promise<Read> => {
+    const rows = job.input.length / width
+    const bytes = rows > chunk && !isCausal(spec) ? bytesToSweep(spec, rows) : 0
+    await sweeps.take(bytes)
+    try {
+      const { reads, inputBuffer } = await pool.run(job, [job.input.buffer as ArrayBuffer])
+      buffers?.give(inputBuffer)
+      return reads[0]
+    } finally {
+      sweeps.give(bytes)
+    }
   }
-  const joined = spare && ((inputs: Input[]) => spare.joined(inputs as Float32Array[]))
-  const packed = pack(pieces, chunk, spec.log_mel ? spec.d_embed : 1, joined)
+
+  /** Cut sequences go from stage to stage: worker i keeps the state of the blocks of stage i. */
+  const runStages = async (job: Chunk): Promise<Read> => {
+    let next: Chunk | null = job
+    let read: Read | undefined
+    for (let stage = 0; next; stage++) {
+      const { input, segments }: Chunk = next
+      const done = await pool.run({ input, segments, stage }, [input.buffer as ArrayBuffer], stage)
+      if (stage === 0) buffers?.give(done.inputBuffer)
+      // A layer before the last is read in the stage that has it.
+      if (done.reads[0].width > 0 || !read) read = done.reads[0]
+      next = done.stream
+    }
+    return read!
+  }
+
+  const run = async ({ input, segments, notes }: Packed<Note>) => {
+    const job = { input, segments }
+    return { notes, read: await (segments.slot.some((slot) => slot >= 0) ? runStages(job) : runWhole(job)) }
+  }
+  const joined = buffers && ((inputs: Input[]) => buffers.joined(inputs as Float32Array[]))
+  const packed = pack(pieces, chunk, width, joined)
   try {
-    // Two jobs a thread: one at work, one waiting.
-    for await (const { notes, data, width, rows } of inOrder(packed, run, 2 * threads)) {
+    for await (const { notes, read } of inOrder(packed, run, plan.depth)) {
       let at = 0
       for (const [s, note] of notes.entries()) {
-        if (rows[s] === 0) continue // the sequence goes on
-        yield { note, data: data.subarray(at, at + rows[s] * width), width }
-        at += rows[s] * width
+        const rows = read.rows[s]
+        if (rows === 0) continue // the sequence goes on
+        yield { note, data: read.data.subarray(at, at + rows * read.width), width: read.width }
+        at += rows * read.width
       }
     }
   } finally {

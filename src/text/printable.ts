@@ -3,3 +3,7 @@
  * act on it. Each becomes a question mark.
  */
 export const printable = (text: string) => text.replace(/\p{Cc}/gu, '?')
+
+/** For an error line: what a file says may be as long as the file. */
+export const shortened = (text: string, longest: number) =>
+  text.length <= longest ? text : `${text.slice(0, longest)}...`

@@ -1,48 +1,48 @@
 import type { LogMelSpec } from '../spec.js'
-import { Level } from './level.js'
+import { Loudness } from './loudness.js'
 import { MelEnergies } from './mel-energies.js'
 
 /**
- * Log-mel features of one recording, piece by piece: the energies of the mel bands, measured against the level of the
+ * Log-mel features of one recording, piece by piece: the energies of the mel bands, normalised by the loudness of the
  * recording. The features are the same bits however the samples were cut. Memory is one window, the frames of the lookahead and the
  * features given last: those of the next call take their place.
  */
 export class LogMel {
   private readonly energies: MelEnergies
-  private readonly levelled: Levelled
+  private readonly normaliser: LogMelNormaliser
 
-  /** Errors: a spec that contradicts itself. */
+  /** `spec` keeps `logMelSchema`. */
   constructor(spec: LogMelSpec) {
     this.energies = new MelEnergies(spec)
-    this.levelled = new Levelled(spec)
+    this.normaliser = new LogMelNormaliser(spec)
   }
 
   /** The features that these samples complete, [frames, n_mels]; often none. */
   push(samples: Float32Array): Float32Array {
-    return this.levelled.push(this.energies.push(samples))
+    return this.normaliser.push(this.energies.push(samples))
   }
 
   /** All that remain. The recording is over. */
   end(): Float32Array {
-    return this.levelled.push(this.energies.end(), true)
+    return this.normaliser.push(this.energies.end(), true)
   }
 }
 
 /** Energies of frames to features, `level.lookahead` seconds later. */
-export class Levelled {
-  private readonly level: Level
+export class LogMelNormaliser {
+  private readonly loudness: Loudness
   /** Frames. */
   private readonly lookahead: number
-  /** [waiting.., n_mels] energies. The first `waiting` frames are known to the level and wait for their lookahead. */
+  /** [waiting.., n_mels] energies. The first `waiting` frames have been added to the loudness and wait for their lookahead. */
   private energies = new Float64Array(0)
   private waiting = 0
   /** [frames.., n_mels] */
   private features = new Float32Array(0)
 
   constructor(private readonly spec: LogMelSpec) {
-    const span = frameSeconds(spec)
-    this.level = new Level(spec.level, spec.n_mels, span)
-    this.lookahead = Math.round(spec.level.lookahead / span)
+    const seconds = frameSeconds(spec)
+    this.loudness = new Loudness(spec.level, spec.n_mels, seconds)
+    this.lookahead = Math.round(spec.level.lookahead / seconds)
   }
 
   /** Takes energies [frames, n_mels], gives the features [frames, n_mels] of those whose lookahead is complete; with `last`, of all. */
@@ -53,14 +53,14 @@ export class Levelled {
     const energies = this.held(added, frames)
     const ready = last ? frames : Math.max(0, frames - this.lookahead)
     if (this.features.length < ready * n_mels) this.features = new Float32Array(ready * n_mels)
-    const { level, lookahead, features } = this
+    const { loudness, lookahead, features } = this
     for (let t = before; t < frames; t++) {
-      level.add(energies, t * n_mels)
+      loudness.add(energies, t * n_mels)
       const at = (t - lookahead) * n_mels
-      if (at >= 0) level.measure(energies, at, features, at)
+      if (at >= 0) loudness.measure(energies, at, features, at)
     }
     for (let t = Math.max(0, frames - lookahead); t < ready; t++)
-      level.measure(energies, t * n_mels, features, t * n_mels)
+      loudness.measure(energies, t * n_mels, features, t * n_mels)
     energies.copyWithin(0, ready * n_mels, frames * n_mels)
     this.waiting = frames - ready
     return this.features.subarray(0, ready * n_mels)

@@ -24,7 +24,9 @@ export function melBands({ sample_rate, n_fft, n_mels, f_min, f_max }: LogMelSpe
       const hz = (bin * sample_rate) / n_fft
       return Math.max(0, Math.min((hz - left) / (top - left), (right - hz) / (right - top)))
     }
-    const bins = Array.from({ length: n_fft / 2 + 1 }, (_, bin) => bin).filter((bin) => height(bin) > 0)
+    const [first, last] = [Math.floor((left * n_fft) / sample_rate), Math.ceil((right * n_fft) / sample_rate)]
+    const under = Array.from({ length: Math.min(last, n_fft / 2) - first + 1 }, (_, i) => first + i)
+    const bins = under.filter((bin) => height(bin) > 0)
     return { first: bins[0] ?? 0, weights: Float64Array.from(bins, height) }
   })
 }

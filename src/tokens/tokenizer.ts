@@ -1,5 +1,5 @@
 import { exitCodes, UserError } from '../errors.js'
-import type { ModelSpec } from '../spec.js'
+import type { InputSpec, ModelSpec } from '../spec.js'
 import { caduceusIds } from './caduceus.js'
 
 /** From cleaned DNA, one code per base (A, C, G, T, N = 0 .. 4), to the ids of a model, piece by piece. One id per base. */
@@ -15,20 +15,22 @@ const dna: DnaTokenizer = { appended: 0, ids: (codes) => Int32Array.from(codes) 
 const caduceus: DnaTokenizer = { appended: 1, ids: caduceusIds }
 
 /** Errors: 69 for a model that does not read DNA letters. */
-export function dnaTokenizer(tokenizer: ModelSpec['tokenizer']): DnaTokenizer {
-  switch (tokenizer) {
+export function dnaTokenizer(input: InputSpec): DnaTokenizer {
+  switch (input.kind === 'tokens' ? input.tokenizer : input.kind) {
     case 'dna':
       return dna
     case 'caduceus':
       return caduceus
     case 'log-mel':
-      throw new UserError('this model hears audio, it does not read DNA; use a DNA model', exitCodes.unavailable)
+      throw new UserError('this model reads audio, not DNA; use a DNA model', exitCodes.unavailable)
+    case 'values':
+      throw new UserError('this model reads rows of numbers, not DNA; use a DNA model', exitCodes.unavailable)
     case 'ids':
       throw new UserError('this model reads token ids, not DNA; use a DNA model', exitCodes.unavailable)
   }
 }
 
 /** How many special ids a model's tokenizer appends to a sequence; none where the caller brings ids. */
-export function appendedTokens({ tokenizer }: ModelSpec): number {
-  return tokenizer === 'ids' || tokenizer === 'log-mel' ? 0 : dnaTokenizer(tokenizer).appended
+export function appendedTokens({ input }: ModelSpec): number {
+  return input.kind !== 'tokens' || input.tokenizer === 'ids' ? 0 : dnaTokenizer(input).appended
 }

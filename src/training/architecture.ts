@@ -1,4 +1,6 @@
-import type { BlockSpec, HeadSpec, MambaSpec, ModelSpec, Pool } from '../spec.js'
+import type { BidirectionalSpec } from '../layers/mixers/bidirectional.js'
+import type { MambaSpec } from '../layers/mixers/mamba.js'
+import type { BlockSpec, HeadSpec, ModelSpec, Pool } from '../spec.js'
 import type { Architecture } from './settings.js'
 
 /** What lies between input and head of a fresh model. */
@@ -13,8 +15,9 @@ export function body(
     dt_rank: Math.ceil(d_model / 16),
     d_conv,
   }
+  const both: BidirectionalSpec = { kind: 'bidirectional', mamba, combine: 'add', tied }
   const block: BlockSpec = {
-    mixer: bidirectional ? { kind: 'bidirectional', mamba, combine: 'add', tied } : mamba,
+    mixer: bidirectional ? both : mamba,
     ...(mlp > 0 ? { mlp: { d_hidden: mlp } } : {}),
   }
   return {
@@ -27,12 +30,12 @@ export function body(
 }
 
 export function classHead(labels: string[], pool: Pool, length: number): HeadSpec {
-  return { kind: 'classes', labels, pool, ...(pool === 'positions' ? { length } : {}) }
+  return { kind: 'classes', labels, pool, ...(pool === 'flatten' ? { length } : {}) }
 }
 
 /** Columns of head.weight: D, or L' D where all L' rows of a record are read out. */
 export function headWidth(spec: ModelSpec): number {
   const { head, stem, d_model } = spec
-  if (head?.kind !== 'classes' || head.pool !== 'positions') return d_model
+  if (head?.kind !== 'classes' || head.pool !== 'flatten') return d_model
   return stem.reduce((rows, { stride }) => Math.ceil(rows / stride), head.length!) * d_model
 }

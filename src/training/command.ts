@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core'
+import { type Device, pickDevice } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { print } from '../output/print.js'
 import { LongwaveCommand } from '../shell/command.js'
@@ -15,7 +16,7 @@ export const trainFlags = {
   freeze: Flags.string({
     helpValue: 'none|body|N',
     default: 'none',
-    description: 'what keeps still: all but the head, or embedding, stem and N blocks',
+    description: 'what is frozen: all but the head, or embedding, stem and N blocks',
   }),
   layers: integer({ min: 1, description: 'blocks' }),
   'd-model': integer({ min: 1, description: 'width' }),
@@ -54,7 +55,7 @@ export interface TrainFlags {
   description?: string
   licence?: string
   seed?: number
-  device: 'auto' | 'cpu' | 'reference'
+  device: 'auto' | Device
   threads?: number
   force: boolean
   quiet?: boolean
@@ -119,7 +120,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     await RunFolder.check(out, force)
   }
 
-  /** Hears the recordings, and trains. */
+  /** Reads the recordings, and trains. */
   protected async trainOnAudio(
     flags: TrainFlags,
     files: { train: LabelledFiles; valid: LabelledFiles | null },
@@ -137,7 +138,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       {
         task,
         threads: threadsOf(flags.threads),
-        onHeard: (count, of) => progress.tick(() => `heard ${count} of ${of} recordings`),
+        onRead: (count, of) => progress.tick(() => `read ${count} of ${of} recordings`),
         note: (line) => this.note(line),
       },
     )
@@ -152,11 +153,11 @@ export abstract class TrainCommand extends LongwaveCommand {
     this.progress ??= await Progress.start(progressStyle(flags, false))
     const stop = new AbortController()
     const signals = stopOnSignals(stop)
-    const result = await train({
+    const training = train({
       ...prepared,
       card: { name: flags.name, description: flags.description, licence: flags.licence },
       out: flags.out,
-      device: flags.device === 'auto' ? 'cpu' : flags.device,
+      device: pickDevice(flags.device),
       threads: threadsOf(flags.threads),
       force: flags.force,
       signal: stop.signal,
@@ -165,6 +166,7 @@ export abstract class TrainCommand extends LongwaveCommand {
         else this.progress?.tick(() => trainingText(progress))
       },
     })
+    const result = await training.finally(signals.release)
     this.progress.stop()
     if (!result.finished)
       throw new UserError(`stopped after step ${result.step}; the same command goes on from there`, signals.exitCode())
@@ -179,11 +181,12 @@ export abstract class TrainCommand extends LongwaveCommand {
 
 /**
  * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes away may
- * hang up twice, by itself and through its shell: that is one signal.
+ * hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they did before.
  */
-function stopOnSignals(stop: AbortController): { exitCode(): number } {
+function stopOnSignals(stop: AbortController): { exitCode(): number; release(): void } {
   let exitCode: number = exitCodes.interrupted
-  for (const [signal, code] of Object.entries(endingSignals())) {
+  const releases = Object.entries(endingSignals()).map(([signal, code]) => {
+    const before = process.rawListeners(signal) as NodeJS.SignalsListener[]
     process.removeAllListeners(signal)
     process.on(signal, () => {
       if (stop.signal.aborted && signal === 'SIGHUP') return
@@ -191,6 +194,17 @@ function stopOnSignals(stop: AbortController): { exitCode(): number } {
       exitCode = code
       stop.abort()
     })
+    return () => {
+      process.removeAllListeners(signal)
+      for (const listener of before) process.on(signal, listener)
+    }
+  })
+  return {
+    exitCode: () => exitCode,
+    release() {
+      // Stopped, the process is about to end: another hang-up must not come before its line.
+      if (stop.signal.aborted) return
+      for (const release of releases) release()
+    },
   }
-  return { exitCode: () => exitCode }
 }

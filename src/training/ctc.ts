@@ -1,5 +1,5 @@
 import type { FloatArray } from '../backends/backend.js'
-import { blank } from '../tasks/ctc-decode.js'
+import { blank } from '../tasks/language/ctc-decode.js'
 import { logSoftmaxRows } from '../tasks/softmax.js'
 
 /** The fewest rows that can spell a text: one for each token, and a blank between equal neighbours. */

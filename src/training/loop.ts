@@ -1,16 +1,16 @@
-import type { Device } from '../backends/open.js'
+import type { Device } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Weights } from '../spec.js'
 import { weightOf } from '../weight.js'
-import type { Data } from './data.js'
+import type { Data } from './data/labelled-set.js'
+import { countOf } from './data/targets.js'
+import { DataParallel } from './data-parallel.js'
+import { scoreOf, type Validation, validation } from './metrics/validation.js'
 import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
 import { type HostTensor, hostTensors, sizeOf, type TrainingState } from './replica.js'
 import { type Best, RunFolder, type Standing } from './run-folder.js'
 import type { TrainSettings } from './settings.js'
-import { countOf } from './targets.js'
-import { Team } from './team.js'
-import { scoreOf, type Validation, validation } from './validation.js'
 
 export interface TrainRun {
   /** Folder of the model, the run log and, until the run is finished, the checkpoint. */
@@ -25,7 +25,7 @@ export interface TrainRun {
   valid: Data | null
   device: Device
   threads: number
-  /** What else the model's config tells of its making: names and sums of the data files. */
+  /** What else the model's config says of its making: names and sums of the data files. */
   provenance: Record<string, unknown>
   /** name, description, licence of the model. */
   card: Record<string, unknown>
@@ -83,7 +83,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   const steps = epochs * stepsPerEpoch
   const size = sizeOf(trainable.map((name) => at.state.weights.get(name)!))
   const slots = new SharedArrayBuffer(Math.ceil(Math.min(batch, count) / shard) * size * 4)
-  const team = new Team(
+  const workers = new DataParallel(
     { spec, settings, state: at.state, trainable, train: records, valid, slots },
     run.device,
     run.threads,
@@ -95,7 +95,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   let saved = Date.now()
   const speed = new Speed()
   const state = async () => {
-    const now = await team.state()
+    const now = await workers.state()
     for (const { data } of now.weights.values())
       for (const value of data) if (!Number.isFinite(value)) checkFinite('weight', value, step, settings)
     return now
@@ -114,11 +114,11 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       const from = (step % stepsPerEpoch) * batch
       const chosen = order.records.subarray(from, from + batch)
       speed.start()
-      const result = await team.gradients(step, chosen)
+      const result = await workers.gradients(step, chosen)
       step++
       checkFinite('loss', result.loss, step, settings)
       const lr = learningRate(step, steps, settings)
-      const norm = await team.update(step, chosen.length, lr)
+      const norm = await workers.update(step, chosen.length, lr)
       // What is not finite is in the weights by now: nothing after this is saved.
       checkFinite('gradient', norm, step, settings)
       speed.stop(result.tokens)
@@ -137,7 +137,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
         })
 
       if (step % stepsPerEpoch === 0) {
-        if (valid) latest = validation(spec.head, valid, await team.evaluate(countOf(valid)))
+        if (valid) latest = validation(spec.head, valid, await workers.evaluate(countOf(valid)))
         if (latest) checkFinite('validation loss', latest.loss, step, settings)
         await folder.write({
           step,
@@ -184,7 +184,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     await folder.abandon()
     throw error
   } finally {
-    await team.close()
+    await workers.close()
   }
 }
 

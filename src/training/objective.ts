@@ -1,9 +1,9 @@
 import type { FloatArray } from '../backends/backend.js'
 import type { ModelSpec } from '../spec.js'
-import { GreedyDecoder } from '../tasks/ctc-decode.js'
+import { GreedyDecoder } from '../tasks/language/ctc-decode.js'
 import { ctcLoss } from './ctc.js'
 import { crossEntropy } from './losses.js'
-import { argmaxRows } from './metrics.js'
+import { argmaxRows } from './metrics/metrics.js'
 
 /** What is to be learned: `logits` as outputs.ts gives them, `offsets` the rows of each record, `targets` what it should be. */
 export interface Answered {

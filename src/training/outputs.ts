@@ -1,8 +1,10 @@
 import type { Backend, Tensor } from '../backends/backend.js'
+import { wholeSegments } from '../backends/segments.js'
 import { Network } from '../engine/network.js'
+import { poolRows, withoutAppended } from '../engine/pooling.js'
 import type { ModelSpec } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
-import type { Batch, Examples } from './examples.js'
+import type { Batch, Examples } from './data/examples.js'
 import type { Random } from './random.js'
 import { Tape } from './tape.js'
 
@@ -13,7 +15,7 @@ export interface Outputs {
 }
 
 /**
- * A batch through network, read-out and head on a tape: class logits [S, C], one row per record, or logits [T', V] of all token rows (CTC).
+ * A batch through network, pooling and head on a tape: class logits [S, C], one row per record, or logits [T', V] of all token rows (CTC).
  */
 export async function outputs(
   tape: Tape,
@@ -25,10 +27,9 @@ export async function outputs(
   const { head } = spec
   if (head?.kind !== 'classes' && head?.kind !== 'ctc') throw new Error(`a head '${head?.kind}' is not trained`)
   const network = new Network(tape, spec, weights)
-  const whole = { offsets: batch.offsets, continues: false, goesOn: false }
-  const { hidden, segments } = await network.forward(batch.input, whole, null)
-  const own = withoutAppended(tape, hidden, segments.offsets, appendedTokens(spec))
-  const rows = head.kind === 'classes' ? readOut(tape, own.hidden, own.offsets, head.pool) : own.hidden
+  const { x: hidden, segments } = await network.forward(batch.input, wholeSegments(batch.offsets), null)
+  const own = withoutAppended(tape, hidden, segments, appendedTokens(spec))
+  const rows = head.kind === 'classes' ? poolRows(tape, own.hidden, own.segments, head.pool, null) : own.hidden
   const features = headDropout && headDropout.p > 0 ? tape.dropout(rows, headDropout.p, headDropout.random) : rows
   const logits = await network.head(features)
   tape.release(features)
@@ -36,40 +37,7 @@ export async function outputs(
   if (own.hidden !== rows) tape.release(own.hidden)
   if (hidden !== own.hidden) tape.release(hidden)
   const each = Int32Array.from({ length: batch.offsets.length }, (_, s) => s)
-  return { logits, offsets: head.kind === 'classes' ? each : own.offsets }
-}
-
-/** The rows that stand for bases: without those of the tokens that a tokenizer appends to each record. */
-function withoutAppended(tape: Tape, hidden: Tensor, offsets: Int32Array, appended: number) {
-  if (appended === 0) return { hidden, offsets }
-  const kept = [...offsets.keys()].slice(1).flatMap((s) => range(offsets[s - 1], offsets[s] - appended))
-  return { hidden: tape.gatherRows(hidden, Int32Array.from(kept)), offsets: offsets.map((at, s) => at - s * appended) }
-}
-
-const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
-
-/** hidden [T', D] -> [S, D], or [S, L' D] for `positions`; rows are chosen as in tasks/readout.ts. */
-function readOut(tape: Tape, hidden: Tensor, offsets: Int32Array, pool: string): Tensor {
-  const records = offsets.length - 1
-  switch (pool) {
-    case 'mean':
-    case 'max':
-      return tape.pool(hidden, { offsets, continues: false, goesOn: false }, pool)
-    case 'last':
-      return tape.gatherRows(
-        hidden,
-        offsets.slice(1).map((end) => end - 1),
-      )
-    case 'center':
-      return tape.gatherRows(
-        hidden,
-        offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1),
-      )
-    case 'positions':
-      return tape.reshape(hidden, records, (hidden.rows / records) * hidden.cols)
-    default:
-      throw new Error(`no read-out '${pool}'`)
-  }
+  return { logits, offsets: head.kind === 'classes' ? each : own.segments.offsets }
 }
 
 /** Logits of records as they are, without gradients: the mean over the views (both strands of a symmetric model). */

@@ -1,11 +1,12 @@
 import { basename } from 'node:path'
+import { checkSpec } from '../checkpoints/spec-schema.js'
 import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from '../input/bytes.js'
 import type { ModelSpec, Weights } from '../spec.js'
-import type { Data } from './data.js'
+import type { Data } from './data/labelled-set.js'
+import { LabelTable } from './data/labels.js'
 import { initialise, initialiseHead } from './initialise.js'
-import { LabelTable } from './labels.js'
-import { bodyKeys, type TrainSettings } from './settings.js'
+import { bodyKeys, type TrainSettings, usage } from './settings.js'
 
 /** What to learn from, or to choose by: a file of DNA or a folder of audio, and the table of labels or texts. */
 export interface LabelledFiles {
@@ -30,7 +31,7 @@ export interface Prepared {
   settings: TrainSettings
   train: Data
   valid: Data | null
-  /** What the model's config tells of the data (file names, sums, records) and of the model that it was made from. */
+  /** What the model's config says of the data (file names, sums, records) and of the model that it was made from. */
   provenance: { data: Record<string, unknown>; from?: string; settings?: Record<string, unknown> }
 }
 
@@ -40,13 +41,17 @@ export interface Pretrained {
   weights: Weights
 }
 
-/** The weights to start from, and the names of those that learn. `freeze`: which keep still. Errors: 2 for another `freeze`. */
+/**
+ * The weights to start from, and the names of those that learn. `freeze`: which do not. Errors: 2 for another `freeze`, and for
+ * settings whose model could not be opened again.
+ */
 export function start(
   spec: ModelSpec,
   { seed }: TrainSettings,
   from: Pretrained | null,
   freeze: string,
 ): { weights: Weights; trainable: string[] } {
+  checkSpec(spec, (what) => usage(`these settings make no model: ${what}`))
   const weights = from ? withHead(from.weights, spec, seed) : initialise(spec, seed)
   return { weights, trainable: trainableNames([...weights.keys()], freeze, spec.blocks.length) }
 }

@@ -1,99 +1,80 @@
-import type { NormSpec, Pool, StemSpec } from '../spec.js'
-import { flag, oneOf, type Rule, type Rules, real, usage, whole } from './rules.js'
+import * as v from 'valibot'
+import { poolSchema } from '../checkpoints/spec-schema.js'
+import { exitCodes, UserError } from '../errors.js'
+import { mostBlocks, stemSchema, width } from '../layers/layer-schemas.js'
+import { checked, flag, oneOf, real, share, whole } from '../text/schema.js'
 
 /** The shape of a fresh model, whatever it reads. */
-export interface Architecture {
+const architecture = {
   /** Blocks. */
-  layers: number
-  d_model: number
-  d_state: number
+  layers: v.optional(whole(1, mostBlocks), 4),
+  d_model: v.optional(width, 128),
+  d_state: v.optional(width, 16),
   /** Width of the depthwise convolution in each mixer. */
-  d_conv: number
+  d_conv: v.optional(width, 4),
   /** d_inner = expand * d_model. */
-  expand: number
+  expand: v.optional(width, 2),
   /** Each block reads both ways (Caduceus BiMamba). */
-  bidirectional: boolean
+  bidirectional: v.optional(flag, false),
   /** Both directions share in_proj and out_proj. */
-  tied: boolean
+  tied: v.optional(flag, true),
   /** Hidden width of a gated MLP after each mixer; 0: none. */
-  mlp: number
-  norm: NormSpec['kind']
+  mlp: v.optional(whole(0, 65_536), 0),
+  norm: v.optional(oneOf('rms', 'layer'), 'rms'),
   /** Strided convolutions before the blocks; the last one's d_out is d_model. */
-  stem: StemSpec[]
-  pool: Pool
+  stem: v.optional(stemSchema, []),
+  pool: v.optional(poolSchema, 'mean'),
 }
 
 /** How it learns. */
-export interface Regime {
-  epochs: number
+const regime = {
+  epochs: v.optional(whole(1), 20),
   /** Records per step. */
-  batch: number
+  batch: v.optional(whole(1), 64),
   /** Records per gradient computation; the batch is cut into these, so that results do not depend on the threads. */
-  shard: number
+  shard: v.optional(whole(1), 8),
   /** Peak learning rate, reached after the warm-up and lowered to 0 along a cosine. */
-  lr: number
+  lr: v.optional(real(0, 10), 0.002),
   /** Share of all steps in which the learning rate rises. */
-  warmup: number
-  weight_decay: number
-  beta1: number
-  beta2: number
+  warmup: v.optional(share, 0.05),
+  weight_decay: v.optional(real(0, 10), 0.05),
+  beta1: v.optional(share, 0.9),
+  beta2: v.optional(share, 0.98),
   /** Longest gradient (global L2 norm). */
-  clip: number
-  label_smoothing: number
+  clip: v.optional(real(0, 1e9), 1),
+  label_smoothing: v.optional(share, 0),
   /** Dropout on what each block adds to the residual stream. */
-  dropout: number
-  /** Dropout on the read-out, before the head. */
-  head_dropout: number
+  dropout: v.optional(share, 0),
+  /** Dropout on the pooled rows, before the head. */
+  head_dropout: v.optional(share, 0),
   /** Decay of a running mean of the weights that is validated and kept instead of the last ones; 0: off. */
-  ema: number
+  ema: v.optional(share, 0),
   /** Epochs without a better validation after which training stops; 0: never. */
-  patience: number
-  /** What "better" means on the validation records. */
-  metric: 'mcc' | 'accuracy' | 'macro_f1' | 'loss' | 'wer' | 'cer'
-  seed: number
+  patience: v.optional(whole(0), 0),
+  seed: v.optional(whole(0), 1),
 }
 
-/** What all training has. */
+/** What "better" means on the validation records: of classes. */
+export const classMetric = v.optional(oneOf('mcc', 'accuracy', 'macro_f1', 'loss'), 'mcc')
+
+/** Of transcription. */
+export const textMetric = v.optional(oneOf('cer', 'wer', 'loss'), 'cer')
+
+/** The settings that all training has, but for its metric. */
+export const common = { ...architecture, ...regime }
+
+export type Architecture = v.InferOutput<v.ObjectSchema<typeof architecture, undefined>>
+export type Regime = v.InferOutput<v.ObjectSchema<typeof regime, undefined>> & {
+  metric: v.InferOutput<typeof classMetric> | v.InferOutput<typeof textMetric>
+}
 export type TrainSettings = Architecture & Regime
-
-const architecture: Rules<Architecture> = {
-  layers: whole(4, 1),
-  d_model: whole(128, 1),
-  d_state: whole(16, 1),
-  d_conv: whole(4, 1),
-  expand: whole(2, 1),
-  bidirectional: flag(false),
-  tied: flag(true),
-  mlp: whole(0, 0),
-  norm: oneOf('rms', 'layer'),
-  stem: stem([]),
-  pool: oneOf<Pool>('mean', 'max', 'last', 'center', 'positions'),
-}
-
-const regime: Rules<Regime> = {
-  epochs: whole(20, 1),
-  batch: whole(64, 1),
-  shard: whole(8, 1),
-  lr: real(0.002, 0, 10),
-  warmup: real(0.05, 0, 1),
-  weight_decay: real(0.05, 0, 10),
-  beta1: real(0.9, 0, 1),
-  beta2: real(0.98, 0, 1),
-  clip: real(1, 0, 1e9),
-  label_smoothing: real(0, 0, 1),
-  dropout: real(0, 0, 1),
-  head_dropout: real(0, 0, 1),
-  ema: real(0, 0, 1),
-  patience: whole(0, 0),
-  metric: oneOf<Regime['metric']>('mcc', 'accuracy', 'macro_f1', 'loss'),
-  seed: whole(1, 0),
-}
-
-/** The rules that all settings share. */
-export const common: Rules<TrainSettings> = { ...architecture, ...regime }
 
 /** What comes with the model of --from and cannot be set. */
 export const bodyKeys = [...Object.keys(architecture).filter((key) => key !== 'pool'), 'd_embed', 'log_mel']
+
+/** All settings from those given (a JSON object), or those under `key`. An unknown key or a wrong value is an error (2) that names it. */
+export const complete = <const S extends v.GenericSchema>(schema: S, given: unknown, key = ''): v.InferOutput<S> =>
+  checked(schema, given, `training setting ${key}`, usage)
 
 /**
  * Whether the blocks are as wide as what they are given: the last convolution of the stem, or, without a stem, the `input`
@@ -107,16 +88,4 @@ export function checkStem({ stem, d_model }: TrainSettings, input?: { width: num
     throw usage(`without a stem d_model must be ${input.width} (${input.name}), not ${d_model}`)
 }
 
-function stem(value: StemSpec[]): Rule<StemSpec[]> {
-  return { value, expected: 'a list of {"window", "stride", "d_out"} with window >= stride', ok: isStem }
-}
-
-function isStem(value: unknown): boolean {
-  const count = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 1
-  return (
-    Array.isArray(value) &&
-    value.every(
-      (s: Partial<StemSpec>) => count(s?.window) && count(s?.stride) && count(s?.d_out) && s.window! >= s.stride!,
-    )
-  )
-}
+export const usage = (message: string) => new UserError(message, exitCodes.usage)

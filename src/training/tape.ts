@@ -1,14 +1,16 @@
 import type {
   Activation,
   Backend,
+  Combination,
   ConvArgs,
   FloatArray,
   Gradients,
   LinearOptions,
+  Pooling,
   ScanArgs,
-  Segments,
   Tensor,
 } from '../backends/backend.js'
+import type { Segments } from '../backends/segments.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { NormSpec } from '../spec.js'
 import type { Weight } from '../weight.js'
@@ -82,6 +84,10 @@ export class Tape implements Backend {
     return this.#backend.zeros(rows, cols)
   }
 
+  write(x: Tensor, data: ArrayLike<number>): void {
+    this.#backend.write(x, data)
+  }
+
   download(x: Tensor): Promise<FloatArray> {
     return this.#backend.download(x)
   }
@@ -96,6 +102,10 @@ export class Tape implements Backend {
 
   columns(x: Tensor, from: number, to: number): Tensor {
     return this.#view(x, (t) => this.#backend.columns(t, from, to))
+  }
+
+  rows(x: Tensor, from: number, to: number): Tensor {
+    return this.#view(x, (t) => this.#backend.rows(t, from, to))
   }
 
   reshape(x: Tensor, rows: number, cols: number): Tensor {
@@ -137,7 +147,7 @@ export class Tape implements Backend {
   }
 
   causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor {
-    wholeSegments(args.segments)
+    expectWhole(args.segments)
     const y = this.#backend.causalConv(x, weight, bias, args)
     return this.#record(y, [x, weight, bias], [x, weight, bias], (dy) => {
       const into = { dx: this.#grad(x), dWeight: this.#grad(weight), dBias: this.#grad(bias) }
@@ -146,7 +156,7 @@ export class Tape implements Backend {
   }
 
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor {
-    wholeSegments(args.segments)
+    expectWhole(args.segments)
     const { u, dt, A_log, B, C, D, z, dtBias } = args
     const inputs = [u, dt, A_log, B, C, D, z, dtBias]
     const kept = this.#learns(inputs) ? this.#gradients.keptStates(args) : null
@@ -170,7 +180,7 @@ export class Tape implements Backend {
     return y
   }
 
-  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
+  combine(a: Tensor, b: Tensor, how: Combination): Tensor {
     const y = this.#backend.combine(a, b, how)
     return this.#record(y, [a, b], how === 'add' ? [] : [a, b], (dy) => {
       const into = { da: this.#grad(a), db: this.#grad(b) }
@@ -186,7 +196,7 @@ export class Tape implements Backend {
   }
 
   unfold(x: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor {
-    wholeSegments(segments)
+    expectWhole(segments)
     const y = this.#backend.unfold(x, window, stride, segments, state)
     return this.#record(y, [x], [], (dy) => this.#gradients.unfold(dy, window, stride, segments, this.#grad(x)!))
   }
@@ -196,22 +206,10 @@ export class Tape implements Backend {
     return this.#record(y, [x], [], (dy) => this.#gradients.gatherRows(dy, rows, this.#grad(x)!))
   }
 
-  reduceRows(): Float64Array {
-    throw new Error('reduceRows leaves the tape; pool stays on it')
-  }
-
-  /** [S, D]: mean or maximum over the rows of each segment of x [T, D]. */
-  pool(x: Tensor, segments: Segments, how: 'mean' | 'max'): Tensor {
-    wholeSegments(segments)
-    const { offsets } = segments
-    const values = this.#backend.reduceRows(x, segments, how === 'mean' ? 'sum' : 'max', null)
-    if (how === 'mean')
-      for (let i = 0; i < values.length; i++) {
-        const s = Math.floor(i / x.cols)
-        values[i] /= offsets[s + 1] - offsets[s]
-      }
-    const y = this.#backend.upload(values, offsets.length - 1, x.cols)
-    return this.#record(y, [x], [x], (dy) => this.#gradients.reduceRows(dy, x, segments, how, this.#grad(x)!))
+  pool(x: Tensor, segments: Segments, how: Pooling, carry: Tensor | null): Tensor {
+    expectWhole(segments)
+    const y = this.#backend.pool(x, segments, how, carry)
+    return this.#record(y, [x], [x], (dy) => this.#gradients.pool(dy, x, segments, how, this.#grad(x)!))
   }
 
   /** x with a share p of its numbers set to zero and the others grown by 1 / (1 - p). */
@@ -323,6 +321,7 @@ export class Tape implements Backend {
   }
 }
 
-function wholeSegments(segments: Segments): void {
-  if (segments.continues || segments.goesOn) throw new Error('a tape takes whole segments, not parts of a longer one')
+function expectWhole({ start, ends }: Segments): void {
+  if (start.some((rows) => rows > 0) || ends.some((end) => end === 0))
+    throw new Error('a tape takes whole segments, not parts of a longer one')
 }

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Device, openBackend } from '../backends/open.js'
+import { type Device, devices } from '../backends/registry.js'
 import { serve } from '../engine/workers.js'
 import { type Job, Replica, type ReplicaSetup } from './replica.js'
 
@@ -7,6 +7,6 @@ import { type Job, Replica, type ReplicaSetup } from './replica.js'
 const { device, ...setup } = workerData as ReplicaSetup & { device: Device }
 serve(
   parentPort!,
-  async () => new Replica(await openBackend(device), setup),
+  async () => new Replica(await devices[device].open(), setup),
   async (replica, job: Job) => ({ result: await replica.do(job) }),
 )

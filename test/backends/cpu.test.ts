@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Direction, FloatArray, ScanArgs, Segments, Tensor } from '../../src/backends/backend.js'
+import type { FloatArray, ScanArgs, Tensor } from '../../src/backends/backend.js'
 import { type CpuBackend, openCpuBackend } from '../../src/backends/cpu/cpu.js'
 import { Memory } from '../../src/backends/cpu/memory.js'
+import type { Direction, Segments } from '../../src/backends/segments.js'
+import { cutSegments, middlesOf, segmentsOf } from './segments.js'
 
 let seed = 1
 /** Uniform in (-1, 1), the same in every run. */
@@ -11,7 +13,6 @@ function random(): number {
 }
 const randoms = (count: number, scale = 1) => Float32Array.from({ length: count }, () => random() * scale)
 
-const whole = (rows: number): Segments => ({ offsets: Int32Array.of(0, rows), continues: false, goesOn: false })
 const silu = (x: number) => x / (1 + Math.exp(-x))
 const softplus = (x: number) => (x > 20 ? x : Math.log1p(Math.exp(x)))
 
@@ -171,7 +172,7 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
       const x = scanInputs(shape)
       const start = randoms(x.E * x.N)
       const state = cpu.upload(start, x.E, x.N)
-      const segments = { offsets: Int32Array.of(0, x.T), continues: true, goesOn: true }
+      const segments = middlesOf([x.T])
       const y = cpu.selectiveScan(scanArgs(x, direction, segments), state)
       const h = Float64Array.from(start)
       const expected = plainScan(x, direction, h)
@@ -179,7 +180,7 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
       expect(error(await cpu.download(state), h)).toBeLessThan(2e-6)
       const base = randoms(x.T * x.E)
       const sum = cpu.upload(base, x.T, x.E)
-      expect(cpu.selectiveScan(scanArgs(x, direction, whole(x.T)), null, sum)).toBe(sum)
+      expect(cpu.selectiveScan(scanArgs(x, direction, segmentsOf([x.T])), null, sum)).toBe(sum)
       const fromZero = plainScan(x, direction, new Float64Array(x.E * x.N))
       expect(
         error(
@@ -202,20 +203,15 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
       const weight = cpu.upload(randoms(K * E), K, E)
       const bias = cpu.upload(randoms(E), 1, E)
       const run = async (cuts: number[]) => {
-        const state = cpu.upload(randoms(E * N), E, N)
-        const convState = cpu.upload(randoms(K * E), K, E)
+        const state = cpu.upload(randoms(6 * E * N), 6 * E, N)
+        const convState = cpu.upload(randoms(6 * K * E), 6 * K, E)
         const borders = [0, ...cuts, 60]
         const order = cuts.map((_, i) => i).concat(cuts.length)
         if (direction === 'reverse') order.reverse()
         const outputs = new Float32Array(2 * 60 * E)
         for (const i of order) {
           const [from, to] = [borders[i], borders[i + 1]]
-          const inside = starts.filter((s) => s > from && s < to)
-          const segments = {
-            offsets: Int32Array.of(0, ...inside.map((s) => s - from), to - from),
-            continues: !starts.includes(from),
-            goesOn: to < 60 && !starts.includes(to),
-          }
+          const segments = cutSegments(lengths, from, to)
           const args = scanArgs(x, direction, segments, from, to)
           outputs.set(await cpu.download(cpu.selectiveScan(args, state)), from * E)
           const conv = cpu.causalConv(args.u, weight, bias, {
@@ -252,7 +248,7 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
     ] as const) {
       const [x, w, b, before] = [randoms(10 * E), randoms(K * E), randoms(E), randoms(K * E)]
       const state = cpu.upload(before, K, E)
-      const segments = { offsets: Int32Array.of(0, 10), continues: true, goesOn: true }
+      const segments = middlesOf([10])
       const y = cpu.causalConv(view(x, 10, E), cpu.upload(w, K, E), cpu.upload(b, 1, E), {
         segments,
         direction,
@@ -442,31 +438,6 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
     expect(() => cpu.embedRows(Int32Array.of(-1), cpu.upload(x, 4, 5))).toThrow('row -1 of 4')
   })
 
-  test('sums and maxima in float64, with a carry', async () => {
-    const x = randoms(6 * 5)
-    const segments = { offsets: Int32Array.of(0, 2, 6), continues: true, goesOn: false }
-    const carry = Float64Array.from(randoms(5))
-    const row = (t: number) => x.subarray(t * 5, t * 5 + 5)
-    const fold = (from: number, to: number, start: Float64Array, f: (a: number, b: number) => number) => {
-      const out = start.slice()
-      for (let t = from; t < to; t++)
-        row(t).forEach((v, e) => {
-          out[e] = f(out[e], v)
-        })
-      return [...out]
-    }
-    const add = (a: number, b: number) => a + b
-    const fill = (v: number) => new Float64Array(5).fill(v)
-    expect([...cpu.reduceRows(view(x, 6, 5), segments, 'sum', carry)]).toEqual([
-      ...fold(0, 2, carry, add),
-      ...fold(2, 6, fill(0), add),
-    ])
-    expect([...cpu.reduceRows(view(x, 6, 5), segments, 'max', carry)]).toEqual([
-      ...fold(0, 2, carry, Math.max),
-      ...fold(2, 6, fill(-Infinity), Math.max),
-    ])
-  })
-
   test('windows of a strided convolution, cut and uncut', async () => {
     const [D, window, stride] = [3, 5, 2]
     const x = randoms(11 * D)
@@ -481,30 +452,20 @@ describe.each(kinds)('%s kernels, products by %s', (kernels, matrixProducts) => 
         }
       }
     })
-    const all = cpu.unfold(
-      view(x, 11, D),
-      window,
-      stride,
-      { offsets: Int32Array.of(0, 4, 11), continues: false, goesOn: false },
-      null,
-    )
+    const all = cpu.unfold(view(x, 11, D), window, stride, segmentsOf(lengths), null)
     expect([...(await cpu.download(all))]).toEqual(expected)
-    const state = cpu.upload(randoms(window * D), window, D)
+    const state = cpu.upload(randoms(2 * window * D), 2 * window, D)
     const parts: number[] = []
-    for (const [from, to, offsets, continues, goesOn] of [
-      [0, 2, [0, 2], false, true],
-      [2, 6, [0, 2, 4], true, true],
-      [6, 11, [0, 5], true, false],
-    ] as const) {
+    for (const [from, to] of [
+      [0, 2],
+      [2, 6],
+      [6, 11],
+    ]) {
       const rows = view(x.subarray(from * D, to * D), to - from, D)
-      parts.push(
-        ...(await cpu.download(
-          cpu.unfold(rows, window, stride, { offsets: Int32Array.from(offsets), continues, goesOn }, state),
-        )),
-      )
+      parts.push(...(await cpu.download(cpu.unfold(rows, window, stride, cutSegments(lengths, from, to), state))))
     }
     expect(parts).toEqual(expected)
-    expect(await cpu.download(state)).toEqual(x.slice(6 * D))
+    expect((await cpu.download(state)).slice(window * D)).toEqual(x.slice(6 * D))
   })
 
   test('views share memory, releasing gives it all back', async () => {
@@ -537,7 +498,7 @@ test('plain and relaxed kernels agree to a few last bits; the default takes rela
         z: null,
         dtBias: null,
         softplus: true,
-        segments: whole(40),
+        segments: segmentsOf([40]),
         direction: 'forward',
       },
       null,
@@ -564,7 +525,7 @@ test('addresses above 2 GiB work', async () => {
     (b: CpuBackend, x: Tensor, w: Tensor) => b.linear(x, w),
     async (b: CpuBackend, x: Tensor) =>
       b.causalConv(x, b.upload(new Float32Array(160).fill(0.5), 4, 40), null, {
-        segments: whole(3),
+        segments: segmentsOf([3]),
         direction: 'reverse',
         activation: 'silu',
         state: b.zeros(4, 40),
@@ -581,7 +542,7 @@ test('addresses above 2 GiB work', async () => {
           z: b.columns(x, 32, 40),
           dtBias: null,
           softplus: true,
-          segments: whole(3),
+          segments: segmentsOf([3]),
           direction: 'reverse',
         },
         b.zeros(8, 8),
@@ -648,7 +609,14 @@ test.each([
   const per = { u: up(T, E), dt: up(T, E), B: up(T, N), C: up(T, N), z: up(T, E) }
   const args: ScanArgs = {
     ...per,
-    ...{ A_log: up(E, N), D: up(1, E), dtBias: up(1, E), softplus: true, segments: whole(T), direction: 'reverse' },
+    ...{
+      A_log: up(E, N),
+      D: up(1, E),
+      dtBias: up(1, E),
+      softplus: true,
+      segments: segmentsOf([T]),
+      direction: 'reverse',
+    },
   }
   const dy = up(T, E)
   const gradients = async (kept: Tensor | null) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Backend, FloatArray, ScanArgs, ScanGradients, Tensor } from '../../src/backends/backend.js'
 import { type GoldenTensor, goldenKernel } from '../golden-folder.js'
 import { backends } from './opened.js'
-import { segmentsOf } from './operations.js'
+import { cutSegments } from './segments.js'
 
 const folders = ['1x8x64x4', '2x12x257x16-g3', 'noz-noD-nosoftplus', 'L20000'].map((name) => `kernel-selscan-${name}`)
 
@@ -53,7 +53,7 @@ async function golden(folder: string, backend: Backend) {
     z: put('z', b),
     dtBias: put('delta_bias', b),
     softplus: config.delta_softplus,
-    segments: segmentsOf([L]),
+    segments: cutSegments([L], 0, L),
     direction: 'forward',
   })
   const compare = (got: FloatArray, name: string, b: number) => {

@@ -1,15 +1,17 @@
 import type {
   Activation,
   Backend,
-  Direction,
+  Combination,
   FloatArray,
   Gradients,
+  Pooling,
   ScanArgs,
-  Segments,
   Tensor,
 } from '../../src/backends/backend.js'
+import type { Direction } from '../../src/backends/segments.js'
 import type { NormSpec } from '../../src/spec.js'
 import { randomNumbers } from './random.js'
+import { cutSegments, middlesOf, segmentsOf } from './segments.js'
 
 /**
  * The table of operations x shapes. Every backend is tested on it against the reference, the reference's gradients
@@ -81,35 +83,49 @@ export async function runForward(backend: Backend, op: Operation): Promise<Named
   return numbers
 }
 
-/** Runs the gradient of a case into tensors full of ones, and takes the ones away again. */
-export async function runBackward(backend: Backend, op: Operation, dy: Named<Values>): Promise<Named<Values>> {
-  if (!op.backward || !backend.gradients) throw new Error(`${op.name} has no gradient`)
-  const ones: Named<Values> = {}
-  for (const name of op.differentiable ?? []) ones[name] = filled(op.inputs[name].rows, op.inputs[name].cols, 1)
+/** Places zeros to which nothing was written yet, as `place` places values, where memory may hold something else. */
+function placeBlank(backend: Backend, { rows, cols }: Values, view: boolean): [Tensor, Tensor] {
+  const width = view ? cols + 5 : cols
+  backend.release(backend.upload(new Float64Array(rows * width).fill(Number.NaN), rows, width))
+  const owner = backend.zeros(rows, width)
+  return [owner, view ? backend.columns(owner, 3, 3 + cols) : owner]
+}
+
+/**
+ * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank` ones. Throws where the
+ * backend has no gradients: a case is never passed over.
+ */
+export async function runBackward(
+  backend: Backend,
+  op: Operation,
+  dy: Named<Values>,
+  kind: 'used' | 'blank' = 'used',
+): Promise<Named<Values>> {
+  if (!op.backward || !backend.gradients) throw new Error(`${op.name} has no gradient on ${backend.name}`)
+  const [before, around] = kind === 'used' ? [1, 7] : [0, 0]
   const inputs = placeAll(backend, op.inputs, op.views, op.whole)
   const given = placeAll(backend, dy, op.views, op.whole)
-  const into = placeAll(backend, ones, op.views, [], 7)
+  const into: { owners: Tensor[]; x: Named<Tensor> } = { owners: [], x: {} }
+  for (const name of op.differentiable ?? []) {
+    const { rows, cols } = op.inputs[name]
+    const ones = filled(rows, cols, before)
+    const [owner, x] = kind === 'used' ? place(backend, ones, op.views, around) : placeBlank(backend, ones, op.views)
+    into.owners.push(owner)
+    into.x[name] = x
+  }
   await op.backward(backend.gradients, given.x, inputs.x, into.x)
   const numbers: Named<Values> = {}
   for (const [name, { rows, cols }] of Object.entries(into.x))
-    numbers[name] = { rows, cols, data: (await backend.download(into.x[name])).map((v) => v - 1) }
+    numbers[name] = { rows, cols, data: (await backend.download(into.x[name])).map((v) => v - before) }
   if (op.views)
     for (const owner of into.owners) {
       const padding = (await backend.download(owner)).filter(
         (_, i) => i % owner.cols < 3 || i % owner.cols >= owner.cols - 2,
       )
-      if (padding.some((v) => v !== 7)) throw new Error(`${op.name} wrote outside of a view`)
+      if (padding.some((v) => v !== around)) throw new Error(`${op.name} wrote outside of a view`)
     }
   backend.release(...inputs.owners, ...given.owners, ...into.owners)
   return numbers
-}
-
-export function segmentsOf(lengths: number[], continues = false, goesOn = false): Segments {
-  const offsets = new Int32Array(lengths.length + 1)
-  lengths.forEach((length, s) => {
-    offsets[s + 1] = offsets[s] + length
-  })
-  return { offsets, continues, goesOn }
 }
 
 const total = (lengths: number[]) => lengths.reduce((sum, n) => sum + n, 0)
@@ -186,7 +202,7 @@ export function normCase({ T, D, kind, weight = true, bias = false, views = fals
       ...optional(bias, 'bias', () => values(1, D)),
     },
     views,
-    terms: Math.max(T, D),
+    terms: Math.max(T, D, 16),
     forward: async (b, x) => ({ y: b.norm(x.x, spec, x.weight ?? null, x.bias ?? null) }),
     differentiable: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
     backward: (g, { y }, x, into) =>
@@ -203,7 +219,7 @@ interface ConvShape {
   E: number
   K: number
   direction?: Direction
-  activation?: Activation
+  activation?: 'none' | 'silu'
   bias?: boolean
   state?: boolean
   views?: boolean
@@ -211,14 +227,14 @@ interface ConvShape {
 export function convCase(shape: ConvShape): Operation {
   const { lengths, E, K, direction = 'forward', activation = 'silu', bias = true, state = false, views = false } = shape
   const T = total(lengths)
-  const segments = segmentsOf(lengths, state, state)
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
   const op: Operation = {
     name: `conv ${direction} rows ${lengths.join('+')} E ${E} K ${K} ${activation}${bias ? ' bias' : ''}${state ? ' state' : ''}${views ? ' views' : ''}`,
     inputs: {
       x: values(T, E),
       weight: values(K, E, 0.5),
       ...optional(bias, 'bias', () => values(1, E)),
-      ...optional(state, 'state', () => values(K, E)),
+      ...optional(state, 'state', () => values(lengths.length * K, E)),
     },
     views,
     whole: ['weight', 'state'],
@@ -263,7 +279,7 @@ export function scanCase(shape: ScanShape): Operation {
   const { lengths, E, N, G = 1, direction = 'forward', softplus = true, extras = true, views = false } = shape
   const { state = 'none', addTo = false } = shape
   const T = total(lengths)
-  const segments = segmentsOf(lengths, state === 'carried', state === 'carried')
+  const segments = state === 'carried' ? middlesOf(lengths) : cutSegments(lengths, 0, T)
   const words = [
     `scan ${direction} rows ${lengths.join('+')} E ${E} N ${N} G ${G}`,
     softplus ? 'softplus' : '',
@@ -296,7 +312,9 @@ export function scanCase(shape: ScanShape): Operation {
       ...optional(extras, 'D', () => values(1, E)),
       ...optional(extras, 'z', () => values(T, E)),
       ...optional(extras, 'dtBias', () => values(1, E)),
-      ...optional(state !== 'none', 'state', () => (state === 'final' ? filled(E, N, 0) : values(E, N))),
+      ...optional(state !== 'none', 'state', () =>
+        state === 'final' ? filled(E, N, 0) : values(lengths.length * E, N),
+      ),
       ...optional(addTo, 'addTo', () => values(T, E)),
     },
     views,
@@ -330,7 +348,6 @@ export function scanCase(shape: ScanShape): Operation {
   }
 }
 
-type How = 'add' | 'multiply' | 'gate'
 export function combineCase({
   T,
   D,
@@ -339,7 +356,7 @@ export function combineCase({
 }: {
   T: number
   D: number
-  how: How
+  how: Combination
   views?: boolean
 }): Operation {
   return {
@@ -380,10 +397,10 @@ interface UnfoldShape {
   views?: boolean
 }
 export function unfoldCase({ lengths, D, window, stride, state = false, views = false }: UnfoldShape): Operation {
-  const segments = segmentsOf(lengths, state, state)
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
   const op: Operation = {
     name: `unfold rows ${lengths.join('+')} D ${D} window ${window} stride ${stride}${state ? ' state' : ''}${views ? ' views' : ''}`,
-    inputs: { x: values(total(lengths), D), ...optional(state, 'state', () => values(window, D)) },
+    inputs: { x: values(total(lengths), D), ...optional(state, 'state', () => values(lengths.length * window, D)) },
     views,
     whole: ['state'],
     terms: window,
@@ -414,20 +431,38 @@ export function rowsCase(kind: 'gather' | 'embed', R: number, D: number, T: numb
   }
 }
 
-export function reduceCase(lengths: number[], D: number, how: 'mean' | 'max', views = false): Operation {
-  const segments = segmentsOf(lengths)
-  return {
-    name: `reduce ${how} rows ${lengths.join('+')} D ${D}${views ? ' views' : ''}`,
+interface PoolShape {
+  lengths: number[]
+  D: number
+  how: Pooling
+  /** All but the last go on, from carries to carries. */
+  carry?: boolean
+  views?: boolean
+}
+export function poolCase({ lengths, D, how, carry = false, views = false }: PoolShape): Operation {
+  const segments = carry ? middlesOf(lengths) : segmentsOf(lengths)
+  const op: Operation = {
+    name: `pool ${how} rows ${lengths.join('+')} D ${D}${carry ? ' carry' : ''}${views ? ' views' : ''}`,
     inputs: { x: values(total(lengths), D) },
     views,
-    terms: Math.max(...lengths),
+    terms: 2 * Math.max(...lengths),
     forward: async (b, { x }) => {
-      const sums = b.reduceRows(x, segments, how === 'mean' ? 'sum' : 'max', null)
-      const means = how === 'mean' ? sums.map((v, i) => v / lengths[Math.floor(i / D)]) : sums
-      return { y: b.upload(means, lengths.length, D) }
+      if (!carry) return { y: b.pool(x, segments, how, null) }
+      // What a carry holds is the backend's business: it is filled by one chunk and read by the next.
+      const carries = b.zeros(lengths.length, 2 * D)
+      const begun = { ...segments, start: new Float64Array(lengths.length) }
+      b.release(b.pool(x, begun, how, carries))
+      const start = Float64Array.from(lengths)
+      const y = b.pool(x, { ...segments, start, ends: new Uint8Array(lengths.length).fill(1) }, how, carries)
+      b.release(carries)
+      return { y }
     },
+  }
+  if (carry) return op
+  return {
+    ...op,
     differentiable: ['x'],
-    backward: (g, { y }, { x }, into) => g.reduceRows(y, x, segments, how, into.x),
+    backward: (g, { y }, { x }, into) => g.pool(y, x, segments, how, into.x),
   }
 }
 
@@ -469,7 +504,15 @@ export function operations(): Operation[] {
     ...linearSizes.flatMap(([T, I, O], i) => [
       linearCase({ T, I, O }),
       linearCase({ T, I, O, bias: true, views: true }),
-      linearCase({ T, I, O, bias: i % 2 === 0, residual: true, activation: 'silu', views: i % 3 === 0 }),
+      linearCase({
+        T,
+        I,
+        O,
+        bias: i % 2 === 0,
+        residual: true,
+        activation: i % 4 ? 'silu' : 'gelu',
+        views: i % 3 === 0,
+      }),
     ]),
     ...[1, 3, 16, 17, 63, 128, 129].flatMap((D, i) => [
       normCase({ T: 5, D, kind: 'rms', views: i % 2 === 1 }),
@@ -497,12 +540,12 @@ export function operations(): Operation[] {
       // More rows and channels than a block of the cpu gradient has.
       scanCase({ lengths: [3, 259], E: 137, N: 4, direction }),
     ]),
-    ...(['add', 'multiply', 'gate'] as const).flatMap((how) => [
+    ...(['add', 'multiply', 'gate', 'glu'] as const).flatMap((how) => [
       combineCase({ T: 1, D: 1, how }),
       combineCase({ T: 5, D: 17, how, views: true }),
       combineCase({ T: 9, D: 64, how }),
     ]),
-    ...(['none', 'silu'] as const).flatMap((activation) => [
+    ...(['none', 'silu', 'gelu'] as const).flatMap((activation) => [
       activateCase({ T: 3, D: 13, activation }),
       activateCase({ T: 7, D: 33, activation, views: true }),
     ]),
@@ -521,9 +564,11 @@ export function operations(): Operation[] {
     rowsCase('gather', 5, 33, 4, true),
     rowsCase('embed', 6, 17, 40),
     rowsCase('embed', 16, 32, 65, true),
-    ...(['mean', 'max'] as const).flatMap((how) => [
-      reduceCase([1, 7, 30], 5, how),
-      reduceCase([64, 3], 33, how, true),
+    ...(['mean', 'max', 'last'] as const).flatMap((how) => [
+      poolCase({ lengths: [1, 7, 30], D: 5, how }),
+      poolCase({ lengths: [64, 3], D: 33, how, views: true }),
+      poolCase({ lengths: [1, 17, 4], D: 7, how, carry: true }),
+      poolCase({ lengths: [31], D: 16, how, carry: true, views: true }),
     ]),
     adamwCase(1, 1, 1),
     adamwCase(5, 17, 3),

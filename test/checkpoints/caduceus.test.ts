@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import { mergeHidden, mergeLogits, reverseComplementIds } from '../../src/layers/reverse-complement.js'
-import type { MambaSpec } from '../../src/spec.js'
 import { goldenModel, noise, type RawTensors, writeModel } from './folders.js'
 import { type CaduceusConfig, officialCaduceus } from './official.js'
 import { flat, maxDifference, plainForward } from './plain.js'

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { type Checkpoint, openCheckpoint } from '../../src/checkpoints/open.js'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
-import type { MambaSpec, NormSpec } from '../../src/spec.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { NormSpec } from '../../src/spec.js'
 import { widened } from '../../src/weight.js'
 import { floatTensors, goldenModel, newFolder, noise, type RawTensors, writeModel } from './folders.js'
 import { convRows } from './official.js'
@@ -35,7 +36,7 @@ describe('how weights are stored does not matter', () => {
     expect(sharded.weights).toEqual(whole.weights)
     expect(sharded.config).toMatchObject({
       time_step_limit: [0, Number.POSITIVE_INFINITY],
-      low: [Number.NEGATIVE_INFINITY, null],
+      low: [Number.NEGATIVE_INFINITY, 'NaN'],
       note: 'Infinity',
     })
   })
@@ -171,14 +172,14 @@ describe('broken checkpoints are one line with exit code 69', () => {
       'an unknown model type',
       'hf-mamba',
       { model_type: 'jamba' },
-      'model_type jamba is not supported; layouts: longwave,',
+      'model_type "jamba" is not supported; layouts: longwave,',
     ],
-    ['an activation', 'hf-mamba', { hidden_act: 'gelu' }, 'hidden_act gelu is not supported, expected silu'],
+    ['an activation', 'hf-mamba', { hidden_act: 'gelu' }, 'hidden_act is "gelu", expected silu'],
     [
       'a value of the wrong type',
       'hf-mamba',
       { layer_norm_epsilon: '1e-5' },
-      'layer_norm_epsilon is "1e-5", expected a number',
+      'layer_norm_epsilon is "1e-5", expected a number above 0, at most 1',
     ],
     [
       'a head that is neither there nor tied',
@@ -190,19 +191,19 @@ describe('broken checkpoints are one line with exit code 69', () => {
       'state-spaces Mamba-2',
       'ssm-mamba1',
       { ssm_cfg: { layer: 'Mamba2' } },
-      'ssm_cfg.layer Mamba2 is not supported yet',
+      'ssm_cfg.layer is "Mamba2", expected Mamba1',
     ],
     [
       'state-spaces attention',
       'ssm-mamba1',
       { attn_layer_idx: [1] },
-      'attention layers (attn_layer_idx) are not supported yet',
+      'attn_layer_idx is [1], expected none: attention is not supported yet',
     ],
     [
       'a Caduceus strategy',
       'caduceus-ph',
       { bidirectional_strategy: 'gate' },
-      'bidirectional_strategy is "gate", expected add or ew_multiply',
+      'bidirectional_strategy is "gate", expected one of add, ew_multiply',
     ],
   ])('%s', async (_, golden, changes, message) => {
     const { config, raw, maps } = await goldenModel(golden)
@@ -229,9 +230,9 @@ describe('broken checkpoints are one line with exit code 69', () => {
     await writeFile(index, whole.replace('"backbone.norm_f.weight"', '"backbone.norm_g.weight"'))
     expect(await fails(folder)).toContain('tensor backbone.norm_g.weight is missing, though the index names it')
     await writeFile(index, whole.replace('model-2.safetensors', '../model-2.safetensors'))
-    expect(await fails(folder)).toContain('not a file name: ../model-2.safetensors')
+    expect(await fails(folder)).toContain('is "../model-2.safetensors", expected a file name')
     await writeFile(index, '{}')
-    expect(await fails(folder)).toContain('no weight_map')
+    expect(await fails(folder)).toContain('weight_map is missing, expected an object')
     await writeFile(index, whole)
     await rename(join(folder, 'model-2.safetensors'), join(folder, 'elsewhere'))
     expect(await fails(folder)).toContain('model-2.safetensors: no such file')
@@ -277,7 +278,7 @@ describe('broken checkpoints are one line with exit code 69', () => {
       ['Infinity', 'Infinity'],
       ['1e999', 'Infinity'],
       ['-Infinity', '-Infinity'],
-      ['NaN', 'NaN'],
+      ['NaN', '"NaN"'],
     ]) {
       const { config, raw } = await goldenModel('hf-mamba')
       const folder = await writeModel(config, raw)
@@ -285,14 +286,13 @@ describe('broken checkpoints are one line with exit code 69', () => {
         join(folder, 'config.json'),
         JSON.stringify({ ...config, layer_norm_epsilon: 7e-7 }).replace('7e-7', text),
       )
-      expect(await fails(folder)).toContain(`layer_norm_epsilon is ${value}, expected a finite number`)
+      expect(await fails(folder)).toContain(`layer_norm_epsilon is ${value}, expected a number above 0`)
       const { spec, weights } = await openCheckpoint('test/golden/hf-mamba')
       const own = await newFolder()
       await saveCheckpoint(own, { ...spec, norm: { kind: 'rms', eps: 7e-7 } }, weights)
       const path = join(own, 'config.json')
       await writeFile(path, (await readFile(path, 'utf8')).replace('7e-7', text))
-      const told = value === 'NaN' ? 'null' : value
-      expect(await fails(own)).toContain(`spec.norm.eps is ${told}, expected a number above 0`)
+      expect(await fails(own)).toContain(`spec.norm.eps is ${value}, expected a number above 0`)
     }
   })
 
@@ -301,20 +301,49 @@ describe('broken checkpoints are one line with exit code 69', () => {
     const folder = await newFolder()
     await saveCheckpoint(folder, spec, weights)
     const path = join(folder, 'config.json')
-    const told = async (changes: Record<string, unknown>) => {
+    const refusal = async (changes: Record<string, unknown>) => {
       await writeFile(path, JSON.stringify({ format: 'longwave', spec: { ...spec, ...changes } }))
       return fails(folder)
     }
-    expect(await told({ d_model: 16 })).toContain('spec.d_model is 16, expected 32')
-    expect(await told({ norm: { kind: 'batch', eps: 1 } })).toContain('spec.norm.kind is "batch", expected rms, layer')
-    expect(await told({ blocks: [{}] })).toContain('spec.blocks[0].mixer.kind is missing')
-    expect(await told({ vocab_size: 65 })).toContain('tensor embedding.weight is [64, 32], expected [65, 32]')
-    expect(await told({ surprise: 1 })).toContain('spec.surprise is not known')
-    expect(await told({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain('spec.head.labels is empty')
+    expect(await refusal({ d_model: 16 })).toContain('spec.d_model is 16, expected 32')
+    expect(await refusal({ norm: { kind: 'batch', eps: 1 } })).toContain(
+      'spec.norm.kind is "batch", expected one of rms, layer',
+    )
+    expect(await refusal({ blocks: [{}] })).toContain('spec.blocks[0].mixer is missing, expected an object')
+    expect(await refusal({ input: { kind: 'tokens', tokenizer: 'ids', vocab_size: 65 } })).toContain(
+      'tensor embedding.weight is [64, 32], expected [65, 32]',
+    )
+    expect(await refusal({ surprise: 1 })).toContain('spec.surprise is not known; there are input,')
+    expect(await refusal({ head: { kind: 'classes', labels: [], pool: 'mean' } })).toContain(
+      'spec.head.labels is [], expected at least 1',
+    )
+    const { input: tokens } = spec
+    const caduceus = { kind: 'tokens', tokenizer: 'caduceus', vocab_size: 11 }
+    const rc = { complement: [1, 0], fused: true }
+    for (const [changes, line] of [
+      [{ input: caduceus }, 'spec.input.vocab_size is 11, expected at least 12 for caduceus'],
+      [{ input: { kind: 'values' } }, 'spec.head.kind is "tokens", expected classes or ctc for values'],
+      [{ input: { kind: 'image' } }, 'spec.input.kind is "image", expected tokens, log-mel, values'],
+      [{ input: undefined, tokenizer: 'ids' }, 'spec.tokenizer is of a build before 0.1.0, expected spec.input'],
+      [{ reverse_complement: rc }, 'spec.reverse_complement.complement is [1, 0], expected 64 ids below 64'],
+      [
+        { head: { kind: 'classes', labels: ['a', 'b', 'a'], pool: 'mean' } },
+        'spec.head.labels is ["a", "b", "a"], expected each label once, not "a" twice',
+      ],
+      [{ head: { kind: 'classes', labels: ['a'], pool: 'flatten' } }, 'spec.head.length is missing'],
+      [{ norm: { kind: 'rms', eps: 0 } }, 'spec.norm.eps is 0, expected a number above 0, at most 1'],
+      [{ blocks: Array(1001).fill(spec.blocks[0]) }, 'spec.blocks is a list of 1001, expected at most 1000'],
+      [
+        { stem: Array(3).fill({ window: 11, stride: 11, d_out: 32 }) },
+        'expected strides whose product is at most 1024',
+      ],
+      [{ input: { ...tokens, vocab_siz: 3 } }, 'spec.input.vocab_siz is not known; did you mean vocab_size?'],
+    ] as const)
+      expect(await refusal(changes)).toContain(line)
     // Cutting a recording between rows longer than its windows would never end.
     const digits = (await openCheckpoint('models/digits')).spec
-    const log_mel = { ...digits.log_mel, n_fft: 65_536, window: 65_000, hop: 65_000 }
-    expect(await told({ ...digits, log_mel })).toContain('a row stands for 16.25 s of audio, expected at most 5')
+    const input = { ...digits.input, n_fft: 65_536, window: 65_000, hop: 65_000 }
+    expect(await refusal({ ...digits, input })).toContain('expected a row of at most 5 s of audio, not 16.25 s')
     await rm(path)
     await writeFile(path, '{"format": "longwave"}')
     expect(await fails(folder)).toContain('spec is missing, expected an object')

@@ -1,4 +1,5 @@
-import type { MambaSpec, NormSpec } from '../../src/spec.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { NormSpec } from '../../src/spec.js'
 import { linear, type Matrix, mamba, normed, plus, type Rows } from './plain.js'
 
 /**

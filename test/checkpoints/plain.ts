@@ -1,4 +1,6 @@
-import type { MambaSpec, MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
+import { isBidirectional } from '../../src/layers/mixers/bidirectional.js'
+import { isMamba, type MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
 import { widened } from '../../src/weight.js'
 
 /** A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by. */
@@ -32,9 +34,9 @@ export function plainForward(spec: ModelSpec, weights: Weights, ids: Int32Array)
   for (const [i, { mixer, mlp }] of blocks.entries()) {
     const block = (name: string) => get(`blocks.${i}.${name}`)
     const inner = normed(x, norm, block('norm.weight'), block('norm.bias'))
-    let y: Rows
-    if (mixer.kind === 'mamba') y = mamba(inner, mixer, (name) => block(`mixer.${name}`))
-    else {
+    let y: Rows = []
+    if (isMamba(mixer)) y = mamba(inner, mixer, (name) => block(`mixer.${name}`))
+    else if (isBidirectional(mixer)) {
       const forward = (name: string) => block(`mixer.forward.${name}`)
       const shared = (name: string) => mixer.tied && /^(in|out)_proj/.test(name)
       const reverse = (name: string) => (shared(name) ? forward(name) : block(`mixer.reverse.${name}`))

@@ -53,17 +53,22 @@ describe('reading', () => {
   })
 
   test.each<[string, unknown, number, string]>([
-    ['is not JSON', '{"a":', 0, 'the header is not JSON'],
-    ['is a list', [], 0, 'the header is not a JSON object'],
+    ['is not JSON', '{"a":', 0, 'not JSON: '],
+    ['is a list', [], 0, 'not a JSON object'],
     [
       'repeats a name',
       '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
       4,
       'tensor a appears twice',
     ],
-    ['has an unknown dtype', { a: entry('Q4', [2], 0, 1) }, 1, 'tensor a: unknown dtype Q4'],
+    ['has an unknown dtype', { a: entry('Q4', [2], 0, 1) }, 1, 'tensor a: unknown dtype "Q4"'],
     ['has a negative length', { a: entry('F32', [-1], 0, 4) }, 4, 'tensor a: shape [-1] is not a list of lengths'],
-    ['has offsets backwards', { a: entry('F32', [1], 4, 0) }, 4, 'tensor a: data_offsets [4,0], expected [begin, end]'],
+    [
+      'has offsets backwards',
+      { a: entry('F32', [1], 4, 0) },
+      4,
+      'tensor a: data_offsets [4, 0], expected [begin, end]',
+    ],
     [
       'has offsets that do not fit the shape',
       { a: entry('F32', [2], 0, 4) },

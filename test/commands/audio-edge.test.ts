@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
-import { chunk, fmt, riff } from '../input/audio-helpers.js'
-import { longwave, temporaryFolder } from '../shell/run.js'
+import { chunk, fmt, riff } from '../input/audio/helpers.js'
+import { command } from '../run-command.js'
+import { temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
 const path = (name: string) => join(folder, name)
@@ -18,7 +19,7 @@ function write(name: string, frames: number[], channels = 1, samplesPerSecond = 
   writeFileSync(path(name), riff([format, chunk('data', Buffer.from(Float32Array.from(frames).buffer))]))
   return path(name)
 }
-const transcribe = (...args: string[]) => longwave(['transcribe', '-m', 'digits', '--no-progress', ...args])
+const transcribe = (...args: string[]) => command(['transcribe', '-m', 'digits', '--no-progress', ...args])
 
 beforeAll(async () => {
   expect((await transcribe(write('plain.wav', samples))).stdout.toString()).toBe(words)

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { interleaved, median } from '../../src/bench/rounds.js'
-import { longwave } from '../shell/run.js'
+import { command } from '../run-command.js'
 
 // Sizes are tiny: what is tested is that the commands run and what they print, never how fast.
 
@@ -12,7 +12,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'longwave bench '))
 afterAll(() => rmSync(scratch, { recursive: true }))
 
 async function bench(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await longwave(['bench', ...args, '--rounds', '1', '-q'], {
+  const { code, stdout, stderr } = await command(['bench', ...args, '--rounds', '1', '-q'], {
     env: { TMPDIR: scratch },
   })
   expect([stderr, code]).toEqual(['', 0])
@@ -88,8 +88,8 @@ test('bench transcribe has a minute and many, each read through a pipe', async (
   }
 })
 
-test('a command that fails inside a benchmark is told as its own error', async () => {
-  const { code, stderr } = await longwave(['bench', 'classify', '-m', join(scratch, 'none')])
+test('a command that fails inside a benchmark is reported as its own error', async () => {
+  const { code, stderr } = await command(['bench', 'classify', '-m', join(scratch, 'none')])
   expect(code).toBe(69)
   expect(stderr).toMatch(/^longwave: .*none: no such model; .*\n$/)
 })

@@ -4,9 +4,10 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import type { HeadSpec, ModelSpec, Weights } from '../../src/spec.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
-import { chunk, fmt, int16, riff } from '../input/audio-helpers.js'
-import { longwave, temporaryFolder } from '../shell/run.js'
-import { loudnessModel, randomAudioModel } from '../tasks/audio-models.js'
+import { chunk, fmt, int16, riff } from '../input/audio/helpers.js'
+import { command } from '../run-command.js'
+import { temporaryFolder } from '../shell/run.js'
+import { loudnessModel, randomAudioModel } from '../tasks/audio/models.js'
 
 const folder = temporaryFolder()
 const at = (name: string) => join(folder, name)
@@ -42,7 +43,7 @@ beforeAll(async () => {
 
 const evaluate = async (model: string, data: string, labels: string) => {
   const args = ['evaluate', '-m', at(model), '--data', at(data), '--labels', at(labels), '--json', '-t', '2']
-  const { code, stdout, stderr } = await longwave(args)
+  const { code, stdout, stderr } = await command(args)
   return { code, figures: code === 0 ? JSON.parse(stdout.toString()) : null, stderr }
 }
 
@@ -88,7 +89,7 @@ test('a record that overflows the model is an error (69) that names it, never a 
     [['transcribe', '-m', at('speech too large'), '--beam', '4', at('rec/a.wav')], /rec\/a\.wav$/],
   ] // biome-ignore format: a table
   for (const [args, name] of runs) {
-    const { code, stdout, stderr } = await longwave([...args, '-t', '2', '-q'])
+    const { code, stdout, stderr } = await command([...args, '-t', '2', '-q'])
     expect(stderr.trim()).toMatch(new RegExp(`^longwave: the model gives no finite number for .*${name.source}`))
     expect([code, stdout.toString().split('\n').slice(1).join('')], args.join(' ')).toEqual([69, ''])
   }

@@ -59,7 +59,6 @@ writeFileSync(path('a.flac'), Buffer.concat([Buffer.from('fLaC'), Buffer.alloc(1
 
 test.each([
   ['SIGINT', 130],
-  ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const)('%s ends a hanging ffmpeg too', async (signal, expected) => {
   const { env, pid } = hanging()
@@ -84,13 +83,10 @@ test('a reader that goes away ends it', async () => {
   await until(() => isGone(ffmpeg))
 })
 
-test.each([
-  ['SIGTERM', 143],
-  ['SIGHUP', 129],
-] as const)('%s ends the ffmpeg of a worker thread', async (signal, expected) => {
+test('SIGTERM ends the ffmpeg of a worker thread', async () => {
   const { child, ended, ffmpeg } = await training(['a.flac'])
-  child.kill(signal)
-  expect(await ended).toBe(expected)
+  child.kill('SIGTERM')
+  expect(await ended).toBe(143)
   await until(() => isGone(ffmpeg))
 })
 

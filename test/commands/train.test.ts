@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { Random } from '../../src/training/random.js'
+import { command } from '../run-command.js'
+import { longwave } from '../shell/run.js'
 
 let folder: string
 let at: (name: string) => string
@@ -31,23 +33,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** Runs the command; `interruptAt`: the signal when this appears on stderr. */
-function longwave(
-  args: string[],
-  interruptAt?: string,
-  signal: NodeJS.Signals = 'SIGINT',
-): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...args])
-  let [out, err] = ['', '']
-  child.stdout.on('data', (text) => {
-    out += text
-  })
-  child.stderr.on('data', (text) => {
-    if (interruptAt && !err.includes(interruptAt) && (err + text).includes(interruptAt)) child.kill(signal)
-    err += text
-  })
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })))
-}
+/** The program, which gets the signal when this appears on its standard error. */
+const interrupted = (args: string[], when: string, signal: NodeJS.Signals) => longwave(args, { kill: { signal, when } })
 
 const trainArgs = (out: string) =>
   ['train', 'classify', '--data', at('x.fa'), '--labels', at('x.tsv'), '--valid', at('x.fa'), '--config', at('small.json')]
@@ -55,24 +42,24 @@ const trainArgs = (out: string) =>
 
 describe('longwave train classify', () => {
   it('is stopped by Ctrl-C, goes on to the same bytes, and makes a model that evaluate reads', async () => {
-    const straight = await longwave([...trainArgs('straight'), '--json', '-q'])
-    expect(straight).toMatchObject({ code: 0, err: '' })
-    expect(JSON.parse(straight.out)).toMatchObject({ finished: true, step: 24 })
-    const stopped = await longwave(trainArgs('cut'), 'epoch 2/8')
+    const straight = await command([...trainArgs('straight'), '--json', '-q'])
+    expect(straight).toMatchObject({ code: 0, stderr: '' })
+    expect(JSON.parse(straight.stdout.toString())).toMatchObject({ finished: true, step: 24 })
+    const stopped = await interrupted(trainArgs('cut'), 'epoch 2/8', 'SIGINT')
     expect(stopped.code).toBe(130)
-    expect(stopped.err).toMatch(/stopped after step \d+; the same command goes on from there\n$/)
+    expect(stopped.stderr).toMatch(/stopped after step \d+; the same command goes on from there\n$/)
     await stat(join(at('cut'), 'checkpoint', 'state'))
-    const resumed = await longwave(trainArgs('cut'))
+    const resumed = await command(trainArgs('cut'))
     expect(resumed.code).toBe(0)
-    expect(resumed.err).not.toContain('epoch 1/8')
+    expect(resumed.stderr).not.toContain('epoch 1/8')
     const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
     expect((await weights('cut')).equals(await weights('straight'))).toBe(true)
 
-    const measured = await longwave(
+    const measured = await command(
       ['evaluate', '-m', at('cut'), '--data', at('x.fa'), '--labels', at('x.tsv'), '-q', '--json'],
     ) // biome-ignore format: a command line
-    expect(measured).toMatchObject({ code: 0, err: '' })
-    const figures = JSON.parse(measured.out)
+    expect(measured).toMatchObject({ code: 0, stderr: '' })
+    const figures = JSON.parse(measured.stdout.toString())
     expect(figures).toMatchObject({ labels: ['poor', 'rich'], records: 60 })
     expect(figures.accuracy).toBeGreaterThan(0.9)
     const log = (await readFile(join(at('cut'), 'train-log.jsonl'), 'utf8'))
@@ -84,71 +71,66 @@ describe('longwave train classify', () => {
     expect(figures.mcc).toBeCloseTo(best.valid.mcc, 10)
   })
 
-  it('goes on from another model, and its config tells settings that can be given again', async () => {
-    expect((await longwave([...trainArgs('base'), '-q'])).code).toBe(0)
+  it('goes on from another model, and its config holds settings that can be given again', async () => {
+    expect((await command([...trainArgs('base'), '-q'])).code).toBe(0)
     await writeFile(at('tune.json'), JSON.stringify({ batch: 20, epochs: 2 }))
     const tune = (settings: string, out: string) =>
       ['train', 'classify', '--data', at('x.fa'), '--labels', at('x.tsv'), '--config', at(settings), '-q']
         .concat('--from', at('base'), '--freeze', 'body', '--out', at(out), '-d', 'cpu', '-t', '1') // biome-ignore format: a command line
-    expect(await longwave(tune('tune.json', 'tuned'))).toMatchObject({ code: 0, err: '' })
+    expect(await command(tune('tune.json', 'tuned'))).toMatchObject({ code: 0, stderr: '' })
     const { spec, training } = JSON.parse(await readFile(join(at('tuned'), 'config.json'), 'utf8'))
     expect([spec.d_model, training.from, training.settings.epochs]).toEqual([8, 'base', 2])
 
-    await writeFile(at('told.json'), JSON.stringify(training.settings))
-    expect(await longwave(tune('told.json', 'again'))).toMatchObject({ code: 0, err: '' })
+    await writeFile(at('settings.json'), JSON.stringify(training.settings))
+    expect(await command(tune('settings.json', 'again'))).toMatchObject({ code: 0, stderr: '' })
     const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
     expect((await weights('again')).equals(await weights('tuned'))).toBe(true)
     expect((await weights('tuned')).equals(await weights('base'))).toBe(false)
 
-    const refused = await longwave(tune('small.json', 'refused'))
+    const refused = await command(tune('small.json', 'refused'))
     expect(refused).toMatchObject({
       code: 2,
-      err: 'longwave: layers comes with the model of --from and cannot be set\n',
+      stderr: 'longwave: layers comes with the model of --from and cannot be set\n',
     })
   })
 
   it('goes on after a hang-up, and starts anew after kill -9, to the same bytes', async () => {
     const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
-    const hungUp = await longwave(trainArgs('hung up'), 'epoch 2/8', 'SIGHUP')
+    const hungUp = await interrupted(trainArgs('hung up'), 'epoch 2/8', 'SIGHUP')
     expect(hungUp.code).toBe(129)
-    expect(hungUp.err).toMatch(/stopped after step \d+; the same command goes on from there\n$/)
-    expect((await longwave(trainArgs('hung up'))).code).toBe(0)
-    const killed = await longwave(trainArgs('killed'), 'epoch 3/8', 'SIGKILL')
+    expect(hungUp.stderr).toMatch(/stopped after step \d+; the same command goes on from there\n$/)
+    expect((await command(trainArgs('hung up'))).code).toBe(0)
+    const killed = await interrupted(trainArgs('killed'), 'epoch 3/8', 'SIGKILL')
     expect(killed.code).toBeNull()
     expect(await readdir(at('killed'))).toEqual(['train-log.jsonl'])
-    expect((await longwave(trainArgs('killed'))).code).toBe(0)
+    expect((await command(trainArgs('killed'))).code).toBe(0)
     expect((await weights('killed')).equals(await weights('hung up'))).toBe(true)
     expect((await readdir(at('killed'))).sort()).toEqual(['config.json', 'model.safetensors', 'train-log.jsonl'])
   })
 
-  it('keeps files of others, is told so before data is read, and ends without a file while it reads', async () => {
+  it('keeps files of others, says so before data is read, and ends without a file while it reads', async () => {
     await mkdir(at('mine'))
     await writeFile(join(at('mine'), 'thesis.txt'), 'mine')
     execFileSync('mkfifo', [at('endless.fa')])
     const args = (out: string, data = 'endless.fa') =>
       ['train', 'classify', '--data', at(data), '--labels', at('x.tsv'), '--out', at(out), '--force'] // biome-ignore format: a command line
     // Nobody writes into the pipe: reading it would wait for ever.
-    const refused = await longwave(args('mine'))
-    expect(refused.err).toMatch(/^longwave: .*mine\/thesis\.txt: training did not make this, .*\n$/)
+    const refused = await command(args('mine'))
+    expect(refused.stderr).toMatch(/^longwave: .*mine\/thesis\.txt: training did not make this, .*\n$/)
     expect(refused.code).toBe(73)
-    expect(await longwave(args('x.fa', 'x.fa'))).toMatchObject({ code: 2 })
+    expect(await command(args('x.fa', 'x.fa'))).toMatchObject({ code: 2 })
     expect(await readFile(join(at('mine'), 'thesis.txt'), 'utf8')).toBe('mine')
-    for (const [signal, code] of [
-      ['SIGINT', 130],
-      ['SIGTERM', 143],
-    ] as const) {
-      const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...args('waiting')])
-      const writer = await open(at('endless.fa'), 'w') // there is a reader now
-      await writer.write('>r0\nACGT\n')
-      const ended = new Promise((resolve) => child.on('close', resolve))
-      child.kill(signal)
-      expect(await ended).toBe(code)
-      await writer.close()
-      await expect(stat(at('waiting'))).rejects.toThrow(/ENOENT/)
-    }
+    const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...args('waiting')])
+    const writer = await open(at('endless.fa'), 'w') // there is a reader now
+    await writer.write('>r0\nACGT\n')
+    const ended = new Promise((resolve) => child.on('close', resolve))
+    child.kill('SIGTERM')
+    expect(await ended).toBe(143)
+    await writer.close()
+    await expect(stat(at('waiting'))).rejects.toThrow(/ENOENT/)
   })
 
-  it('reads data and tables from pipes, once, and tells the sums of what it read', async () => {
+  it('reads data and tables from pipes, once, and notes the sums of what it read', async () => {
     for (const name of ['data', 'labels']) execFileSync('mkfifo', [at(name)])
     const feed = (from: string, to: string) => spawn('bash', ['-c', `cat '${at(from)}' > '${at(to)}'`])
     feed('x.fa', 'data')
@@ -157,19 +139,19 @@ describe('longwave train classify', () => {
       createHash('sha256')
         .update(await readFile(at(name)))
         .digest('hex')
-    const ran = await longwave(
+    const ran = await command(
       ['train', 'classify', '--data', at('data'), '--labels', at('labels'), '--valid', at('data'), '--config', at('small.json')]
         .concat('--epochs', '1', '--out', at('piped'), '-t', '1', '-q'),
     ) // biome-ignore format: a command line
-    expect(ran).toMatchObject({ code: 0, err: '' })
+    expect(ran).toMatchObject({ code: 0, stderr: '' })
     const { training } = JSON.parse(await readFile(join(at('piped'), 'config.json'), 'utf8'))
     expect(training.data.train).toMatchObject({ data_sha256: await sum('x.fa'), labels_sha256: await sum('x.tsv') })
   })
 
   it('says in one line what is wrong', async () => {
-    const refused = await longwave([...trainArgs('bad'), '--freeze', 'tail'])
+    const refused = await command([...trainArgs('bad'), '--freeze', 'tail'])
     expect(refused.code).toBe(2)
-    expect(refused.err).toMatch(
+    expect(refused.stderr).toMatch(
       /^longwave: --freeze: expected none, body or a number up to 1 \(blocks\), got 'tail'\n$/,
     )
   })

@@ -4,7 +4,7 @@ import { pack } from '../../src/engine/pack.js'
 test('a chunk holds as many segments as fit: their number is no depth of the stack', async () => {
   const segments = 300_000
   function* pieces() {
-    for (let i = 0; i < segments; i++) yield { input: Int32Array.of(1, 2), note: i, continues: false, goesOn: false }
+    for (let i = 0; i < segments; i++) yield { input: Int32Array.of(1, 2), note: i, start: 0, ends: true, slot: -1 }
   }
   const chunks = []
   for await (const chunk of pack(pieces(), 2 ** 24)) chunks.push(chunk)

@@ -1,10 +1,12 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { openBackend } from '../../src/backends/open.js'
-import { piece, whole } from '../../src/engine/chunk.js'
+import { devices } from '../../src/backends/registry.js'
+import { oneSegment, wholeSegments } from '../../src/backends/segments.js'
+import type { Chunk } from '../../src/engine/chunk.js'
 import type { Network } from '../../src/engine/network.js'
+import type { Output } from '../../src/engine/outputs.js'
 import { type Piece, pack } from '../../src/engine/pack.js'
+import { Session } from '../../src/engine/session.js'
 import type { Pool } from '../../src/spec.js'
-import { Inference, type Wanted } from '../../src/tasks/inference.js'
 import { network, randomIds, seeded, tinySpec } from './models.js'
 
 const pools: Pool[] = ['mean', 'max', 'last']
@@ -12,7 +14,7 @@ const mixers = ['mamba', 'add', 'multiply', 'untied'] as const
 
 for (const device of ['reference', 'cpu'] as const) {
   describe(`same bytes on ${device}`, async () => {
-    const backend = await openBackend(device)
+    const backend = await devices[device].open()
     afterAll(() => backend.close())
 
     for (const mixer of mixers) {
@@ -24,10 +26,13 @@ for (const device of ['reference', 'cpu'] as const) {
           const random = seeded(7)
           for (const chunk of [6, 60, 300]) {
             const sequences = Array.from({ length: 7 }, () => randomIds(1 + Math.floor(random() ** 2 * 150), random))
-            for (const wanted of wantedOf(net)) {
+            for (const output of outputsOf(net)) {
               const expected = []
-              for (const ids of sequences) expected.push(...(await alone(net, ids, wanted)))
-              expect(await packed(net, sequences, chunk, wanted)).toEqual(expected)
+              for (const ids of sequences) expected.push(...(await alone(net, ids, output)))
+              const pieces = sequences.map(
+                (input): Piece<null> => ({ input, note: null, start: 0, ends: true, slot: -1 }),
+              )
+              expect(await packed(net, pieces, chunk, output)).toEqual(expected)
             }
           }
         })
@@ -36,54 +41,146 @@ for (const device of ['reference', 'cpu'] as const) {
           const random = seeded(11)
           for (const length of [1, 61, 131]) {
             const ids = randomIds(length, random)
-            for (const wanted of wantedOf(net)) {
-              const expected = await alone(net, ids, wanted)
+            for (const output of outputsOf(net)) {
+              const expected = await alone(net, ids, output)
               for (let trial = 0; trial < 2; trial++) {
                 const chunk = net.stride * (1 + Math.floor((random() * length) / net.stride))
-                const inference = new Inference(net, chunk, wanted)
-                const { data } = await inference.run({ input: ids, segments: whole(ids.length) })
-                expect([...data]).toEqual(expected)
+                expect(await push(new Session(net, { chunk, outputs: [output] }), whole(ids))).toEqual(expected)
               }
-              if (!net.bidirectional) expect(await atRandomCuts(net, ids, wanted, random)).toEqual(expected)
+              if (net.causal) expect(await packed(net, cut(net, ids, 0, 40, random), 6000, output)).toEqual(expected)
             }
+          }
+        })
+
+        if (!net.causal) continue
+
+        test(`${name}: eight sequences streamed through one stream of chunks`, async () => {
+          const random = seeded(13)
+          const sequences = Array.from({ length: 8 }, () => randomIds(1 + Math.floor(random() * 120), random))
+          const streams = sequences.map((ids, slot) => cut(net, ids, slot, 30, random))
+          const pieces: Piece<number>[] = []
+          for (let next = streams.filter(({ length }) => length > 0); next.length > 0; ) {
+            pieces.push(next[Math.floor(random() * next.length)].shift()!)
+            next = streams.filter(({ length }) => length > 0)
+          }
+          for (const output of outputsOf(net)) {
+            const session = new Session(net, { chunk: 120, outputs: [output], slots: 8 })
+            const found = sequences.map((): number[] => [])
+            let most = 0
+            for await (const { notes, ...chunk } of pack(pieces, 120)) {
+              most = Math.max(most, notes.length)
+              const [{ data, width, rows }] = (await session.push(chunk)).reads
+              let at = 0
+              for (const [s, slot] of notes.entries()) {
+                found[slot].push(...data.subarray(at, at + rows[s] * width))
+                at += rows[s] * width
+              }
+            }
+            expect(most).toBeGreaterThan(3)
+            for (const [slot, ids] of sequences.entries()) expect(found[slot]).toEqual(await alone(net, ids, output))
+            session.close()
           }
         })
       }
     }
+
+    test('eight sequences of different lengths decoded together, token by token', async () => {
+      const net = network(backend, { ...tinySpec('mamba'), head: { kind: 'tokens', tied: true } })
+      const random = seeded(17)
+      const prompts = Array.from({ length: 8 }, (_, i) => randomIds(1 + 5 * i, random))
+      const outputs: Output[] = [{ head: true, pool: 'last' }]
+      const options = { chunk: 200, outputs }
+      const expected: number[][] = []
+      for (const prompt of prompts) {
+        const session = new Session(net, options)
+        expected.push(await decode(session, [prompt]).then((rows) => rows.flat(2)))
+        session.close()
+      }
+      const together = new Session(net, { ...options, slots: 8 })
+      const found = await decode(together, prompts)
+      expect(prompts.map((_, slot) => found.flatMap((step) => step[slot]))).toEqual(expected)
+      together.close()
+    })
+
+    test('a fork goes on by itself, and a saved state goes on where it stood', async () => {
+      const net = network(backend, tinySpec('mamba'))
+      const ids = randomIds(90, seeded(19))
+      const options = { chunk: 20, outputs: [{ pool: 'mean' as const }, {}] }
+      const first = new Session(net, options)
+      const reads = async (session: Session, from: number, to: number, ends: boolean) => {
+        const segments = oneSegment(to - from, from, ends, 0)
+        return (await session.push({ input: ids.subarray(from, to), segments })).reads.map(({ data }) => [...data])
+      }
+      const one = await reads(first, 0, 50, false)
+      const twin = await first.fork()
+      const rest = await reads(first, 50, 90, true)
+      expect(await reads(twin, 50, 90, true)).toEqual(rest)
+      expect(rest[0]).toEqual(await alone(net, ids, { pool: 'mean' }))
+      expect([...one[1], ...rest[1]]).toEqual(await alone(net, ids, {}))
+      const resumed = new Session(net, { ...options, outputs: [{}] })
+      const saved = new Session(net, options)
+      await reads(saved, 0, 50, false)
+      resumed.load(await saved.save())
+      const [rows] = await reads(resumed, 50, 90, true)
+      // A saved state is float32.
+      if (device === 'cpu') expect(rows).toEqual(rest[1])
+      await expect(reads(resumed, 10, 20, true)).rejects.toThrow('slot 0 is at row 90, not at 10')
+      for (const session of [first, twin, resumed, saved]) session.close()
+    })
   })
 }
 
-function wantedOf(net: Network): Wanted[] {
-  return [
-    ...pools.map((pool) => ({ kind: 'logits', pool }) as const),
-    { kind: 'rows' },
-    { kind: 'rows', layer: net.blocks.length - 1 },
-  ]
+function outputsOf(net: Network): Output[] {
+  return [...pools.map((pool) => ({ head: true, pool })), {}, { layer: net.blocks.length - 1 }]
 }
 
-async function alone(net: Network, ids: Int32Array, wanted: Wanted): Promise<number[]> {
-  const { data } = await new Inference(net, 6000, wanted).run({ input: ids, segments: whole(ids.length) })
-  return [...data]
+const whole = (input: Int32Array): Chunk => ({ input, segments: wholeSegments(Int32Array.of(0, input.length)) })
+
+async function push(session: Session, chunk: Chunk): Promise<number[]> {
+  return [...(await session.push(chunk)).reads[0].data]
 }
 
-async function packed(net: Network, sequences: Int32Array[], chunk: number, wanted: Wanted): Promise<number[]> {
-  const inference = new Inference(net, chunk, wanted)
-  const pieces: Piece<null>[] = sequences.map((ids) => ({ input: ids, note: null, continues: false, goesOn: false }))
+const alone = (net: Network, ids: Int32Array, output: Output): Promise<number[]> =>
+  push(new Session(net, { chunk: 6000, outputs: [output] }), whole(ids))
+
+async function packed<Note>(net: Network, pieces: Piece<Note>[], chunk: number, output: Output): Promise<number[]> {
+  const session = new Session(net, { chunk, outputs: [output] })
   const out: number[] = []
-  for await (const job of pack(pieces, chunk)) out.push(...(await inference.run(job)).data)
+  for await (const job of pack(pieces, chunk)) out.push(...(await push(session, job)))
+  session.close()
   return out
 }
 
-/** Cuts fall on multiples of the stride, anywhere else. */
-async function atRandomCuts(net: Network, ids: Int32Array, wanted: Wanted, random: () => number): Promise<number[]> {
-  const inference = new Inference(net, 6000, wanted)
-  const out: number[] = []
-  let from = 0
-  while (from < ids.length) {
-    const to = Math.min(ids.length, from + net.stride * (1 + Math.floor((random() * 40) / net.stride)))
-    const { data } = await inference.run({ input: ids.slice(from, to), segments: piece(from, to, ids.length) })
-    out.push(...data)
-    from = to
+/** Pieces of at most `most` tokens, cut at multiples of the stride, anywhere else. */
+function cut(net: Network, ids: Int32Array, slot: number, most: number, random: () => number): Piece<number>[] {
+  const pieces: Piece<number>[] = []
+  for (let start = 0; start < ids.length; ) {
+    const to = Math.min(ids.length, start + net.stride * (1 + Math.floor((random() * most) / net.stride)))
+    pieces.push({ input: ids.slice(start, to), note: slot, start, ends: to === ids.length, slot })
+    start = to
   }
-  return out
+  return pieces
+}
+
+/** The prompts, then 12 times what is most likely: logits of each step and slot. */
+async function decode(session: Session, prompts: Int32Array[]): Promise<number[][][]> {
+  const steps: number[][][] = []
+  let inputs = prompts
+  const starts = prompts.map(() => 0)
+  for (let step = 0; step < 12; step++) {
+    const offsets = Int32Array.from([0, ...inputs.map((_, s) => inputs.slice(0, s + 1).flatMap((i) => [...i]).length)])
+    const segments = {
+      offsets,
+      start: Float64Array.from(starts),
+      // The answer to what stands so far.
+      ends: new Uint8Array(inputs.length).fill(1),
+      slot: Int32Array.from(inputs.keys()),
+    }
+    const { data, width } = (await session.push({ input: Int32Array.from(inputs.flatMap((i) => [...i])), segments }))
+      .reads[0]
+    steps.push(inputs.map((_, s) => [...data.subarray(s * width, (s + 1) * width)]))
+    for (const [s, input] of inputs.entries()) starts[s] += input.length
+    inputs = steps[step].map((logits) => Int32Array.of(logits.indexOf(Math.max(...logits))))
+  }
+  return steps
 }

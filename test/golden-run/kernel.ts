@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Tensor } from '../../src/backends/backend.js'
-import { openBackend } from '../../src/backends/open.js'
+import { devices } from '../../src/backends/registry.js'
+import { oneSegment } from '../../src/backends/segments.js'
 import { Expected, type Golden, readGolden } from './expected.js'
 import { type Check, slack } from './folders.js'
 
@@ -11,7 +12,7 @@ export const checkKernel: Check = async (folder, backendName) => {
   const { batch, dim: E, dstate: N, length: L } = config.shape
   const inputs = await readGolden(join(folder, 'inputs.safetensors'))
   const expected = await Expected.read(folder, slack[backendName])
-  const b = await openBackend(backendName)
+  const b = await devices[backendName].open()
   const out: number[] = []
   const last: number[] = []
   const A = inputs.get('A')!.data
@@ -40,7 +41,7 @@ export const checkKernel: Check = async (folder, backendName) => {
         z: perToken('z'),
         dtBias: perChannel('delta_bias'),
         softplus: config.delta_softplus,
-        segments: { offsets: Int32Array.of(0, L), continues: false, goesOn: false },
+        segments: oneSegment(L, 0, true, 0),
         direction: 'forward',
       },
       state,

@@ -1,6 +1,6 @@
 import type { ForwardOptions, Model, ModelState } from '../../src/index.js'
 import { openModel } from '../../src/index.js'
-import { concatenate } from '../../src/tasks/concatenate.js'
+import { concatenate } from '../../src/runtime/concatenate.js'
 import { Expected } from './expected.js'
 import { type Check, slack } from './folders.js'
 
@@ -84,7 +84,8 @@ async function checkMasked(model: Model, expected: Expected): Promise<void> {
   const ids = expected.get('mask.input_ids')
   const mask = expected.get('mask.attention_mask').data
   const [B, L] = ids.shape
-  const V = model.spec.vocab_size
+  const { input } = model.spec
+  const V = input.kind === 'tokens' ? input.vocab_size : 0
   const all = new Float32Array(B * L * V)
   for (let b = 0; b < B; b++) {
     const begin = mask.indexOf(1, b * L)

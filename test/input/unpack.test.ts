@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, expect, test } from 'vitest'
-import { readRecords } from '../../src/input/read.js'
+import { readRecords } from '../../src/input/dna/read.js'
 import { unpack } from '../../src/input/unpack.js'
-import { readAll, readBlocks } from './helpers.js'
+import { readAll, readBlocks } from './dna/helpers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'longwave-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
-import { longwave, temporaryFolder } from './run.js'
+import { command } from '../run-command.js'
+import { temporaryFolder } from './run.js'
 
 const folder = temporaryFolder()
 const file = (shell: string) => join(packageRoot, 'dist/completion', shell)
@@ -99,7 +100,7 @@ describe.each(['bash', 'zsh'] as const)('%s', (shell) => {
       expect(script).toContain(shell === 'bash' ? `'${id.replace(':', ' ')}')` : `_longwave_${id.replace(':', '_')}()`)
       for (const flag of Object.keys(flags)) expect(script).toContain(`--${flag}`)
     }
-    expect((await longwave(['autocomplete', shell])).stdout.toString()).toBe(script)
+    expect((await command(['autocomplete', shell])).stdout.toString()).toBe(script)
   })
 })
 
@@ -131,6 +132,6 @@ test('the models of a site are offered', () => {
 })
 
 test('autocomplete without a shell says how to set it up', async () => {
-  const { code, stdout } = await longwave(['autocomplete'])
+  const { code, stdout } = await command(['autocomplete'])
   expect([code, stdout.toString()]).toEqual([0, expect.stringMatching(/^bash .*\n.*\n +longwave autocomplete bash > /)])
 })

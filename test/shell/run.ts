@@ -16,7 +16,7 @@ export interface RunOptions {
   input?: string | Uint8Array
   env?: Record<string, string>
   cwd?: string
-  /** Sends this signal when standard error shows the text. */
+  /** Sends this signal, once, when standard error shows the text. */
   kill?: { signal: NodeJS.Signals; when: string }
 }
 
@@ -52,8 +52,9 @@ function finish(command: string, args: string[], { input, env, cwd, kill }: RunO
     let stderr = ''
     child.stdout.on('data', (part: Buffer) => stdout.push(part))
     child.stderr.setEncoding('utf8').on('data', (part: string) => {
+      const shown = kill && stderr.includes(kill.when)
       stderr += part
-      if (kill && stderr.includes(kill.when)) child.kill(kill.signal)
+      if (kill && !shown && stderr.includes(kill.when)) child.kill(kill.signal)
     })
     child.on('error', reject)
     child.on('close', (code, signal) => resolve({ code, signal, stdout: Buffer.concat(stdout), stderr }))
@@ -64,7 +65,7 @@ function finish(command: string, args: string[], { input, env, cwd, kill }: RunO
 }
 
 /** The variables of vitest and of the person's own terminal must not change what the program does. */
-function cleanEnv(): NodeJS.ProcessEnv {
+export function cleanEnv(): NodeJS.ProcessEnv {
   const { NODE_ENV, VITEST, FORCE_COLOR, NO_COLOR, LONGWAVE_THREADS, LONGWAVE_MODELS, ...env } = process.env
   return env
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { normaliseTranscript } from '../../src/tasks/vocabulary.js'
+import { normaliseTranscript } from '../../src/tasks/language/vocabulary.js'
 import { characterEdits, editCounts, errorRate, wordEdits } from '../../src/text/edit-distance.js'
 import { Random } from '../../src/training/random.js'
 

@@ -1,12 +1,15 @@
 import { expect, test } from 'vitest'
+import type { TokensInput } from '../../src/spec.js'
 import { encodeCaduceus } from '../../src/tokens/caduceus.js'
 import { appendedTokens, dnaTokenizer } from '../../src/tokens/tokenizer.js'
 import { tinySpec } from '../engine/models.js'
 
+const tokens = (tokenizer: TokensInput['tokenizer']) => ({ kind: 'tokens', tokenizer, vocab_size: 16 }) as const
+
 /** The official cases are in test/golden/caduceus-tokenizer (golden.test.ts). */
 
 test('base codes, piece by piece, give the ids of their letters', () => {
-  const { ids } = dnaTokenizer('caduceus')
+  const { ids } = dnaTokenizer(tokens('caduceus'))
   const pieces = [ids(Uint8Array.of(0, 1, 2), false), ids(Uint8Array.of(), false), ids(Uint8Array.of(3, 4), true)]
   expect(pieces.flatMap((piece) => [...piece])).toEqual([...encodeCaduceus('ACGTN')])
   expect([...ids(Uint8Array.of(), true)]).toEqual([...encodeCaduceus('')])
@@ -20,8 +23,8 @@ test('[RESERVED] inside text, and special tokens in lower case, are characters o
 
 test('our own models take codes as ids and append nothing; models of ids read no DNA', () => {
   const spec = tinySpec('mamba')
-  expect([...dnaTokenizer('dna').ids(Uint8Array.of(4, 0, 3), true)]).toEqual([4, 0, 3])
+  expect([...dnaTokenizer(tokens('dna')).ids(Uint8Array.of(4, 0, 3), true)]).toEqual([4, 0, 3])
   expect(appendedTokens(spec)).toBe(0)
-  expect(appendedTokens({ ...spec, tokenizer: 'caduceus' })).toBe(1)
-  expect(() => dnaTokenizer('ids')).toThrow('this model reads token ids, not DNA')
+  expect(appendedTokens({ ...spec, input: tokens('caduceus') })).toBe(1)
+  expect(() => dnaTokenizer(tokens('ids'))).toThrow('this model reads token ids, not DNA')
 })

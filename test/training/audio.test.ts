@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
-import type { ModelSpec } from '../../src/spec.js'
-import { Vocabulary } from '../../src/tasks/vocabulary.js'
+import type { LogMelSpec } from '../../src/spec.js'
+import { Vocabulary } from '../../src/tasks/language/vocabulary.js'
 import { LogMel } from '../../src/tokens/log-mel.js'
 import { AudioExamples } from '../../src/training/audio/examples.js'
 import { loadRecordings } from '../../src/training/audio/load-recordings.js'
@@ -14,11 +14,11 @@ import { fromStored, type Recordings, toStored } from '../../src/training/audio/
 import { completeAudioSettings, soundFeatures, speechFeatures } from '../../src/training/audio/settings.js'
 import { train } from '../../src/training/loop.js'
 import { Random } from '../../src/training/random.js'
-import { chunk, fmt, int16, riff } from '../input/audio-helpers.js'
+import { chunk, fmt, int16, riff } from '../input/audio/helpers.js'
 
 let folder: string
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'longwave-hear-'))
+  folder = await mkdtemp(join(tmpdir(), 'longwave-audio-'))
 })
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -28,11 +28,11 @@ const pitches: Record<string, number> = { a: 300, e: 800, o: 2000 }
 /** A second and less of tones of 0.12 s with gaps of 0.06 s, and a little noise. */
 function say(text: string, seed: number, rate = 8000): Float32Array {
   const random = new Random(seed)
-  const quiet = (seconds: number) => new Array<number>(Math.round(seconds * rate)).fill(0)
-  const samples = quiet(0.05)
+  const silence = (seconds: number) => new Array<number>(Math.round(seconds * rate)).fill(0)
+  const samples = silence(0.05)
   for (const letter of text.replaceAll(' ', '')) {
     for (let i = 0; i < 0.12 * rate; i++) samples.push(0.3 * Math.sin((2 * Math.PI * pitches[letter] * i) / rate))
-    samples.push(...quiet(0.06))
+    samples.push(...silence(0.06))
   }
   return Float32Array.from(samples, (x) => x + 0.001 * random.normal())
 }
@@ -55,7 +55,7 @@ function corpus(name: string, count: number, seed: number): { data: string; labe
   return { data, labels: `${data}.tsv` }
 }
 
-const quiet = { threads: 2, onHeard: () => {}, note: () => {} }
+const silently = { threads: 2, onRead: () => {}, note: () => {} }
 
 const small = {
   log_mel: { sample_rate: 8000, n_fft: 256, window: 200, hop: 80, n_mels: 16, f_max: 3900, tail: 0.2 },
@@ -69,8 +69,8 @@ const small = {
 }
 
 describe('recordings', () => {
-  it('are heard as the features that a model will be given, within the rounding of their storage', async () => {
-    const { data } = corpus('heard', 3, 1)
+  it('are read as the features that a model will be given, within the rounding of their storage', async () => {
+    const { data } = corpus('rounding', 3, 1)
     const spec = { ...speechFeatures, ...small.log_mel }
     const recordings = await loadRecordings(
       data,
@@ -88,8 +88,8 @@ describe('recordings', () => {
 
     const samples = (await readFile(join(data, '1.wav'))).subarray(44)
     const logMel = new LogMel(spec)
-    const heard = Float32Array.from({ length: samples.length / 2 }, (_, i) => samples.readInt16LE(2 * i) / 32768)
-    const features = [...logMel.push(heard), ...logMel.end()]
+    const read = Float32Array.from({ length: samples.length / 2 }, (_, i) => samples.readInt16LE(2 * i) / 32768)
+    const features = [...logMel.push(read), ...logMel.end()]
     expect(input.length).toBe(features.length)
     for (const [i, x] of features.entries()) expect(Math.abs(input[i] - x)).toBeLessThan(1e-3)
   })
@@ -100,9 +100,9 @@ describe('recordings', () => {
   })
 })
 
-function examples(recordings: Recordings, log_mel: ModelSpec['log_mel'], change: Record<string, unknown> = {}) {
+function examples(recordings: Recordings, spec: LogMelSpec, change: Record<string, unknown> = {}) {
   const settings = completeAudioSettings({ ...small, ...change }, 'transcribe')
-  return new AudioExamples(recordings, { log_mel } as ModelSpec, settings)
+  return new AudioExamples(recordings, spec, settings)
 }
 
 describe('augmentation of recordings', () => {
@@ -146,7 +146,7 @@ describe('augmentation of recordings', () => {
     expect(difference(draw({ noise: 1, snr: [0, 0] }, 1, [0]).input, clean)).toBeGreaterThan(0.05)
   })
 
-  it('lays noise over all, or over a stretch about the recording with silence beyond', () => {
+  it('lays noise over all, or over some time around the recording with silence beyond', () => {
     const kinds = new Set<string>()
     const noisy = examples(recordings, spec, { silence: 0.3, noise: 1, snr: [30, 30] })
     for (let seed = 0; seed < 40; seed++) {
@@ -219,7 +219,7 @@ describe('the stem of a model of audio', () => {
       ['classify', { bidirectional: true, tied: false, pool: 'center' }],
     ] as const) {
       const given = { layers: 1, epochs: 1, ...more }
-      const prepared = await prepareAudio(files, given, null, 'none', { task, ...quiet })
+      const prepared = await prepareAudio(files, given, null, 'none', { task, ...silently })
       const out = join(folder, `default ${task}`)
       expect(await train({ ...prepared, device: 'cpu', card: {}, threads: 1, out })).toMatchObject({ finished: true })
       expect((await openCheckpoint(out)).spec.d_model).toBe(128)
@@ -231,7 +231,7 @@ describe('training on audio', () => {
   it('learns to transcribe tones, to the same bytes with one thread and two, and the model opens', async () => {
     const files = { train: corpus('train', 96, 2), valid: corpus('valid', 24, 3) }
     const given = { ...small, epochs: 16, silence: 0.2, noise: 0.5, snr: [20, 40], speeds: [1, 1.1] }
-    const prepared = await prepareAudio(files, given, null, 'none', { task: 'transcribe', ...quiet })
+    const prepared = await prepareAudio(files, given, null, 'none', { task: 'transcribe', ...silently })
     expect(prepared.spec.head).toEqual({ kind: 'ctc', vocabulary: ['', 'a', 'e', 'o'] })
     const run = { ...prepared, device: 'cpu' as const, card: {} }
     const { best } = await train({ ...run, out: join(folder, 'tones'), threads: 2 })
@@ -247,7 +247,7 @@ describe('training on audio', () => {
     expect(weights[0].equals(weights[1])).toBe(true)
   })
 
-  it('learns classes of sounds, and starts from another model that hears', async () => {
+  it('learns classes of sounds, and starts from another audio model', async () => {
     const { data, labels } = corpus('classes', 48, 4)
     const table = (await readFile(labels, 'utf8')).replace(
       /\t(a?)[aeo]*$/gm,
@@ -256,12 +256,15 @@ describe('training on audio', () => {
     writeFileSync(labels, table)
     const files = { train: { data, labels }, valid: { data, labels } }
     const given = { ...small, epochs: 12, pool: 'max', metric: 'accuracy' }
-    const prepared = await prepareAudio(files, given, null, 'none', { task: 'classify', ...quiet })
+    const prepared = await prepareAudio(files, given, null, 'none', { task: 'classify', ...silently })
     const run = { ...prepared, device: 'cpu' as const, card: {}, threads: 2, out: join(folder, 'pitch') }
     expect((await train(run)).best!.score).toBeGreaterThan(0.9)
     const from = { name: 'pitch', ...(await openCheckpoint(run.out)) }
     const texts = corpus('tuned', 4, 5)
-    const tuned = await prepareAudio({ train: texts, valid: null }, {}, from, 'body', { task: 'transcribe', ...quiet })
+    const tuned = await prepareAudio({ train: texts, valid: null }, {}, from, 'body', {
+      task: 'transcribe',
+      ...silently,
+    })
     expect(tuned.trainable).toEqual(['head.weight', 'head.bias'])
     expect(tuned.spec.blocks).toEqual(from.spec.blocks)
   })
@@ -269,24 +272,24 @@ describe('training on audio', () => {
   it('says what is wrong with settings, tables and recordings', async () => {
     const { data, labels } = corpus('wrong', 2, 6)
     const attempt = (given: Record<string, unknown>, task: 'transcribe' | 'classify', table = labels) =>
-      prepareAudio({ train: { data, labels: table }, valid: null }, given, null, 'none', { task, ...quiet })
+      prepareAudio({ train: { data, labels: table }, valid: null }, given, null, 'none', { task, ...silently })
     await expect(attempt({ crop: 1 }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ join: 0.5 }, 'classify')).rejects.toMatchObject({ exitCode: 2 })
     for (const log_mel of [{ nmels: 40 }, { level: { memory: 1, lookahead: 1, range: 60 } }])
       await expect(attempt({ log_mel }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ log_mel: { f_max: 9000 } }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
-    await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/unknown training setting 'strand'/)
+    await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/training setting strand is not known/)
     const missing = join(folder, 'missing.tsv')
     writeFileSync(missing, 'nowhere.wav\ta\n')
     await expect(attempt(small, 'transcribe', missing)).rejects.toMatchObject({ exitCode: 66 })
-    const told: string[] = []
+    const notes: string[] = []
     const tight = join(folder, 'tight.tsv')
     writeFileSync(tight, `0.wav\t${'ao'.repeat(60)}\n`)
     await prepareAudio({ train: { data, labels: tight }, valid: null }, small, null, 'none', {
       task: 'transcribe',
-      ...quiet,
-      note: (line) => told.push(line),
+      ...silently,
+      note: (line) => notes.push(line),
     })
-    expect(told).toEqual(['1 recordings are too short for their text and count nothing, the first: 0.wav'])
+    expect(notes).toEqual(['1 recordings are too short for their text and count nothing, the first: 0.wav'])
   })
 })

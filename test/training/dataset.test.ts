@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LabelTable } from '../../src/training/data/labels.js'
 import { loadDataset } from '../../src/training/dna/dataset.js'
 import { prepareDna } from '../../src/training/dna/prepare.js'
 import { type DnaAugmentation, DnaExamples, type Records } from '../../src/training/dna/records.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
-import { LabelTable } from '../../src/training/labels.js'
 import { Random } from '../../src/training/random.js'
 
 let folder: string
@@ -70,13 +70,13 @@ describe('a labelled set', () => {
     const files = { train: { data, labels }, valid: null }
     const { spec, train, trainable, provenance } = await prepareDna(
       files,
-      { layers: 2, pool: 'positions' },
+      { layers: 2, pool: 'flatten' },
       null,
       '1',
       silent,
     )
     expect([...(train as Records).codes]).toEqual([0, 1, 2, 3, 3, 3, 3, 3])
-    expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'positions', length: 4 })
+    expect(spec.head).toEqual({ kind: 'classes', labels: ['x', 'y'], pool: 'flatten', length: 4 })
     expect(trainable.some((name) => name.startsWith('blocks.0') || name.startsWith('embedding'))).toBe(false)
     expect(trainable.filter((name) => name.startsWith('blocks.1')).length).toBeGreaterThan(5)
     expect(provenance.data.train).toMatchObject({ data: 'r.fa', records: 2 })
@@ -87,11 +87,11 @@ describe('a labelled set', () => {
 describe('settings', () => {
   it('name what is wrong', () => {
     const wrong: [Record<string, unknown>, RegExp][] = [
-      [{ layer: 2 }, /unknown training setting 'layer'; did you mean layers\? there are layers, /],
-      [{ layers: 0 }, /layers is 0, expected a whole number, 1 or more/],
+      [{ layer: 2 }, /training setting layer is not known; did you mean layers\? there are layers, /],
+      [{ layers: 0 }, /layers is 0, expected a whole number from 1 to 1000/],
       [{ pool: 'sum' }, /pool is "sum", expected one of mean/],
       [{ dropout: 1 }, /dropout is 1/],
-      [{ stem: [{ window: 2, stride: 4, d_out: 128 }] }, /stem is/],
+      [{ stem: [{ window: 2, stride: 4, d_out: 128 }] }, /stem\[0\]\.window is 2, expected at least 4, its stride/],
       [{ stem: [{ window: 4, stride: 4, d_out: 64 }] }, /d_out 64, expected d_model \(128\)/],
       [{ crop: 10, pool: 'center' }, /crop/],
     ]
@@ -108,7 +108,8 @@ describe('batches of DNA', () => {
     change: Partial<DnaAugmentation> = {},
     strand: 'stranded' | 'symmetric' = 'stranded',
     of = records,
-  ) => new DnaExamples(of, { tokenizer: 'dna', strand }, { ...off, ...change })
+  ) =>
+    new DnaExamples(of, { input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 }, strand }, { ...off, ...change })
   const draw = (change: Partial<DnaAugmentation>, seed = 1) => examples(change).augmented([1, 0], new Random(seed))
   const plain = examples().plain([1, 0]).input
 

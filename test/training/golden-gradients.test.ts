@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { openBackend } from '../../src/backends/open.js'
+import { devices } from '../../src/backends/registry.js'
+import { wholeSegments } from '../../src/backends/segments.js'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { Network } from '../../src/engine/network.js'
@@ -26,7 +27,7 @@ describe('gradients of a whole language model', () => {
     ['cpu', 1e-4],
   ] as const)
     it(`are those of PyTorch on ${device}`, async () => {
-      const backend = await openBackend(device)
+      const backend = await devices[device].open()
       const golden = await SafetensorsFile.open(`${folder}expected_grads.safetensors`)
       const { spec, weights } = await openCheckpoint(folder)
       const tensors = uploadWeights(backend, weights)
@@ -37,7 +38,7 @@ describe('gradients of a whole language model', () => {
       const { shape } = golden.info('input_ids')
       const [batch, length] = shape
       const offsets = Int32Array.from({ length: batch + 1 }, (_, s) => s * length)
-      const { hidden } = await network.forward(ids, { offsets, continues: false, goesOn: false }, null)
+      const { x: hidden } = await network.forward(ids, wholeSegments(offsets), null)
       const logits = await network.head(hidden)
       tape.release(hidden)
 

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { readRecords } from '../../src/input/read.js'
-import { wholeRecords } from '../../src/input/records.js'
+import { readRecords } from '../../src/input/dna/read.js'
+import { wholeRecords } from '../../src/input/dna/records.js'
+import { LabelTable } from '../../src/training/data/labels.js'
 import { loadDataset } from '../../src/training/dna/dataset.js'
-import { LabelTable } from '../../src/training/labels.js'
 import { temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
@@ -84,6 +85,7 @@ describe('a table that cannot be used is exit 65', () => {
   const cases: [string, string | Uint8Array, RegExp][] = [
     ['empty', '', /labels\.tsv: no entries, expected lines id<TAB>label/],
     ['blank', ' \n\t\n', /labels\.tsv: no entries/],
+    ['of a hundred million line ends, packed in 100 kB', gzipSync(Buffer.alloc(1e8, '\n')), /labels\.tsv: no entries/],
     ['with a header alone', 'id\tlabel\n', /labels\.tsv: no entries/],
     ['in UTF-16', utf16, /labels\.tsv: UTF-16 text, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8 .*labels\.tsv$/],
     ['in UTF-16, big-endian', Buffer.from(utf16).swap16(), /labels\.tsv: UTF-16 text/],

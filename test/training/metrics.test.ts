@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { accuracy, argmaxRows, macroF1, matthews, measure } from '../../src/training/metrics.js'
+import { accuracy, argmaxRows, macroF1, matthews, measure } from '../../src/training/metrics/metrics.js'
 
 describe('metrics', () => {
   it('agree with figures computed by hand', () => {

@@ -6,9 +6,9 @@ import { uploadWeights } from '../../src/layers/params.js'
 import type { ModelSpec, Pool } from '../../src/spec.js'
 import { completeAudioSettings, speechFeatures } from '../../src/training/audio/settings.js'
 import { audioSpec } from '../../src/training/audio/spec.js'
+import type { Batch } from '../../src/training/data/examples.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
 import { classifierSpec } from '../../src/training/dna/spec.js'
-import type { Batch } from '../../src/training/examples.js'
 import { initialise } from '../../src/training/initialise.js'
 import { objective } from '../../src/training/objective.js'
 import { outputs } from '../../src/training/outputs.js'
@@ -61,17 +61,17 @@ const cases: Case[] = [
   { pool: 'max', given: { bidirectional: true, tied: false, norm: 'layer' } },
   { pool: 'last', given: { mlp: 3 } },
   { pool: 'center', given: { bidirectional: true } },
-  { pool: 'positions', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
+  { pool: 'flatten', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
 ]
 
 describe('the tape', () => {
   for (const { pool, given, lengths = [7, 1, 5] } of cases)
-    it(`gives the gradients of a whole model with read-out ${pool} that finite differences give`, async () => {
+    it(`gives the gradients of a whole model with pooling ${pool} that finite differences give`, async () => {
       const settings = completeSettings({ ...small, ...given, pool })
       await checkGradients(classifierSpec(settings, ['a', 'b', 'c'], lengths[0]), randomBatch(lengths, 3))
     })
 
-  it('gives the gradients of a model that hears, with a CTC head, that finite differences give', async () => {
+  it('gives the gradients of an audio model with a CTC head, that finite differences give', async () => {
     const settings = completeAudioSettings({ ...small, bidirectional: true, stem }, 'transcribe')
     const vocabulary = ['', ' ', 'a', 'b']
     const spec = audioSpec(settings, { ...speechFeatures, n_mels: 3 }, { kind: 'ctc', vocabulary })
@@ -95,11 +95,11 @@ describe('the tape', () => {
       },
     })
     const settings = completeSettings({ ...small, bidirectional: true, mlp: 3, stem, d_embed: 3 })
-    const hearing = completeAudioSettings({ ...small, bidirectional: true, stem }, 'transcribe')
+    const audio = completeAudioSettings({ ...small, bidirectional: true, stem }, 'transcribe')
     const heads: [ModelSpec, Batch][] = [
       [classifierSpec(settings, ['a', 'b'], 7), randomBatch([7, 3], 2)],
       [
-        audioSpec(hearing, { ...speechFeatures, n_mels: 3 }, { kind: 'ctc', vocabulary: ['', 'a'] }),
+        audioSpec(audio, { ...speechFeatures, n_mels: 3 }, { kind: 'ctc', vocabulary: ['', 'a'] }),
         randomRows([9, 8], 2),
       ],
     ]

@@ -31,7 +31,7 @@ class Blank implements Unwritten {
     const { at, rows, step } = this.base
     for (const range of this.ranges) {
       const [first, end] = [Math.max(range[0], from), Math.min(range[1], to)]
-      if (first < end) this.machine.kernels.clearRows(rows, end - first, at + first * 4, step)
+      if (first < end) this.machine.kernels.clearRows({ rows, cols: end - first, x: at + first * 4, xStep: step })
     }
     this.take(x)
   }

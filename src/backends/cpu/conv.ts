@@ -1,5 +1,6 @@
 import type { ConvArgs, Tensor } from '../backend.js'
-import { firstRow, keepLastRows, readingOrder, stepOf } from './segments.js'
+import { readingOrder, type Segments } from '../segments.js'
+import { expectState, firstRow, keepLastRows, stateOf, stepOf } from './segments.js'
 import {
   at,
   type CpuTensor,
@@ -23,23 +24,28 @@ export function causalConv(
   const [K, E] = [weight.rows, x.cols]
   expectShape('conv weight', weight, K, E)
   expectShape('conv bias', bias, 1, E)
-  expectShape('conv state', state, K, E)
   expectContiguous('conv weight', weight)
-  expectContiguous('conv state', state)
   const parts = readingOrder(args.segments, direction, x.rows)
+  expectState('conv state', state, K, E, parts)
   const y = newTensor(machine, x.rows, E)
-  const activate = args.activation === 'silu' ? 1 : 0
   withScratch(machine, K * E * 4 + K * 4, (zeros) => {
-    machine.kernels.clear(zeros, K * E * 4)
-    const taps = zeros + K * E * 4
+    machine.kernels.clear({ at: zeros, bytes: K * E * 4 })
     for (const part of parts) {
-      const before = part.resumes && state ? at(state) : zeros
-      const [from, to] = [firstRow(x, part, direction), firstRow(y, part, direction)]
-      const [xStep, yStep] = [stepOf(x, direction), stepOf(y, direction)]
-      machine.kernels.causalConv(
-        ...[part.rows, E, K, from, xStep, before, at(weight), at(bias), activate, taps, to, yStep],
-      )
-      keepLastRows(machine, x, part, direction, state)
+      machine.kernels.causalConv({
+        rows: part.rows,
+        E,
+        K,
+        x: firstRow(x, part, direction),
+        xStep: stepOf(x, direction),
+        before: (part.resumes && stateOf(state, part, K)) || zeros,
+        weight: at(weight),
+        bias: at(bias),
+        activate: args.activation === 'silu' ? 1 : 0,
+        taps: zeros + K * E * 4,
+        out: firstRow(y, part, direction),
+        outStep: stepOf(y, direction),
+      })
+      keepLastRows(machine, x, part, direction, state, K)
     }
   })
   return y
@@ -51,17 +57,15 @@ export function unfold(
   input: Tensor,
   window: number,
   stride: number,
-  args: Pick<ConvArgs, 'segments' | 'state'>,
+  segments: Segments,
+  state: Tensor | null,
 ): CpuTensor {
   const x = cpu(input)
-  const { segments, state } = args
   if (window < stride) throw new RangeError(`a window of ${window} rows with a stride of ${stride}`)
-  expectShape('unfold state', state, window, x.cols)
-  expectContiguous('unfold state', state)
   const parts = readingOrder(segments, 'forward', x.rows)
-  if (segments.goesOn && parts[parts.length - 1].rows % stride) {
-    throw new RangeError(`a segment that goes on has ${parts[parts.length - 1].rows} rows, not a multiple of ${stride}`)
-  }
+  expectState('unfold state', state, window, x.cols, parts)
+  const cut = parts.find(({ rows }, s) => segments.ends[s] === 0 && rows % stride)
+  if (cut) throw new RangeError(`a segment that does not end has ${cut.rows} rows, not a multiple of ${stride}`)
   const windows = parts.map(({ rows }) => Math.ceil(rows / stride))
   const y = newTensor(
     machine,
@@ -70,14 +74,22 @@ export function unfold(
   )
   const bytes = window * x.cols * 4
   withScratch(machine, bytes, (zeros) => {
-    machine.kernels.clear(zeros, bytes)
+    machine.kernels.clear({ at: zeros, bytes })
     let to = y.at
     parts.forEach((part, s) => {
-      const before = part.resumes && state ? at(state) : zeros
-      const from = firstRow(x, part, 'forward')
-      machine.kernels.unfoldRows(part.rows, x.cols, from, x.step, before, window, stride, windows[s], to)
+      machine.kernels.unfoldRows({
+        rows: part.rows,
+        cols: x.cols,
+        x: firstRow(x, part, 'forward'),
+        xStep: x.step,
+        before: (part.resumes && stateOf(state, part, window)) || zeros,
+        window,
+        stride,
+        count: windows[s],
+        y: to,
+      })
       to += windows[s] * y.step
-      keepLastRows(machine, x, part, 'forward', state)
+      keepLastRows(machine, x, part, 'forward', state, window)
     })
   })
   return y

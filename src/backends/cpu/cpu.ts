@@ -1,14 +1,25 @@
 import type { NormSpec } from '../../spec.js'
 import type { Weight } from '../../weight.js'
-import type { Activation, Backend, ConvArgs, Gradients, LinearOptions, ScanArgs, Segments, Tensor } from '../backend.js'
+import type {
+  Activation,
+  Backend,
+  Combination,
+  ConvArgs,
+  Gradients,
+  LinearOptions,
+  Pooling,
+  ScanArgs,
+  Tensor,
+} from '../backend.js'
+import type { Segments } from '../segments.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
 import { Memory } from './memory.js'
+import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
 import { selectiveScan } from './scan.js'
-import { firstRow, readingOrder } from './segments.js'
 import { sharedProduct } from './shared-product.js'
 import {
   at,
@@ -21,6 +32,7 @@ import {
   newTensor,
   numbers,
   own,
+  rowByRow,
   SharedWeight,
   withScratch,
 } from './tensor.js'
@@ -50,7 +62,7 @@ export async function openCpuBackend(options: CpuOptions = {}): Promise<CpuBacke
   )
 }
 
-const hows = { add: 0, multiply: 1, gate: 2 } as const
+const hows = { add: 0, multiply: 1, gate: 2, glu: 3 } as const
 
 /** The default backend: our own SIMD kernels, and ONNX Runtime for wide matrix products, one thread. */
 export class CpuBackend implements Backend {
@@ -92,6 +104,14 @@ export class CpuBackend implements Backend {
     return newZeros(this.machine, rows, cols)
   }
 
+  write(tensor: Tensor, data: ArrayLike<number>): void {
+    const x = cpu(tensor)
+    expectContiguous('a tensor to write', x)
+    if (data.length !== x.rows * x.cols)
+      throw new RangeError(`${data.length} numbers for a tensor [${x.rows}, ${x.cols}]`)
+    numbers(this.machine, x).set(data)
+  }
+
   async download(tensor: Tensor): Promise<Float32Array> {
     const x = cpu(tensor)
     if (x.contiguous) return numbers(this.machine, x).slice()
@@ -112,6 +132,12 @@ export class CpuBackend implements Backend {
     const x = own(tensor)
     if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
     return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.blank)
+  }
+
+  rows(tensor: Tensor, from: number, to: number): Tensor {
+    const x = cpu(tensor)
+    if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
+    return new CpuTensor(x.at + from * x.step, to - from, x.cols, x.step, false)
   }
 
   reshape(tensor: Tensor, rows: number, cols: number): Tensor {
@@ -136,7 +162,7 @@ export class CpuBackend implements Backend {
     const y = newTensor(this.machine, rows.length, x.cols)
     withScratch(this.machine, rows.length * 4, (ids) => {
       this.machine.memory.i32.set(rows, ids / 4)
-      this.machine.kernels.gatherRows(rows.length, x.cols, x.at, x.step, ids, y.at)
+      this.machine.kernels.gatherRows({ count: rows.length, cols: x.cols, x: x.at, xStep: x.step, ids, y: y.at })
     })
     return y
   }
@@ -153,7 +179,8 @@ export class CpuBackend implements Backend {
       weight instanceof SharedWeight
         ? await sharedProduct(this.machine, this.products, a, weight, addend)
         : await this.products.multiply({ a, b: cpu(weight), transA: false, transB: true, addend })
-    if (activation === 'silu') this.machine.kernels.siluRows(y.rows, y.cols, y.at, y.step, y.at, y.step)
+    if (activation === 'silu') this.machine.kernels.siluRows(rowByRow(y, y))
+    if (activation === 'gelu') this.machine.kernels.geluRows(rowByRow(y, y))
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
   }
@@ -163,8 +190,18 @@ export class CpuBackend implements Backend {
     expectShape('norm weight', weight, 1, x.cols)
     expectShape('norm bias', bias, 1, x.cols)
     const y = newTensor(this.machine, x.rows, x.cols)
-    const center = spec.kind === 'layer' ? 1 : 0
-    this.machine.kernels.normRows(x.rows, x.cols, x.at, x.step, at(weight), at(bias), spec.eps, center, y.at, y.step)
+    this.machine.kernels.normRows({
+      rows: x.rows,
+      cols: x.cols,
+      x: x.at,
+      xStep: x.step,
+      weight: at(weight),
+      bias: at(bias),
+      eps: spec.eps,
+      center: spec.kind === 'layer' ? 1 : 0,
+      y: y.at,
+      yStep: y.step,
+    })
     return y
   }
 
@@ -176,7 +213,7 @@ export class CpuBackend implements Backend {
     return selectiveScan(this.machine, args, state, addTo)
   }
 
-  combine(a: Tensor, b: Tensor, how: 'add' | 'multiply' | 'gate'): Tensor {
+  combine(a: Tensor, b: Tensor, how: Combination): Tensor {
     expectShape('b', b, a.rows, a.cols)
     const y = newTensor(this.machine, a.rows, a.cols)
     this.combineInto(a, b, y, how)
@@ -187,34 +224,32 @@ export class CpuBackend implements Backend {
     const x = cpu(tensor)
     const y = newTensor(this.machine, x.rows, x.cols)
     const { kernels } = this.machine
-    if (activation === 'silu') kernels.siluRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
-    else kernels.copyRows(x.rows, x.cols, x.at, x.step, y.at, y.step)
+    if (activation === 'silu') kernels.siluRows(rowByRow(x, y))
+    else if (activation === 'gelu') kernels.geluRows(rowByRow(x, y))
+    else kernels.copyRows(rowByRow(x, y))
     return y
   }
 
   unfold(tensor: Tensor, window: number, stride: number, segments: Segments, state: Tensor | null): Tensor {
-    return unfold(this.machine, tensor, window, stride, { segments, state })
+    return unfold(this.machine, tensor, window, stride, segments, state)
   }
 
-  reduceRows(tensor: Tensor, segments: Segments, how: 'sum' | 'max', carry: Float64Array | null): Float64Array {
-    const x = cpu(tensor)
-    const D = x.cols
-    const parts = readingOrder(segments, 'forward', x.rows)
-    const out = new Float64Array(parts.length * D).fill(how === 'sum' ? 0 : -Infinity)
-    if (segments.continues && carry) out.set(carry)
-    withScratch(this.machine, out.byteLength, (results) => {
-      this.machine.memory.f64.set(out, results / 8)
-      const kernel = how === 'sum' ? this.machine.kernels.sumRows : this.machine.kernels.maxRows
-      parts.forEach((part, s) => {
-        kernel(part.rows, D, firstRow(x, part, 'forward'), x.step, results + s * D * 8)
-      })
-      out.set(this.machine.memory.f64.subarray(results / 8, results / 8 + out.length))
-    })
-    return out
+  pool(x: Tensor, segments: Segments, how: Pooling, carry: Tensor | null): Tensor {
+    return pool(this.machine, x, segments, how, carry)
   }
 
-  private combineInto(a: Tensor, b: Tensor, y: Tensor, how: keyof typeof hows): void {
+  private combineInto(a: Tensor, b: Tensor, y: Tensor, how: Combination): void {
     const [p, q, r] = [cpu(a), cpu(b), cpu(y)]
-    this.machine.kernels.combineRows(a.rows, a.cols, p.at, p.step, q.at, q.step, hows[how], r.at, r.step)
+    this.machine.kernels.combineRows({
+      rows: r.rows,
+      cols: r.cols,
+      a: p.at,
+      aStep: p.step,
+      b: q.at,
+      bStep: q.step,
+      how: hows[how],
+      y: r.at,
+      yStep: r.step,
+    })
   }
 }

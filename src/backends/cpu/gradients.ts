@@ -1,10 +1,11 @@
 import { exitCodes, UserError } from '../../errors.js'
-import type { Activation, Gradients, Segments, Tensor } from '../backend.js'
+import type { Activation, Gradients, Tensor } from '../backend.js'
+import { poolingOrder, readingOrder } from '../segments.js'
 import { startBlank } from './blank.js'
 import type { Products } from './products.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
-import { firstRow, readingOrder, stepOf } from './segments.js'
+import { firstRow, stepOf } from './segments.js'
 import {
   at,
   type CpuTensor,
@@ -15,11 +16,21 @@ import {
   type Machine,
   newTensor,
   own,
+  rowByRow,
   withScratch,
 } from './tensor.js'
 
 /** What `accumulate` adds to its output, see kernels/rows-grad.ts. */
-const hows = { d: 0, 'd a': 1, 'd silu(a)': 2, "d silu'(a)": 3, "d b silu'(a)": 4 } as const
+const hows = {
+  d: 0,
+  'd a': 1,
+  'd silu(a)': 2,
+  "d silu'(a)": 3,
+  "d b silu'(a)": 4,
+  'd sigmoid(a)': 5,
+  "d b sigmoid'(a)": 6,
+  "d gelu'(a)": 7,
+} as const
 
 /** The gradients of the cpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
 export function cpuGradients(machine: Machine, products: Products): Gradients {
@@ -33,14 +44,29 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     expectShape('input', b, into.rows, into.cols)
     const fresh = how === 'd' && startBlank(into)
     const [y, p, q, r] = [cpu(into), cpu(d), cpu(a ?? d), cpu(b ?? d)]
-    if (fresh) kernels.copyRows(y.rows, y.cols, p.at, p.step, y.at, y.step)
-    else kernels.accumulate(y.rows, y.cols, p.at, p.step, q.at, q.step, r.at, r.step, hows[how], y.at, y.step)
+    if (fresh) {
+      kernels.copyRows(rowByRow(p, y))
+      return
+    }
+    kernels.accumulate({
+      rows: y.rows,
+      cols: y.cols,
+      d: p.at,
+      dStep: p.step,
+      a: q.at,
+      aStep: q.step,
+      b: r.at,
+      bStep: r.step,
+      how: hows[how],
+      into: y.at,
+      intoStep: y.step,
+    })
   }
 
   /** Adds every row of dy to one row. */
   function fold(dy: CpuTensor, into: Tensor | null): void {
     expectShape('dBias', into, 1, dy.cols)
-    if (into) kernels.foldRows(dy.rows, dy.cols, dy.at, dy.step, at(into))
+    if (into) kernels.foldRows({ rows: dy.rows, cols: dy.cols, x: dy.at, xStep: dy.step, into: at(into) })
   }
 
   /** into += op(a) op(b) */
@@ -64,11 +90,17 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     if (wrong !== undefined) throw new UserError(`row ${wrong} of a table with ${y.rows} rows`, exitCodes.data)
     withScratch(machine, rows.length * 4, (ids) => {
       memory.i32.set(rows, ids / 4)
-      kernels.scatterRows(rows.length, y.cols, d.at, d.step, ids, y.at, y.step)
+      kernels.scatterRows({
+        count: rows.length,
+        cols: y.cols,
+        x: d.at,
+        xStep: d.step,
+        ids,
+        into: y.at,
+        intoStep: y.step,
+      })
     })
   }
-
-  const forwardParts = (segments: Segments, rows: number) => readingOrder(segments, 'forward', rows)
 
   return {
     embedRows: scatter,
@@ -85,9 +117,21 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       const [d, input] = [cpu(dy), cpu(x)]
       for (const one of [dy, dx]) expectShape('gradient', one, x.rows, x.cols)
       for (const one of [weight, dWeight, dBias]) expectShape('norm parameter', one, 1, x.cols)
-      const center = spec.kind === 'layer' ? 1 : 0
-      const inputs = [input.at, input.step, at(weight), spec.eps, center, d.at, d.step]
-      kernels.normGrad(x.rows, x.cols, ...inputs, ...place(dx), at(dWeight), at(dBias))
+      kernels.normGrad({
+        rows: x.rows,
+        cols: x.cols,
+        x: input.at,
+        xStep: input.step,
+        weight: at(weight),
+        eps: spec.eps,
+        center: spec.kind === 'layer' ? 1 : 0,
+        dy: d.at,
+        dyStep: d.step,
+        dx: at(dx),
+        dxStep: dx ? cpu(dx).step : 0,
+        dWeight: at(dWeight),
+        dBias: at(dBias),
+      })
     },
 
     causalConv(dy, x, weight, bias, { segments, direction, activation }, { dx, dWeight, dBias }) {
@@ -98,12 +142,28 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       for (const one of [bias, dBias]) expectShape('conv bias', one, 1, E)
       expectContiguous('conv weight', weight)
       const fresh = dx !== null && startBlank(dx)
-      withScratch(machine, kernels.convGradScratch(E, K), (scratch) => {
+      const output = dx && cpu(dx)
+      withScratch(machine, kernels.convGradScratch({ E, K }), (scratch) => {
         for (const part of readingOrder(segments, direction, x.rows)) {
-          const rowsOf = (y: CpuTensor | null) => (y ? [firstRow(y, part, direction), stepOf(y, direction)] : [0, 0])
-          const parameters = [at(weight), at(bias), activation === 'silu' ? 1 : 0]
-          const outputs = [...rowsOf(dx && cpu(dx)), fresh ? 1 : 0, ...place(dWeight), at(dBias)]
-          kernels.convGrad(part.rows, E, K, ...rowsOf(input), ...parameters, ...rowsOf(d), ...outputs, scratch)
+          kernels.convGrad({
+            rows: part.rows,
+            E,
+            K,
+            x: firstRow(input, part, direction),
+            xStep: stepOf(input, direction),
+            weight: at(weight),
+            bias: at(bias),
+            activate: activation === 'silu' ? 1 : 0,
+            dy: firstRow(d, part, direction),
+            dyStep: stepOf(d, direction),
+            dx: output ? firstRow(output, part, direction) : 0,
+            dxStep: output ? stepOf(output, direction) : 0,
+            fresh: fresh ? 1 : 0,
+            dWeight: at(dWeight),
+            dWeightStep: dWeight ? cpu(dWeight).step : 0,
+            dBias: at(dBias),
+            scratch,
+          })
         }
       })
     },
@@ -121,6 +181,9 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       } else if (how === 'multiply') {
         add('d a', da, dy, b)
         add('d a', db, dy, a)
+      } else if (how === 'glu') {
+        add('d sigmoid(a)', da, dy, b)
+        add("d b sigmoid'(a)", db, dy, b, a)
       } else {
         add('d silu(a)', da, dy, b)
         add("d b silu'(a)", db, dy, b, a)
@@ -129,46 +192,79 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
 
     activate(dy, x, activation: Activation, dx) {
       if (activation === 'silu') add("d silu'(a)", dx, dy, x)
+      else if (activation === 'gelu') add("d gelu'(a)", dx, dy, x)
       else add('d', dx, dy)
     },
 
     unfold(dy, window, stride, segments, dx) {
       const [d, y] = [cpu(dy), cpu(dx)]
-      const parts = forwardParts(segments, y.rows)
+      const parts = readingOrder(segments, 'forward', y.rows)
       const counts = parts.map(({ rows }) => Math.ceil(rows / stride))
       const total = counts.reduce((sum, count) => sum + count, 0)
       expectShape('dy', d, total, window * y.cols)
       let from = d.at
       parts.forEach((part, s) => {
-        const to = firstRow(y, part, 'forward')
-        kernels.foldWindows(part.rows, y.cols, from, d.step, window, stride, counts[s], to, y.step)
+        kernels.foldWindows({
+          rows: part.rows,
+          cols: y.cols,
+          d: from,
+          dStep: d.step,
+          window,
+          stride,
+          count: counts[s],
+          into: firstRow(y, part, 'forward'),
+          intoStep: y.step,
+        })
         from += counts[s] * d.step
       })
     },
 
-    reduceRows(dy, x, segments, how, dx) {
+    pool(dy, x, segments, how, dx) {
       const [d, input, y] = [cpu(dy), cpu(x), cpu(dx)]
       expectShape('dx', y, x.rows, x.cols)
-      const parts = forwardParts(segments, x.rows)
+      const parts = poolingOrder(segments, x.rows)
       expectShape('dy', d, parts.length, x.cols)
       parts.forEach((part, s) => {
-        const from = d.at + s * d.step
-        const to = firstRow(y, part, 'forward')
-        if (how === 'mean') kernels.spreadRow(part.rows, y.cols, from, 1 / part.rows, to, y.step)
-        else kernels.spreadToMax(part.rows, y.cols, firstRow(input, part, 'forward'), input.step, from, to, y.step)
+        const { rows } = part
+        const [from, into] = [d.at + s * d.step, firstRow(y, part, 'forward')]
+        const { cols, step: intoStep } = y
+        if (how === 'mean') {
+          kernels.spreadRow({ rows, cols, d: from, factor: 1 / rows, into, intoStep })
+        } else if (how === 'last') {
+          const last = into + (rows - 1) * intoStep
+          kernels.spreadRow({ rows: 1, cols, d: from, factor: 1, into: last, intoStep })
+        } else {
+          const first = firstRow(input, part, 'forward')
+          kernels.spreadToMax({ rows, cols, x: first, xStep: input.step, d: from, into, intoStep })
+        }
       })
     },
 
     adamw(param, grad, m, v, { lr, beta1, beta2, eps, weightDecay, step, scale }) {
       for (const one of [grad, m, v]) expectShape('adamw operand', one, param.rows, param.cols)
-      const tensors = [param, grad, m, v].flatMap(place)
-      const averages = [beta1, 1 - beta1, beta2, 1 - beta2]
-      const corrections = [1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)]
-      const rest = [lr, ...averages, eps, lr * weightDecay, ...corrections, scale]
-      kernels.adamw(param.rows, param.cols, ...tensors, ...rest)
+      const [p, g, mean, square] = [param, grad, m, v].map(cpu)
+      kernels.adamw({
+        rows: p.rows,
+        cols: p.cols,
+        param: p.at,
+        paramStep: p.step,
+        grad: g.at,
+        gradStep: g.step,
+        m: mean.at,
+        mStep: mean.step,
+        v: square.at,
+        vStep: square.step,
+        lr,
+        beta1,
+        rest1: 1 - beta1,
+        beta2,
+        rest2: 1 - beta2,
+        eps,
+        decay: lr * weightDecay,
+        meanFactor: 1 / (1 - beta1 ** step),
+        squareFactor: 1 / (1 - beta2 ** step),
+        scale,
+      })
     },
   }
 }
-
-/** Address and step of an optional tensor. */
-const place = (x: Tensor | null): [at: number, step: number] => (x ? [cpu(x).at, cpu(x).step] : [0, 0])

@@ -1,44 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import { readWasm } from '../../runtime/wasm.js'
+import { bindKernels, type Kernels } from './kernels.generated.js'
 
 /** `relaxed` uses fused multiply-add where the processor has it; `plain` gives the same bits on every machine. */
 export type KernelSet = 'plain' | 'relaxed'
-
-/** The exports of kernels/*.ts; addresses and steps in bytes, argument lists as documented there. */
-export type Kernels = Record<KernelName, (...args: number[]) => void> &
-  Record<'convGradScratch', (E: number, K: number) => number> &
-  Record<'keptStates', (rows: number) => number> &
-  Record<'scanGradScratch', (channels: number, N: number) => number>
-
-export type KernelName =
-  | 'accumulate'
-  | 'adamw'
-  | 'causalConv'
-  | 'clear'
-  | 'clearRows'
-  | 'combineRows'
-  | 'convGrad'
-  | 'copyRows'
-  | 'decayRates'
-  | 'foldRows'
-  | 'foldWindows'
-  | 'gatherRows'
-  | 'lastRows'
-  | 'maxRows'
-  | 'multiply'
-  | 'normGrad'
-  | 'normRows'
-  | 'packPanels'
-  | 'scanGrad'
-  | 'scatterRows'
-  | 'selectiveScan'
-  | 'siluRows'
-  | 'spreadRow'
-  | 'spreadToMax'
-  | 'sumRows'
-  | 'unfoldRows'
-  | 'widenBF16'
-  | 'widenF16'
 
 const modules = new Map<KernelSet, WebAssembly.Module>()
 
@@ -46,7 +11,7 @@ const modules = new Map<KernelSet, WebAssembly.Module>()
 export function openKernels(memory: WebAssembly.Memory, wanted?: KernelSet): { name: KernelSet; kernels: Kernels } {
   const name = wanted ?? (runsRelaxed() ? 'relaxed' : 'plain')
   const instance = new WebAssembly.Instance(compile(name), { env: { memory } })
-  return { name, kernels: instance.exports as unknown as Kernels }
+  return { name, kernels: bindKernels(instance) }
 }
 
 function compile(name: KernelSet): WebAssembly.Module {

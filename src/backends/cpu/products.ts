@@ -2,7 +2,7 @@ import { discard } from '../../runtime/discard.js'
 import { native } from '../../runtime/native-calls.js'
 import { gemmModel } from './onnx.js'
 import { loadOnnxRuntime, type OnnxRuntime, type OnnxSession, type OnnxTensor } from './onnxruntime.js'
-import { type CpuTensor, freeTensor, type Machine, newTensor, withScratch } from './tensor.js'
+import { at, type CpuTensor, freeTensor, type Machine, newTensor, rowByRow, withScratch } from './tensor.js'
 
 export type ProductEngine = 'onnxruntime' | 'own kernel'
 
@@ -88,11 +88,21 @@ export class Products {
     const y = into ?? newTensor(this.machine, M, N)
     const panelBytes = Math.ceil(N / 8) * K * 32
     withScratch(this.machine, panelBytes + 128, (panels) => {
-      const [bk, bn] = transB ? [4, b.step] : [b.step, 4]
-      kernels.packPanels(K, N, b.at, bk, bn, panels)
-      const [am, ak] = transA ? [4, a.step] : [a.step, 4]
-      const c = addend ? [addend.at, addend.rows === 1 ? 0 : addend.step] : [0, 0]
-      kernels.multiply(M, N, K, a.at, am, ak, panels, c[0], c[1], y.at, y.step, panels + panelBytes)
+      kernels.packPanels({ K, N, b: b.at, kStep: transB ? 4 : b.step, nStep: transB ? b.step : 4, panels })
+      kernels.multiply({
+        M,
+        N,
+        K,
+        a: a.at,
+        mStep: transA ? 4 : a.step,
+        kStep: transA ? a.step : 4,
+        panels,
+        c: at(addend),
+        cStep: addend && addend.rows > 1 ? addend.step : 0,
+        y: y.at,
+        yStep: y.step,
+        scratch: panels + panelBytes,
+      })
     })
     return y
   }
@@ -164,8 +174,8 @@ export class Products {
   /** A contiguous copy, with zeros in rows and columns that `x` does not have. */
   private copyOf(x: CpuTensor, rows: number, cols: number): CpuTensor {
     const copy = newTensor(this.machine, rows, cols)
-    if (rows !== x.rows || cols !== x.cols) this.machine.kernels.clear(copy.at, rows * cols * 4)
-    this.machine.kernels.copyRows(x.rows, x.cols, x.at, x.step, copy.at, copy.step)
+    if (rows !== x.rows || cols !== x.cols) this.machine.kernels.clear({ at: copy.at, bytes: rows * cols * 4 })
+    this.machine.kernels.copyRows(rowByRow(x, copy))
     return copy
   }
 

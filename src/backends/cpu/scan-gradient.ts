@@ -1,8 +1,9 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
+import { readingOrder } from '../segments.js'
 import { isBlank, startBlank } from './blank.js'
 import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
-import { firstRow, readingOrder, stepOf } from './segments.js'
-import { type CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor } from './tensor.js'
+import { firstRow, stepOf } from './segments.js'
+import { at, CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor, rowByRow } from './tensor.js'
 
 /**
  * See `Gradients.selectiveScan`. The kernel takes states in fours and always writes dA_log, dB and dC, so these go to
@@ -19,7 +20,7 @@ export function selectiveScanGradient(
   const { direction } = args
   const { rows: T, cols: E } = args.u
   const N = args.A_log.cols
-  const G = checkScan(args, null, undefined)
+  const G = checkScan(args, undefined)
   for (const one of [dy, into.du, into.ddt, into.dz]) expectShape('gradient', one, T, E)
   for (const one of [into.dB, into.dC]) expectShape('gradient of B or C', one, T, G * N)
   for (const one of [into.dA_log, dState]) expectShape('dA_log or dState', one, E, N)
@@ -34,14 +35,14 @@ export function selectiveScanGradient(
   const temporary: CpuTensor[] = []
   const zeros = (rows: number, cols: number) => {
     const x = newTensor(machine, rows, cols)
-    kernels.clear(x.at, rows * cols * 4)
+    kernels.clear({ at: x.at, bytes: rows * cols * 4 })
     temporary.push(x)
     return x
   }
   try {
     const paddedStates = (x: Tensor) => {
       const y = zeros(E, width)
-      kernels.copyRows(E, N, cpu(x).at, cpu(x).step, y.at, y.step)
+      kernels.copyRows(rowByRow(cpu(x), y))
       return y
     }
     const paddedGroups = (x: Tensor) => (padded ? padGroups(machine, cpu(x), N, width, zeros(T, G * width).at) : cpu(x))
@@ -54,46 +55,78 @@ export function selectiveScanGradient(
       }
       if (!padded) return kept
       const y = zeros(states * E, width)
-      kernels.copyRows(states * E, N, kept.at, N * 4, y.at, y.step)
+      kernels.copyRows({ rows: states * E, cols: N, x: kept.at, xStep: N * 4, y: y.at, yStep: y.step })
       return y
     }
     const rates = paddedStates(args.A_log)
-    kernels.decayRates(rates.at, E * width, rates.at)
+    kernels.decayRates({ A_log: rates.at, count: E * width, rates: rates.at })
     const last = dState && paddedStates(dState)
     const [B, C] = [paddedGroups(args.B), paddedGroups(args.C)]
     const dA_log = zeros(E, width)
     const dB = padded || !into.dB ? zeros(T, G * width) : cpu(into.dB)
     const dC = padded || !into.dC ? zeros(T, G * width) : cpu(into.dC)
     const kept = keptStates()
-    const scratch = newTensor(machine, 1, kernels.scanGradScratch(E / G, width) / 4)
+    const channels = E / G
+    const scratch = newTensor(machine, 1, kernels.scanGradScratch({ channels, N: width }) / 4)
     temporary.push(scratch)
 
-    const channels = E / G
-    const [nothing, nowhere] = [zeros(1, E), zeros(1, E)]
+    const nothing = zeros(1, E)
+    // All its rows are the same one.
+    const nowhere = new CpuTensor(zeros(1, E).at, T, E, 0, false)
     const outputs = [into.du, into.ddt, args.z && into.dz].filter((x) => x !== null)
     const fresh = outputs.every(isBlank)
     if (fresh) outputs.forEach(startBlank)
+    const [u, dt, d] = [args.u, args.dt, dy].map(cpu)
+    const z = args.z && cpu(args.z)
+    const [du, ddt, dz] = [into.du, into.ddt, args.z && into.dz].map((x) => cpu(x ?? nowhere))
     let state = kept.at
     for (const part of parts) {
       for (let g = 0; g < G; g++) {
         const e = g * channels * 4
         const first = e * width
-        const place = (x: Tensor, offset = e) => [firstRow(cpu(x), part, direction) + offset, stepOf(cpu(x), direction)]
-        const ofGroup = (x: Tensor) => place(x, g * width * 4)
-        const output = (x: Tensor | null) => (x ? place(x) : [nowhere.at + e, 0])
-        const row = (x: Tensor | null, otherwise: CpuTensor) => cpu(x ?? otherwise).at + e
-        const z = args.z ? place(args.z) : [0, 0]
-        const inputs = [...place(args.u), ...place(args.dt), ...ofGroup(B), ...ofGroup(C), ...z, ...place(dy)]
-        const parameters = [rates.at + first, row(args.D, nothing), row(args.dtBias, nothing), args.softplus ? 1 : 0]
-        const ends = [state + first, E * width * 4, last ? last.at + first : 0]
-        const ofTokens = [into.du, into.ddt].flatMap(output).concat(ofGroup(dB), ofGroup(dC), output(args.z && into.dz))
-        const ofChannels = [row(args.D && into.dD, nowhere), row(args.dtBias && into.ddtBias, nowhere)]
-        kernels.scanGrad(
-          ...[part.rows, channels, width, ...inputs, ...parameters, ...ends, ...ofTokens, fresh ? 1 : 0],
-          ...[dA_log.at + first, ...ofChannels, scratch.at],
-        )
+        const ofGroup = (x: CpuTensor) => firstRow(x, part, direction) + g * width * 4
+        const ofChannels = (x: CpuTensor) => firstRow(x, part, direction) + e
+        kernels.scanGrad({
+          rows: part.rows,
+          channels,
+          N: width,
+          u: ofChannels(u),
+          uStep: stepOf(u, direction),
+          dt: ofChannels(dt),
+          dtStep: stepOf(dt, direction),
+          b: ofGroup(B),
+          bStep: stepOf(B, direction),
+          c: ofGroup(C),
+          cStep: stepOf(C, direction),
+          z: z ? ofChannels(z) : 0,
+          zStep: z ? stepOf(z, direction) : 0,
+          dy: ofChannels(d),
+          dyStep: stepOf(d, direction),
+          rates: rates.at + first,
+          D: at(args.D ?? nothing) + e,
+          dtBias: at(args.dtBias ?? nothing) + e,
+          useSoftplus: args.softplus ? 1 : 0,
+          kept: state + first,
+          keptStep: E * width * 4,
+          dState: last ? last.at + first : 0,
+          du: ofChannels(du),
+          duStep: stepOf(du, direction),
+          ddt: ofChannels(ddt),
+          ddtStep: stepOf(ddt, direction),
+          dB: ofGroup(dB),
+          dBStep: stepOf(dB, direction),
+          dC: ofGroup(dC),
+          dCStep: stepOf(dC, direction),
+          dz: ofChannels(dz),
+          dzStep: stepOf(dz, direction),
+          fresh: fresh ? 1 : 0,
+          dA_log: dA_log.at + first,
+          dD: at((args.D && into.dD) ?? nowhere) + e,
+          ddtBias: at((args.dtBias && into.ddtBias) ?? nowhere) + e,
+          scratch: scratch.at,
+        })
       }
-      state += kernels.keptStates(part.rows) * E * width * 4
+      state += kernels.keptStates({ rows: part.rows }) * E * width * 4
     }
 
     /** The first N of every `width` columns are added to a tensor of the caller. */
@@ -101,8 +134,20 @@ export function selectiveScanGradient(
       if (!to) return
       const y = cpu(to)
       for (let g = 0; g < groups; g++) {
-        const [from, target] = [x.at + g * width * 4, y.at + g * N * 4]
-        kernels.accumulate(y.rows, N, from, x.step, from, x.step, from, x.step, 0, target, y.step)
+        const d = x.at + g * width * 4
+        kernels.accumulate({
+          rows: y.rows,
+          cols: N,
+          d,
+          dStep: x.step,
+          a: 0,
+          aStep: 0,
+          b: 0,
+          bStep: 0,
+          how: 0,
+          into: y.at + g * N * 4,
+          intoStep: y.step,
+        })
       }
     }
     unpad(dA_log, into.dA_log, 1)

@@ -1,32 +1,6 @@
-import type { Direction, Segments, Tensor } from '../backend.js'
-import { type CpuTensor, cpu, type Machine } from './tensor.js'
-
-/** One segment of a chunk, on its way through an operation that looks across rows. */
-export interface Part {
-  /** First row in the chunk. */
-  from: number
-  rows: number
-  /** Starts from the carried state, not from zero. */
-  resumes: boolean
-  /** Its end is what the state holds afterwards. */
-  keeps: boolean
-}
-
-/** The segments in reading order: left to right, or right to left for a reverse pass. */
-export function readingOrder({ offsets, continues, goesOn }: Segments, direction: Direction, rows: number): Part[] {
-  const count = offsets.length - 1
-  if (offsets[0] !== 0 || offsets[count] !== rows) throw new RangeError(`segments ${offsets} of ${rows} rows`)
-  const forward = direction === 'forward'
-  const parts: Part[] = []
-  for (let s = 0; s < count; s++) {
-    const from = offsets[s]
-    const length = offsets[s + 1] - from
-    if (length <= 0) throw new RangeError(`segment ${s} of ${count} is empty`)
-    const resumes = forward ? continues && s === 0 : goesOn && s === count - 1
-    parts.push({ from, rows: length, resumes, keeps: s === (forward ? count - 1 : 0) })
-  }
-  return forward ? parts : parts.reverse()
-}
+import type { Tensor } from '../backend.js'
+import type { Direction, Part } from '../segments.js'
+import { at, type CpuTensor, expectContiguous, type Machine } from './tensor.js'
 
 /** Address of the row of a part that is read first. */
 export function firstRow(x: CpuTensor, part: Part, direction: Direction): number {
@@ -36,16 +10,32 @@ export function firstRow(x: CpuTensor, part: Part, direction: Direction): number
 /** Bytes from a row to the one read next. */
 export const stepOf = (x: CpuTensor, direction: Direction): number => (direction === 'forward' ? x.step : -x.step)
 
-/** The last rows of the part go into `state` [K, cols], newest last, if the state keeps them. */
+/** A state must have a block of [rows, cols] for each slot that the parts name. */
+export function expectState(what: string, state: Tensor | null, rows: number, cols: number, parts: readonly Part[]) {
+  if (!state) return
+  expectContiguous(what, state)
+  const slots = parts.reduce((most, { slot }) => Math.max(most, slot + 1), 1)
+  if (state.cols === cols && state.rows % rows === 0 && state.rows >= slots * rows) return
+  throw new RangeError(`${what} is [${state.rows}, ${state.cols}], expected [${slots} ${rows}, ${cols}]`)
+}
+
+/** Address of the block of [rows, cols] that a part has in a state; 0: it has none. */
+export function stateOf(state: Tensor | null, { slot }: Part, rows: number): number {
+  return state && slot >= 0 ? at(state) + slot * rows * state.cols * 4 : 0
+}
+
+/** The last rows of the part go into its block of `state` [slots K, cols], newest last. */
 export function keepLastRows(
   { kernels }: Machine,
   x: CpuTensor,
   part: Part,
   direction: Direction,
   state: Tensor | null,
+  K: number,
 ) {
-  if (!state || !part.keeps) return
-  const { at, rows, cols } = cpu(state)
-  if (!part.resumes) kernels.clear(at, rows * cols * 4)
-  kernels.lastRows(part.rows, cols, firstRow(x, part, direction), stepOf(x, direction), rows, at)
+  const kept = stateOf(state, part, K)
+  if (!kept) return
+  if (!part.resumes) kernels.clear({ at: kept, bytes: K * x.cols * 4 })
+  const [from, step] = [firstRow(x, part, direction), stepOf(x, direction)]
+  kernels.lastRows({ rows: part.rows, cols: x.cols, x: from, xStep: step, K, state: kept })
 }

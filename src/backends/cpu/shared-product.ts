@@ -1,5 +1,5 @@
 import type { Products } from './products.js'
-import { CpuTensor, freeTensor, type Machine, newTensor, type SharedWeight } from './tensor.js'
+import { CpuTensor, freeTensor, type Machine, newTensor, rowByRow, type SharedWeight } from './tensor.js'
 
 /** What is brought in at a time: it stays in the caches until the product has read it. */
 const blockBytes = 2 ** 22
@@ -18,11 +18,12 @@ export async function sharedProduct(
   addend: CpuTensor | null,
 ): Promise<CpuTensor> {
   const { rows: O, cols: I } = weight
+  const columns = (x: CpuTensor, from: number, to: number) =>
+    new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false)
   const product = async (from: number, to: number) => {
     const b = weight.slice(from, to)
-    const columns = addend && new CpuTensor(addend.at + from * 4, addend.rows, to - from, addend.step, false)
     try {
-      return await products.multiply({ a, b, transA: false, transB: true, addend: columns })
+      return await products.multiply({ a, b, transA: false, transB: true, addend: addend && columns(addend, from, to) })
     } finally {
       freeTensor(machine, b)
     }
@@ -33,7 +34,7 @@ export async function sharedProduct(
   for (let i = 0; i < blocks; i++) {
     const [from, to] = [i, i + 1].map((edge) => Math.floor((edge * O) / blocks))
     const part = await product(from, to)
-    machine.kernels.copyRows(part.rows, part.cols, part.at, part.step, y.at + from * 4, y.step)
+    machine.kernels.copyRows(rowByRow(part, columns(y, from, to)))
     freeTensor(machine, part)
   }
   return y

@@ -1,6 +1,6 @@
 import type { Weight } from '../../weight.js'
 import type { Tensor } from '../backend.js'
-import type { Kernels } from './kernels.js'
+import type { Kernels } from './kernels.generated.js'
 import type { Memory } from './memory.js'
 
 /** Columns that count as zero although no zero has been written yet: see blank.ts. A tensor and its views share one. */
@@ -97,8 +97,8 @@ export class SharedWeight implements Tensor {
     // In the upper half of their own place, from where widening never meets a number that it has not read.
     const bits = y.at + 2 * n
     write(new Uint16Array(buffer, bits, n))
-    if (dtype === 'f16') kernels.widenF16(n, bits, y.at)
-    else kernels.widenBF16(n, bits, y.at)
+    if (dtype === 'f16') kernels.widenF16({ n, x: bits, y: y.at })
+    else kernels.widenBF16({ n, x: bits, y: y.at })
     return y
   }
 }
@@ -140,6 +140,16 @@ export function withScratch<R>({ memory }: Machine, bytes: number, work: (at: nu
 
 /** The address of an optional tensor, 0 for none. */
 export const at = (x: Tensor | null | undefined): number => (x ? cpu(x).at : 0)
+
+/** Rows of x to the same rows of y, as the kernels name them. */
+export const rowByRow = (x: CpuTensor, y: CpuTensor) => ({
+  rows: x.rows,
+  cols: x.cols,
+  x: x.at,
+  xStep: x.step,
+  y: y.at,
+  yStep: y.step,
+})
 
 /** The numbers of a contiguous tensor; valid until the next allocation. */
 export function numbers({ memory }: Machine, x: CpuTensor): Float32Array<ArrayBuffer> {

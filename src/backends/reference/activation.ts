@@ -1,4 +1,4 @@
-import type { Activation, Backend, Gradients, Tensor } from '../backend.js'
+import type { Activation, Backend, Combination, Gradients, Tensor } from '../backend.js'
 import { Matrix, matrix } from './matrix.js'
 
 export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
@@ -9,8 +9,22 @@ export const siluSlope = (x: number) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))
 export const softplus = (x: number) => (x > 20 ? x : Math.log1p(Math.exp(x)))
 export const softplusSlope = (x: number) => (x > 20 ? 1 : sigmoid(x))
 
-export const activated = (x: number, how: Activation) => (how === 'silu' ? silu(x) : x)
-export const slope = (x: number, how: Activation) => (how === 'silu' ? siluSlope(x) : 1)
+const sigmoidSlope = (x: number) => sigmoid(x) * (1 - sigmoid(x))
+
+/** The error function, by the series 2 / sqrt(pi) e^-x^2 sum 2^n x^(2n + 1) / (2n + 1)!!, whose terms all have one sign. */
+export function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x)
+  let sum = 0
+  for (let n = 0, term = x; sum + term !== sum; n++, term *= (2 * x * x) / (2 * n + 1)) sum += term
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
+}
+
+const normalCdf = (x: number) => 0.5 * (1 + erf(x / Math.SQRT2))
+const gelu = (x: number) => x * normalCdf(x)
+const geluSlope = (x: number) => normalCdf(x) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)
+
+export const activated = (x: number, how: Activation) => (how === 'silu' ? silu(x) : how === 'gelu' ? gelu(x) : x)
+export const slope = (x: number, how: Activation) => (how === 'silu' ? siluSlope(x) : how === 'gelu' ? geluSlope(x) : 1)
 
 /** out[r, c] = f(r, c) over the whole of `out`. */
 export function fill(out: Matrix, f: (r: number, c: number) => number): Matrix {
@@ -36,13 +50,18 @@ export const activateGradient: Gradients['activate'] = (dy, x, how, dx) => {
   addInto(dx, X.rows, X.cols, (r, c) => dY.data[r * dY.stride + c] * slope(X.data[r * X.stride + c], how))
 }
 
+/** What a is multiplied by. */
+const factor = (b: number, how: Combination) => (how === 'gate' ? silu(b) : how === 'glu' ? sigmoid(b) : b)
+const factorSlope = (b: number, how: Combination) =>
+  how === 'gate' ? siluSlope(b) : how === 'glu' ? sigmoidSlope(b) : 1
+
 export const combine: Backend['combine'] = (a, b, how) => {
   const A = matrix(a)
   const B = matrix(b, A.rows, A.cols)
   return fill(new Matrix(A.rows, A.cols), (r, c) => {
     const p = A.data[r * A.stride + c]
     const q = B.data[r * B.stride + c]
-    return how === 'add' ? p + q : how === 'multiply' ? p * q : p * silu(q)
+    return how === 'add' ? p + q : p * factor(q, how)
   })
 }
 
@@ -53,11 +72,11 @@ export const combineGradient: Gradients['combine'] = (dy, a, b, how, { da, db })
   const dY = matrix(dy, rows, cols)
   addInto(da, rows, cols, (r, c) => {
     const q = B.data[r * B.stride + c]
-    return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : how === 'multiply' ? q : silu(q))
+    return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : factor(q, how))
   })
   addInto(db, rows, cols, (r, c) => {
     const p = A.data[r * A.stride + c]
     const q = B.data[r * B.stride + c]
-    return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : how === 'multiply' ? p : p * siluSlope(q))
+    return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : p * factorSlope(q, how))
   })
 }

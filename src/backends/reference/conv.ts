@@ -1,12 +1,12 @@
 import type { Backend, Gradients } from '../backend.js'
 import { activated, slope } from './activation.js'
-import { Matrix, matrix, optional } from './matrix.js'
+import { Matrix, matrix, optional, type Slots, slots } from './matrix.js'
 import { type Reading, readings } from './segments.js'
 
-/** The input of channel e at step t of a segment; before its start, what was carried in. */
-function input(x: Matrix, { row, carriedIn }: Reading, state: Matrix | null, t: number, e: number): number {
-  if (t >= 0) return x.data[row(t) * x.stride + e]
-  return carriedIn && state ? state.data[(state.rows + t) * state.stride + e] : 0
+/** The inputs of step t of a segment, all channels; before its start, what was carried in, or nothing. */
+function input(x: Matrix, { row, slot, resumes }: Reading, states: Slots | null, t: number): Float64Array | null {
+  if (t >= 0) return x.row(row(t))
+  return resumes && states ? states.row(slot, states.rows + t) : null
 }
 
 export const causalConv: Backend['causalConv'] = (x, weight, bias, { segments, direction, activation, state }) => {
@@ -14,20 +14,20 @@ export const causalConv: Backend['causalConv'] = (x, weight, bias, { segments, d
   const W = matrix(weight, weight.rows, X.cols)
   const b = optional(bias, 1, X.cols)
   const K = W.rows
-  const carried = optional(state, K, X.cols)
-  const before = carried && new Matrix(K, X.cols, carried.data.slice(), carried.stride)
+  const states = slots(state, K, X.cols)
   const out = new Matrix(X.rows, X.cols)
-  for (const reading of readings(segments, direction)) {
-    for (let t = 0; t < reading.length; t++)
-      for (let e = 0; e < X.cols; e++) {
-        let sum = b ? b.data[e] : 0
-        for (let k = 0; k < K; k++) sum += W.data[k * W.stride + e] * input(X, reading, before, t - (K - 1) + k, e)
-        out.data[reading.row(t) * out.stride + e] = activated(sum, activation)
-      }
-    if (carried && reading.carriedOut)
+  for (const reading of readings(segments, direction, X.rows)) {
+    for (let t = 0; t < reading.rows; t++) {
+      const sums = b ? b.row(0).slice() : new Float64Array(X.cols)
       for (let k = 0; k < K; k++)
-        for (let e = 0; e < X.cols; e++)
-          carried.data[k * carried.stride + e] = input(X, reading, before, reading.length - K + k, e)
+        input(X, reading, states, t - (K - 1) + k)?.forEach((v, e) => {
+          sums[e] += W.row(k)[e] * v
+        })
+      out.row(reading.row(t)).set(sums.map((sum) => activated(sum, activation)))
+    }
+    if (!states || reading.slot < 0) continue
+    const last = Array.from({ length: K }, (_, k) => input(X, reading, states, reading.rows - K + k)?.slice())
+    for (const [k, row] of last.entries()) states.row(reading.slot, k).set(row ?? new Float64Array(X.cols))
   }
   return out
 }
@@ -41,7 +41,7 @@ export const causalConvGradient: Gradients['causalConv'] = (dy, x, weight, bias,
   const dW = optional(into.dWeight, K, X.cols)
   const dB = optional(into.dBias, 1, X.cols)
   const before = matrix(causalConv(x, weight, bias, { ...args, activation: 'none', state: null }))
-  for (const { length, row } of readings(args.segments, args.direction))
+  for (const { rows: length, row } of readings(args.segments, args.direction, X.rows))
     for (let t = 0; t < length; t++)
       for (let e = 0; e < X.cols; e++) {
         const at = row(t)

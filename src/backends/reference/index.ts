@@ -11,8 +11,8 @@ import {
   embedRowsGradient,
   gatherRows,
   gatherRowsGradient,
-  reduceRows,
-  reduceRowsGradient,
+  pool,
+  poolGradient,
   unfold,
   unfoldGradient,
 } from './rows.js'
@@ -33,6 +33,11 @@ export function openReferenceBackend(): Backend {
     upload,
     weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
     zeros: (rows, cols) => new Matrix(rows, cols),
+    write: (x, data) => {
+      const X = matrix(x)
+      if (data.length !== X.rows * X.cols) throw new Error(`${data.length} numbers for a tensor [${X.rows}, ${X.cols}]`)
+      for (let r = 0; r < X.rows; r++) for (let i = 0; i < X.cols; i++) X.row(r)[i] = data[r * X.cols + i]
+    },
     download: async (x) => {
       const X = matrix(x)
       const out = new Matrix(X.rows, X.cols)
@@ -46,6 +51,11 @@ export function openReferenceBackend(): Backend {
       const X = matrix(x)
       if (from < 0 || to > X.cols || from > to) throw new RangeError(`columns ${from} to ${to} of ${X.cols}`)
       return new Matrix(X.rows, to - from, X.data.subarray(from), X.stride, X.root ?? X)
+    },
+    rows: (x, from, to) => {
+      const X = matrix(x)
+      if (!(from >= 0 && from <= to && to <= X.rows)) throw new RangeError(`rows ${from} to ${to} of ${X.rows}`)
+      return new Matrix(to - from, X.cols, X.data.subarray(from * X.stride), X.stride, X.root ?? X)
     },
     reshape: (x, rows, cols) => {
       const X = matrix(x)
@@ -63,7 +73,7 @@ export function openReferenceBackend(): Backend {
     activate,
     unfold,
     gatherRows,
-    reduceRows,
+    pool,
     gradients: {
       embedRows: embedRowsGradient,
       linear: linearGradient,
@@ -75,7 +85,7 @@ export function openReferenceBackend(): Backend {
       activate: activateGradient,
       unfold: unfoldGradient,
       gatherRows: gatherRowsGradient,
-      reduceRows: reduceRowsGradient,
+      pool: poolGradient,
       adamw,
     },
   }

@@ -28,3 +28,24 @@ export function matrix(x: Tensor, rows = x.rows, cols = x.cols): Matrix {
 }
 
 export const optional = (x: Tensor | null | undefined, rows: number, cols: number) => (x ? matrix(x, rows, cols) : null)
+
+/** A state tensor with blocks of [rows, cols], one for each slot. */
+export class Slots {
+  private readonly all: Matrix
+
+  constructor(
+    state: Tensor,
+    readonly rows: number,
+    cols: number,
+  ) {
+    this.all = matrix(state, Math.max(1, Math.floor(state.rows / rows)) * rows, cols)
+  }
+
+  /** Row r of the block of a slot, in place. */
+  row(slot: number, r: number): Float64Array {
+    if ((slot + 1) * this.rows > this.all.rows) throw new Error(`slot ${slot} of a state with ${this.all.rows} rows`)
+    return this.all.row(slot * this.rows + r)
+  }
+}
+
+export const slots = (state: Tensor | null, rows: number, cols: number) => (state ? new Slots(state, rows, cols) : null)

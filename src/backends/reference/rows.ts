@@ -1,6 +1,6 @@
 import type { Backend, Gradients } from '../backend.js'
-import { addInto } from './activation.js'
-import { Matrix, matrix, optional } from './matrix.js'
+import { poolingOrder } from '../segments.js'
+import { Matrix, matrix, slots } from './matrix.js'
 import { readings } from './segments.js'
 
 function copyRows(x: Matrix, rows: Int32Array): Matrix {
@@ -33,22 +33,22 @@ export const gatherRowsGradient: Gradients['gatherRows'] = (dy, rows, dx) =>
 export const unfold: Backend['unfold'] = (x, window, stride, segments, state) => {
   const X = matrix(x)
   const D = X.cols
-  const carried = optional(state, window, D)
+  const states = slots(state, window, D)
   const windows: Float64Array[] = []
-  for (const { length, row, carriedIn, carriedOut } of readings(segments, 'forward')) {
-    const before = carried && carriedIn ? carried.data.slice() : null
+  for (const { rows, row, slot, resumes } of readings(segments, 'forward', X.rows)) {
     const copy = (t: number, into: Float64Array) => {
-      if (t >= 0 && t < length) into.set(X.row(row(t)))
-      else if (t < 0 && before && carried)
-        into.set(before.subarray((window + t) * carried.stride, (window + t) * carried.stride + D))
-      else into.fill(0)
+      if (t >= 0 && t < rows) into.set(X.row(row(t)))
+      else if (t < 0 && resumes && states) into.set(states.row(slot, window + t))
     }
-    for (let end = stride; end < length + stride; end += stride) {
+    const windowTo = (end: number) => {
       const out = new Float64Array(window * D)
       for (let k = 0; k < window; k++) copy(end - window + k, out.subarray(k * D, (k + 1) * D))
-      windows.push(out)
+      return out
     }
-    if (carried && carriedOut) for (let k = 0; k < window; k++) copy(length - window + k, carried.row(k))
+    for (let end = stride; end < rows + stride; end += stride) windows.push(windowTo(end))
+    if (!states || slot < 0) continue
+    const last = windowTo(rows)
+    for (let k = 0; k < window; k++) states.row(slot, k).set(last.subarray(k * D, (k + 1) * D))
   }
   const out = new Matrix(windows.length, window * D)
   windows.forEach((w, j) => {
@@ -62,7 +62,7 @@ export const unfoldGradient: Gradients['unfold'] = (dy, window, stride, segments
   const D = dX.cols
   const dY = matrix(dy, dy.rows, window * D)
   let j = 0
-  for (const { length, row } of readings(segments, 'forward'))
+  for (const { rows: length, row } of readings(segments, 'forward', dX.rows))
     for (let end = stride; end < length + stride; end += stride, j++)
       for (let k = 0; k < window; k++) {
         const t = end - window + k
@@ -71,42 +71,42 @@ export const unfoldGradient: Gradients['unfold'] = (dy, window, stride, segments
       }
 }
 
-export const reduceRows: Backend['reduceRows'] = (x, segments, how, carry) => {
+export const pool: Backend['pool'] = (x, segments, how, carry) => {
   const X = matrix(x)
   const D = X.cols
-  const sequences = readings(segments, 'forward')
-  const out = new Float64Array(sequences.length * D)
-  sequences.forEach(({ length, row, carriedIn }, s) => {
-    for (let i = 0; i < D; i++) {
-      let value = carriedIn && carry ? carry[i] : how === 'sum' ? 0 : -Infinity
-      for (let t = 0; t < length; t++) {
-        const one = X.data[row(t) * X.stride + i]
-        value = how === 'sum' ? value + one : Math.max(value, one)
-      }
-      out[s * D + i] = value
-    }
+  const states = slots(carry, 1, 2 * D)
+  const pooled: Float64Array[] = []
+  for (const { from, rows, slot, resumes, ends, total } of poolingOrder(segments, X.rows)) {
+    const value = new Float64Array(D).fill(how === 'max' ? -Infinity : 0)
+    if (resumes && states) value.set(states.row(slot, 0).subarray(0, D))
+    for (let t = from; t < from + rows; t++)
+      X.row(t).forEach((one, i) => {
+        value[i] = how === 'mean' ? value[i] + one : how === 'max' ? Math.max(value[i], one) : one
+      })
+    if (ends) pooled.push(how === 'mean' ? value.map((sum) => sum / total) : value)
+    else if (states && slot >= 0) states.row(slot, 0).set(value)
+  }
+  const out = new Matrix(pooled.length, D)
+  pooled.forEach((row, s) => {
+    out.row(s).set(row)
   })
   return out
 }
 
-export const reduceRowsGradient: Gradients['reduceRows'] = (dy, x, segments, how, dx) => {
+export const poolGradient: Gradients['pool'] = (dy, x, segments, how, dx) => {
   const X = matrix(x)
-  const sequences = readings(segments, 'forward')
-  const dY = matrix(dy, sequences.length, X.cols)
-  sequences.forEach(({ length, row }, s) => {
-    const part = new Matrix(length, X.cols)
-    for (let i = 0; i < X.cols; i++) {
-      const d = dY.data[s * dY.stride + i]
-      let best = 0
-      for (let t = 0; t < length; t++) {
-        if (how === 'mean') part.data[t * X.cols + i] = d / length
-        else if (X.data[row(t) * X.stride + i] > X.data[row(best) * X.stride + i]) best = t
+  const dX = matrix(dx, X.rows, X.cols)
+  const parts = poolingOrder(segments, X.rows)
+  const dY = matrix(dy, parts.length, X.cols)
+  parts.forEach(({ from, rows }, s) => {
+    dY.row(s).forEach((d, i) => {
+      if (how === 'mean') for (let t = from; t < from + rows; t++) dX.row(t)[i] += d / rows
+      else {
+        // Of equal maxima the first one gets the gradient.
+        let row = how === 'last' ? from + rows - 1 : from
+        if (how === 'max') for (let t = from + 1; t < from + rows; t++) if (X.row(t)[i] > X.row(row)[i]) row = t
+        dX.row(row)[i] += d
       }
-      // Of equal maxima the first one gets the gradient.
-      if (how === 'max') part.data[best * X.cols + i] = d
-    }
-    const dX = matrix(dx, X.rows, X.cols)
-    const rows = new Matrix(length, X.cols, dX.data.subarray(row(0) * dX.stride), dX.stride)
-    addInto(rows, length, X.cols, (t, i) => part.data[t * X.cols + i])
+    })
   })
 }

@@ -1,6 +1,6 @@
 import type { Backend, Gradients, ScanArgs } from '../backend.js'
 import { silu, siluSlope, softplus, softplusSlope } from './activation.js'
-import { Matrix, matrix, optional } from './matrix.js'
+import { Matrix, matrix, optional, slots } from './matrix.js'
 import { readings } from './segments.js'
 
 /** The arguments as matrices of the right shapes. */
@@ -29,11 +29,11 @@ function operands(args: ScanArgs) {
 
 export const selectiveScan: Backend['selectiveScan'] = (args, state, addTo) => {
   const { T, E, N, u, B, C, D, z, A, group, step } = operands(args)
-  const carried = optional(state, E, N)
+  const states = slots(state, E, N)
   const out = addTo ? matrix(addTo, T, E) : new Matrix(T, E)
-  for (const { length, row, carriedIn, carriedOut } of readings(args.segments, args.direction))
+  for (const { rows: length, row, slot, resumes } of readings(args.segments, args.direction, T))
     for (let e = 0; e < E; e++) {
-      const h = carried && carriedIn ? carried.row(e).slice() : new Float64Array(N)
+      const h = states && resumes ? states.row(slot, e).slice() : new Float64Array(N)
       for (let t = 0; t < length; t++) {
         const r = row(t)
         const dt = step(r, e)
@@ -45,7 +45,7 @@ export const selectiveScan: Backend['selectiveScan'] = (args, state, addTo) => {
         }
         out.data[r * out.stride + e] += z ? y * silu(z.data[r * z.stride + e]) : y
       }
-      if (carried && carriedOut) carried.row(e).set(h)
+      if (states && slot >= 0) states.row(slot, e).set(h)
     }
   return out
 }
@@ -62,7 +62,7 @@ export const selectiveScanGradient: Gradients['selectiveScan'] = (dy, args, into
   const dD = optional(into.dD, 1, E)
   const dz = optional(into.dz, T, E)
   const ddtBias = optional(into.ddtBias, 1, E)
-  for (const { length, row } of readings(args.segments, args.direction))
+  for (const { rows: length, row } of readings(args.segments, args.direction, T))
     for (let e = 0; e < E; e++) {
       // h[t + 1] is the state after step t.
       const h = new Matrix(length + 1, N)

@@ -1,28 +1,13 @@
-import type { Direction, Segments } from '../backend.js'
+import { type Direction, type Part, readingOrder, type Segments } from '../segments.js'
 
-/** One segment in reading order: step t = 0 .. length - 1 is row `row(t)`. */
-export interface Reading {
-  length: number
+/** One segment in reading order: step t = 0 .. rows - 1 is row `row(t)`. */
+export interface Reading extends Part {
   row(t: number): number
-  /** Starts from the carried state. */
-  carriedIn: boolean
-  /** Its end is the state to carry on. */
-  carriedOut: boolean
 }
 
-/** The segments of a chunk in reading order: the first may start from the carried state, the last leaves it. */
-export function readings({ offsets, continues, goesOn }: Segments, direction: Direction): Reading[] {
-  const S = offsets.length - 1
-  const forward = direction === 'forward'
-  return Array.from({ length: S }, (_, i) => {
-    const s = forward ? i : S - 1 - i
-    const from = offsets[s]
-    const to = offsets[s + 1]
-    return {
-      length: to - from,
-      row: (t) => (forward ? from + t : to - 1 - t),
-      carriedIn: i === 0 && (forward ? continues : goesOn),
-      carriedOut: i === S - 1,
-    }
-  })
+export function readings(segments: Segments, direction: Direction, rows: number): Reading[] {
+  return readingOrder(segments, direction, rows).map((part) => ({
+    ...part,
+    row: (t) => (direction === 'forward' ? part.from + t : part.from + part.rows - 1 - t),
+  }))
 }

@@ -1,8 +1,8 @@
-import type { LogMelSpec, ModelSpec } from '../../spec.js'
-import { concatenate64 } from '../../tasks/concatenate.js'
-import { frameSeconds, Levelled } from '../../tokens/log-mel.js'
+import { concatenate64 } from '../../runtime/concatenate.js'
+import type { LogMelSpec } from '../../spec.js'
+import { frameSeconds, LogMelNormaliser } from '../../tokens/log-mel.js'
 import { MelEnergies } from '../../tokens/mel-energies.js'
-import { type Batch, type Examples, joined } from '../examples.js'
+import { type Batch, type Examples, joined } from '../data/examples.js'
 import { Random } from '../random.js'
 import { maskFeatures, noise } from './augment.js'
 import { type Energies, fromStored, type Recordings } from './recordings.js'
@@ -11,32 +11,30 @@ import type { AudioOptions } from './settings.js'
 export type AudioAugmentation = Omit<AudioOptions, 'log_mel' | 'units' | 'speeds'>
 
 /** One recording or several, as band energies [frames, n_mels]. */
-interface Heard {
+interface Source {
   frames: Float64Array
   target: number[]
 }
 
 /**
  * Batches of recordings. What changes them works on the energies of the mel bands, before the level is taken: powers of sounds
- * that have nothing to do with each other add up, gain is a factor, so each epoch hears other recordings without another FFT.
+ * that have nothing to do with each other add up, gain is a factor, so each epoch gets other recordings without another FFT.
  */
 export class AudioExamples implements Examples {
   readonly views = 1
-  private readonly spec: LogMelSpec
   /** [frames, n_mels] of half a minute of each colour. */
   private readonly noises: Float64Array[]
 
   constructor(
     private readonly recordings: Recordings,
-    spec: ModelSpec,
+    private readonly spec: LogMelSpec,
     private readonly augmentation: AudioAugmentation,
   ) {
-    this.spec = spec.log_mel!
     this.noises = augmentation.noise > 0 ? (['white', 'brown'] as const).map((colour) => this.made(colour)) : []
   }
 
   plain(indexes: ArrayLike<number>): Batch {
-    return this.batch(Array.from(indexes, (i) => this.heard(this.recordings.versions[0], i)))
+    return this.batch(Array.from(indexes, (i) => this.sourceOf(this.recordings.versions[0], i)))
   }
 
   augmented(indexes: ArrayLike<number>, random: Random): Batch {
@@ -50,27 +48,27 @@ export class AudioExamples implements Examples {
     return this.batch(all, (features) => maskFeatures(features, n_mels, masks, random))
   }
 
-  private batch(all: Heard[], change = (features: Float32Array) => features): Batch {
-    const parts = all.map(({ frames }) => change(new Levelled(this.spec).push(frames, true)))
+  private batch(all: Source[], change = (features: Float32Array) => features): Batch {
+    const parts = all.map(({ frames }) => change(new LogMelNormaliser(this.spec).push(frames, true)))
     return { ...joined(parts, this.spec.n_mels), targets: all.map(({ target }) => Int32Array.from(target)) }
   }
 
-  private heard({ stored, offsets }: Energies, i: number): Heard {
+  private sourceOf({ stored, offsets }: Energies, i: number): Source {
     const { n_mels } = this.spec
     const frames = Float64Array.from(stored.subarray(offsets[i] * n_mels, offsets[i + 1] * n_mels), fromStored)
     const { targets, targetOffsets } = this.recordings
     return { frames, target: [...targets.subarray(targetOffsets[i], targetOffsets[i + 1])] }
   }
 
-  private changed(index: number, random: Random): Heard {
+  private changed(index: number, random: Random): Source {
     const { join, join_most, crop, silence, noise: noisy, gain, tilt } = this.augmentation
     const count = join > 0 && random.uniform() < join ? 2 + random.int(join_most - 1) : 1
     const all = this.recordings.targetOffsets.length - 1
     const { versions } = this.recordings
     const parts = Array.from({ length: count }, (_, k) =>
-      this.heard(versions[random.int(versions.length)], k === 0 ? index : random.int(all)),
+      this.sourceOf(versions[random.int(versions.length)], k === 0 ? index : random.int(all)),
     )
-    const gap = () => this.quiet(silence > 0 ? this.framesIn(random.uniform(0, silence)) : 0)
+    const gap = () => this.silence(silence > 0 ? this.framesIn(random.uniform(0, silence)) : 0)
     const where = noisy > 0 && random.uniform() < noisy ? (['rooms', 'everywhere'] as const)[random.int(2)] : 'none'
     if (where === 'rooms')
       for (const part of parts) {
@@ -91,7 +89,7 @@ export class AudioExamples implements Examples {
   }
 
   /** One after the other, with gaps before, between and after; only the last keeps its tail. */
-  private joined(parts: Heard[], gap: () => Float64Array): Heard {
+  private joined(parts: Source[], gap: () => Float64Array): Source {
     const tail = this.framesIn(this.spec.tail ?? 0) * this.spec.n_mels
     const frames = [gap()]
     for (const [k, part] of parts.entries()) {
@@ -101,7 +99,7 @@ export class AudioExamples implements Examples {
     return { frames: concatenate64(frames), target: parts.flatMap(({ target }) => target) }
   }
 
-  private quiet(frames: number): Float64Array {
+  private silence(frames: number): Float64Array {
     return new Float64Array(frames * this.spec.n_mels)
   }
 
@@ -125,8 +123,8 @@ export class AudioExamples implements Examples {
 
   private made(colour: 'white' | 'brown'): Float64Array {
     const energies = new MelEnergies({ ...this.spec, tail: 0 })
-    const heard = energies.push(noise(30 * this.spec.sample_rate, new Random(1), colour)).slice()
-    return concatenate64([heard, energies.end()])
+    const begun = energies.push(noise(30 * this.spec.sample_rate, new Random(1), colour)).slice()
+    return concatenate64([begun, energies.end()])
   }
 
   private framesIn(seconds: number): number {
@@ -137,12 +135,12 @@ export class AudioExamples implements Examples {
 /** Of the frames [T, n_mels] that are not silent. */
 function meanPower(frames: Float64Array, n_mels: number): number {
   let sum = 0
-  let heard = 0
+  let loud = 0
   for (let t = 0; t < frames.length; t += n_mels) {
     let power = 0
     for (let m = 0; m < n_mels; m++) power += frames[t + m]
     sum += power
-    if (power > 0) heard++
+    if (power > 0) loud++
   }
-  return heard === 0 ? 0 : sum / heard
+  return loud === 0 ? 0 : sum / loud
 }

@@ -3,8 +3,8 @@ import { pathToFileURL } from 'node:url'
 import { inOrder, WorkerPool } from '../../engine/workers.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import type { LogMelSpec } from '../../spec.js'
-import { shareTargets } from '../targets.js'
-import type { Heard, HearJob } from './hear-worker.js'
+import { shareTargets } from '../data/targets.js'
+import type { EnergyJob, EnergyResult } from './energy-worker.js'
 import type { Energies, Recordings } from './recordings.js'
 
 /** A recording and what a model should say of it. */
@@ -15,7 +15,7 @@ export interface LabelledRecording {
 }
 
 /**
- * Hears all recordings, at each of the speeds, over worker threads. Errors: those of the audio reader, one line that names the file.
+ * Reads all recordings as band energies, at each of the speeds, over worker threads. Errors: those of the audio reader, one line that names the file.
  */
 export async function loadRecordings(
   folder: string,
@@ -23,19 +23,19 @@ export async function loadRecordings(
   spec: LogMelSpec,
   speeds: readonly number[],
   threads: number,
-  onHeard: (count: number) => void,
+  onRead: (count: number) => void,
   note: (line: string) => void,
 ): Promise<Recordings> {
-  const script = pathToFileURL(join(packageRoot, 'dist/src/training/audio/hear-worker.js'))
-  const pool = new WorkerPool<HearJob, Heard>(script, spec, threads)
+  const script = pathToFileURL(join(packageRoot, 'dist/src/training/audio/energy-worker.js'))
+  const pool = new WorkerPool<EnergyJob, EnergyResult>(script, spec, threads)
   const versions: Int16Array[][] = speeds.map(() => [])
   try {
     const jobs = recordings.map(({ path }) => ({ path: join(folder, path), speeds }))
-    let heard = 0
+    let read = 0
     for await (const { versions: all, warnings } of inOrder(jobs, (job) => pool.run(job), 2 * threads)) {
       for (const [k, one] of all.entries()) versions[k].push(one)
       warnings.forEach(note)
-      onHeard(++heard)
+      onRead(++read)
     }
   } finally {
     await pool.close()

@@ -1,10 +1,12 @@
 import { basename } from 'node:path'
+import { tokensPerRow } from '../../engine/plan.js'
 import { exitCodes, UserError } from '../../errors.js'
-import type { HeadSpec, LanguageSpec, LogMelSpec, ModelSpec } from '../../spec.js'
-import { perRow } from '../../tasks/check.js'
-import { normaliseTranscript, Vocabulary } from '../../tasks/vocabulary.js'
+import type { HeadSpec, LanguageSpec, ModelSpec } from '../../spec.js'
+import { languageOf } from '../../tasks/audio/transcribe.js'
+import { normaliseTranscript, Vocabulary } from '../../tasks/language/vocabulary.js'
 import { ctcRows } from '../ctc.js'
-import type { Entry, LabelTable } from '../labels.js'
+import type { Entry, LabelTable } from '../data/labels.js'
+import { countOf, targetOf } from '../data/targets.js'
 import {
   type LabelledFiles,
   origin,
@@ -14,7 +16,6 @@ import {
   refuseArchitecture,
   start,
 } from '../prepare.js'
-import { countOf, targetOf } from '../targets.js'
 import { loadRecordings } from './load-recordings.js'
 import type { Recordings } from './recordings.js'
 import { type AudioSettings, completeAudioSettings } from './settings.js'
@@ -24,12 +25,12 @@ import { audioSpec } from './spec.js'
 export interface AudioPreparation {
   task: 'transcribe' | 'classify'
   threads: number
-  onHeard: (count: number, of: number) => void
+  onRead: (count: number, of: number) => void
   note: (line: string) => void
 }
 
 /**
- * Hears the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables name
+ * Reads the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables name
  * paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is none.
  */
 export async function prepareAudio(
@@ -42,23 +43,24 @@ export async function prepareAudio(
   const { task } = preparation
   const settings = completeAudioSettings(given, task)
   if (from) refuseArchitecture(given)
-  if (from && !from.spec.log_mel) throw new UserError(`--from ${from.name}: this model does not hear`, exitCodes.usage)
-  const log_mel = from?.spec.log_mel ?? (settings.log_mel as LogMelSpec)
-  const { threads, onHeard, note } = preparation
+  if (from && from.spec.input.kind !== 'log-mel')
+    throw new UserError(`--from ${from.name}: this model does not read audio`, exitCodes.usage)
+  const log_mel = from?.spec.input.kind === 'log-mel' ? from.spec.input : settings.log_mel
+  const { threads, onRead, note } = preparation
   const tables = await readTables(files)
   const entries = await tables.train.recordings(files.train.data, note)
   const { head, encode } =
     task === 'transcribe' ? textHead(entries, settings) : classHead(entries, tables.train.file, settings)
   const spec = from ? { ...from.spec, head } : audioSpec(settings, log_mel, head)
 
-  const hear = (folder: string, table: LabelTable, all: readonly Entry[], speeds: number[]) => {
+  const load = (folder: string, table: LabelTable, all: readonly Entry[], speeds: number[]) => {
     const recordings = all.map((entry) => ({ path: entry.id, target: encode(table, entry) }))
-    return loadRecordings(folder, recordings, log_mel, speeds, threads, (n) => onHeard(n, recordings.length), note)
+    return loadRecordings(folder, recordings, log_mel, speeds, threads, (n) => onRead(n, recordings.length), note)
   }
-  const train = await hear(files.train.data, tables.train, entries, settings.speeds)
+  const train = await load(files.train.data, tables.train, entries, settings.speeds)
   const validEntries = files.valid && tables.valid && (await tables.valid.recordings(files.valid.data, note))
   const valid =
-    files.valid && tables.valid && validEntries ? await hear(files.valid.data, tables.valid, validEntries, [1]) : null
+    files.valid && tables.valid && validEntries ? await load(files.valid.data, tables.valid, validEntries, [1]) : null
   if (task === 'transcribe') noteTooShort(train, entries, spec, note)
 
   const describe = ({ data, labels }: LabelledFiles, { sha256 }: LabelTable, recordings: Recordings) => ({
@@ -83,8 +85,11 @@ interface Target {
 function textHead(entries: readonly Entry[], { units, ...settings }: AudioSettings): Target {
   const texts = entries.map(({ label }) => label)
   const vocabulary = Vocabulary.of(texts, units)
+  const head: HeadSpec = { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) }
+  // Too many n-grams are found out now, not by the finished model.
+  languageOf(head)
   return {
-    head: { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) },
+    head,
     encode: ({ file }, { id, label }) => vocabulary.encode(label, `${file}: ${id}`),
   }
 }
@@ -114,7 +119,7 @@ function noteTooShort(
 ): void {
   const { offsets } = train.versions[0]
   const tooShort = entries.filter(
-    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / perRow(spec)) < ctcRows(targetOf(train, i)),
+    (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / tokensPerRow(spec)) < ctcRows(targetOf(train, i)),
   )
   if (tooShort.length > 0)
     note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0].id}`)

@@ -1,4 +1,4 @@
-import type { Targets } from '../targets.js'
+import type { Targets } from '../data/targets.js'
 
 /** Recordings as energies of mel bands, packed in shared memory. */
 export interface Recordings extends Targets {
@@ -16,7 +16,7 @@ export interface Energies {
 
 const silence = -32768
 
-/** An energy in hundredths of a decibel: a twentieth of a percent, far below what a model hears, in two bytes. */
+/** An energy in hundredths of a decibel: a twentieth of a percent, far below what a model can resolve, in two bytes. */
 export function toStored(energy: number): number {
   return energy > 0 ? Math.max(silence + 1, Math.round(1000 * Math.log10(energy))) : silence
 }

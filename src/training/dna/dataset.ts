@@ -1,6 +1,6 @@
 import { exitCodes, UserError } from '../../errors.js'
-import type { Entry, LabelTable } from '../labels.js'
-import { shareTargets } from '../targets.js'
+import type { Entry, LabelTable } from '../data/labels.js'
+import { shareTargets } from '../data/targets.js'
 import type { Records } from './records.js'
 
 /** A record of a FASTA or FASTQ file with its codes A, C, G, T, N = 0 .. 4. */
@@ -23,7 +23,7 @@ export interface Dataset extends Records {
 
 /**
  * All records of a labelled set in shared memory; records of one id have one label, and each counts. `classes`: the labels a
- * model knows; null: those of the records, sorted. `length`: what every record must have (read-out `positions`; `first`: as
+ * model knows; null: those of the records, sorted. `length`: what every record must have (pooling `flatten`; `first`: as
  * many as the first); null: any. `note` takes warnings. Errors: 65, one line with file and line, for a record that is empty,
  * has no label, an unknown one or another length, and where there is no record.
  */
@@ -43,7 +43,7 @@ export async function loadDataset(
     if (codes.length === 0) throw bad('no bases')
     const expected = length === 'first' ? (parts[0]?.length ?? codes.length) : length
     if (expected !== null && codes.length !== expected)
-      throw bad(`${codes.length} bases, expected ${expected} (the read-out 'positions' takes one length)`)
+      throw bad(`${codes.length} bases, expected ${expected} (the pooling 'flatten' takes one length)`)
     ids.push(id)
     parts.push(codes)
     entries.push(table.entryOf(record))

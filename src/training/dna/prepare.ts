@@ -1,10 +1,10 @@
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
 import { readBytes, stdinName } from '../../input/bytes.js'
-import { readSources } from '../../input/read.js'
-import { wholeRecords } from '../../input/records.js'
-import { Hashed } from '../hashed.js'
-import type { LabelTable } from '../labels.js'
+import { readSources } from '../../input/dna/read.js'
+import { wholeRecords } from '../../input/dna/records.js'
+import { Hashed } from '../data/hashed.js'
+import type { LabelTable } from '../data/labels.js'
 import {
   type LabelledFiles,
   origin,
@@ -25,7 +25,7 @@ interface Loaded extends Dataset {
 
 /**
  * Reads the data and makes the model to start from: a fresh one, or the body of `from` with a new head. `given`: the
- * settings that were given. `freeze`: which weights keep still. `note` takes warnings. Errors: 2 settings, 65 and 66 data.
+ * settings that were given. `freeze`: which weights are frozen. `note` takes warnings. Errors: 2 settings, 65 and 66 data.
  */
 export async function prepareDna(
   files: { train: LabelledFiles; valid: LabelledFiles | null },
@@ -36,16 +36,16 @@ export async function prepareDna(
 ): Promise<Prepared> {
   const settings = completeSettings(given)
   if (from) refuseArchitecture(given)
-  const positions = settings.pool === 'positions'
+  const flatten = settings.pool === 'flatten'
   const tables = await readTables(files)
-  const train = await load(files.train, tables.train, null, positions ? 'first' : null, note)
+  const train = await load(files.train, tables.train, null, flatten ? 'first' : null, note)
   const { classes } = train
   if (classes.length < 2)
     throw new UserError(`${files.train.labels}: one label (${classes[0]}), expected two or more`, exitCodes.data)
   const loadValid = async ({ data, labels }: LabelledFiles, table: LabelTable) =>
     data === files.train.data && labels === files.train.labels
       ? train
-      : await load({ data, labels }, table, classes, positions ? train.longest : null, note)
+      : await load({ data, labels }, table, classes, flatten ? train.longest : null, note)
   const valid = files.valid && tables.valid && (await loadValid(files.valid, tables.valid))
   const spec = from
     ? withClassHead(from.spec, classes, train.longest, settings)

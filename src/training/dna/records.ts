@@ -1,9 +1,9 @@
 import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { type DnaTokenizer, dnaTokenizer } from '../../tokens/tokenizer.js'
-import { type Batch, type Examples, joined } from '../examples.js'
+import { type Batch, type Examples, joined } from '../data/examples.js'
+import type { Targets } from '../data/targets.js'
 import type { Random } from '../random.js'
-import type { Targets } from '../targets.js'
 import type { DnaOptions } from './settings.js'
 
 /** Records of DNA packed in shared memory, each with its class. Codes: A, C, G, T, N = 0 .. 4. */
@@ -26,10 +26,10 @@ export class DnaExamples implements Examples {
 
   constructor(
     private readonly records: Records,
-    { tokenizer, strand }: Pick<ModelSpec, 'tokenizer' | 'strand'>,
+    { input, strand }: Pick<ModelSpec, 'input' | 'strand'>,
     private readonly augmentation: DnaAugmentation,
   ) {
-    this.tokenizer = dnaTokenizer(tokenizer)
+    this.tokenizer = dnaTokenizer(input)
     this.symmetric = strand === 'symmetric'
     this.views = this.symmetric ? 2 : 1
   }

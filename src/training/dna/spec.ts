@@ -2,12 +2,11 @@ import type { ModelSpec } from '../../spec.js'
 import { body, classHead } from '../architecture.js'
 import type { DnaSettings } from './settings.js'
 
-/** The spec of a fresh classifier of DNA. `length` (bases): what the read-out `positions` is made for. */
+/** The spec of a fresh classifier of DNA. `length` (bases): what the pooling `flatten` is made for. */
 export function classifierSpec(settings: DnaSettings, labels: string[], length: number): ModelSpec {
   const { d_model, stem, pool, strand } = settings
   return {
-    tokenizer: 'dna',
-    vocab_size: 5,
+    input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem.length > 0 ? settings.d_embed : d_model,
     ...body(settings),
     head: classHead(labels, pool, length),

@@ -1,14 +1,15 @@
 // Element by element on rows. Four vectors a turn: the constants of silu cost as much to set up as one vector of it.
-import { load1, silu, store1 } from './math'
+import { gelu, load1, sigmoid, silu, store1 } from './math'
 
 // @ts-ignore: decorator
 @inline
 function combine(a: v128, b: v128, how: i32): v128 {
   if (how == 0) return f32x4.add(a, b)
+  if (how == 3) return f32x4.mul(a, sigmoid(b))
   return f32x4.mul(a, b)
 }
 
-/** how: 0 a + b, 1 a b, 2 a silu(b). A step of 0 repeats a row (a bias). y may be a or b. */
+/** how: 0 a + b, 1 a b, 2 a silu(b), 3 a sigmoid(b). A step of 0 repeats a row (a bias). y may be a or b. */
 export function combineRows(rows: i32, cols: i32, a: usize, aStep: i32, b: usize, bStep: i32, how: i32, y: usize, yStep: i32): void {
   const width = cols << 2
   const full = width & -16
@@ -26,6 +27,17 @@ export function combineRows(rows: i32, cols: i32, a: usize, aStep: i32, b: usize
 /** y = silu(x); y may be x. */
 export function siluRows(rows: i32, cols: i32, x: usize, xStep: i32, y: usize, yStep: i32): void {
   for (let t = 0; t < rows; t++, x += xStep, y += yStep) siluRow(cols << 2, x, y)
+}
+
+/** y = gelu(x); y may be x. */
+export function geluRows(rows: i32, cols: i32, x: usize, xStep: i32, y: usize, yStep: i32): void {
+  const width = cols << 2
+  const full = width & -16
+  for (let t = 0; t < rows; t++, x += xStep, y += yStep) {
+    let e: i32 = 0
+    for (; e < full; e += 16) v128.store(y + e, gelu(v128.load(x + e)))
+    for (; e < width; e += 4) store1(y + e, gelu(load1(x + e)))
+  }
 }
 
 /** y = silu(x), `width` bytes. */

@@ -1,5 +1,5 @@
 // What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
-import { sigmoid } from './math'
+import { decay, madd, normalCdf, sigmoid } from './math'
 
 export { decay, expOfMinusAbs, madd, sigmoid, silu, softplusOf, sum4 } from './math'
 
@@ -16,6 +16,22 @@ export function siluSlope(x: v128): v128 {
 export function siluSlopeOf(x: v128, s: v128): v128 {
   const one = f32x4.splat(1.0)
   return f32x4.mul(s, f32x4.add(one, f32x4.mul(x, f32x4.sub(one, s))))
+}
+
+/** s(x) (1 - s(x)), s the sigmoid. */
+// @ts-ignore: decorator
+@inline
+export function sigmoidSlope(x: v128): v128 {
+  const s = sigmoid(x)
+  return f32x4.mul(s, f32x4.sub(f32x4.splat(1.0), s))
+}
+
+/** P(x) + x p(x), P and p the distribution function and the density of the normal distribution. */
+// @ts-ignore: decorator
+@inline
+export function geluSlope(x: v128): v128 {
+  const density = f32x4.mul(f32x4.splat(0.39894228040), decay(f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.72134752044))))
+  return madd(x, density, normalCdf(x))
 }
 
 /**

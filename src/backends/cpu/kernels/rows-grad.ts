@@ -1,5 +1,5 @@
 // Gradients that only add: element by element, to rows picked by number, over the rows of a segment.
-import { loadPart, madd, silu, siluSlope, storePart } from './math-grad'
+import { geluSlope, loadPart, madd, sigmoid, sigmoidSlope, silu, siluSlope, storePart } from './math-grad'
 
 // @ts-ignore: decorator
 @inline
@@ -15,7 +15,10 @@ function addRow(cols: i32, x: usize, into: usize): void {
   if (e < cols) addPart(into + (e << 2), cols - e, loadPart(x + (e << 2), cols - e))
 }
 
-/** into += 0: d, 1: d a, 2: d silu(a), 3: d silu'(a), 4: d b silu'(a). */
+/**
+ * into += 0: d, 1: d a, 2: d silu(a), 3: d silu'(a), 4: d b silu'(a), 5: d sigmoid(a), 6: d b sigmoid'(a),
+ * 7: d gelu'(a).
+ */
 export function accumulate(
   rows: i32, cols: i32, d: usize, dStep: i32, a: usize, aStep: i32, b: usize, bStep: i32, how: i32, into: usize, intoStep: i32,
 ): void {
@@ -24,7 +27,10 @@ export function accumulate(
     else if (how == 1) accumulateRow(cols, d, a, b, 1, into)
     else if (how == 2) accumulateRow(cols, d, a, b, 2, into)
     else if (how == 3) accumulateRow(cols, d, a, b, 3, into)
-    else accumulateRow(cols, d, a, b, 4, into)
+    else if (how == 4) accumulateRow(cols, d, a, b, 4, into)
+    else if (how == 5) accumulateRow(cols, d, a, b, 5, into)
+    else if (how == 6) accumulateRow(cols, d, a, b, 6, into)
+    else accumulateRow(cols, d, a, b, 7, into)
   }
 }
 
@@ -49,8 +55,11 @@ function accumulatePart(at: usize, width: i32, d: usize, a: usize, b: usize, how
   let x = loadPart(d + at, width)
   if (how == 1) x = f32x4.mul(x, loadPart(a + at, width))
   else if (how == 2) x = f32x4.mul(x, silu(loadPart(a + at, width)))
-  else if (how >= 3) x = f32x4.mul(x, siluSlope(loadPart(a + at, width)))
-  if (how == 4) x = f32x4.mul(x, loadPart(b + at, width))
+  else if (how == 3 || how == 4) x = f32x4.mul(x, siluSlope(loadPart(a + at, width)))
+  else if (how == 5) x = f32x4.mul(x, sigmoid(loadPart(a + at, width)))
+  else if (how == 6) x = f32x4.mul(x, sigmoidSlope(loadPart(a + at, width)))
+  else if (how == 7) x = f32x4.mul(x, geluSlope(loadPart(a + at, width)))
+  if (how == 4 || how == 6) x = f32x4.mul(x, loadPart(b + at, width))
   addPart(into + at, width, x)
 }
 

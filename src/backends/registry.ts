@@ -1,0 +1,44 @@
+import type { Backend, Probe } from './backend.js'
+
+/** A device that models run on. Its code and libraries are loaded when it is opened or probed, not before. */
+interface DeviceEntry {
+  open(): Promise<Backend>
+  probe(): Promise<Probe>
+  /** How many backends a run opens: one for each thread, or one for all its work. */
+  lanes: 'per thread' | 1
+  /** What it computes in. */
+  precisions: readonly ('f32' | 'f64')[]
+  /** `auto` may pick it. */
+  automatic: boolean
+}
+
+/** Every device, the best for `auto` first. */
+const entries = {
+  cpu: {
+    open: async () => (await import('./cpu/cpu.js')).openCpuBackend(),
+    probe: async () => (await import('./cpu/probe.js')).probeCpu(),
+    lanes: 'per thread',
+    precisions: ['f32'],
+    automatic: true,
+  },
+  reference: {
+    open: async () => (await import('./reference/index.js')).openReferenceBackend(),
+    probe: async () => ({
+      works: true,
+      detail: 'float64 TypeScript, exact and very slow: only when asked for (-d reference)',
+    }),
+    lanes: 'per thread',
+    precisions: ['f64'],
+    automatic: false,
+  },
+} as const satisfies Record<string, DeviceEntry>
+
+export type Device = keyof typeof entries
+export const devices: Readonly<Record<Device, DeviceEntry>> = entries
+export const deviceNames = Object.keys(entries) as Device[]
+
+/** The device that a user asked for; `auto`: the first that may be picked. */
+export function pickDevice(wanted: 'auto' | Device): Device {
+  if (wanted !== 'auto') return wanted
+  return deviceNames.find((name) => devices[name].automatic)!
+}

@@ -1,0 +1,23 @@
+import type { Pool } from '../spec.js'
+
+/** What is read of each sequence: rows of a hidden state, pooled or not, through the head or not. */
+export interface Output {
+  /** Counts the hidden states that the layout's official code lists; absent: after the final norm. */
+  layer?: number
+  /** One vector of each sequence, when it ends; absent: all rows. */
+  pool?: Pool
+  /** Logits in place of hidden rows. */
+  head?: boolean
+}
+
+/** What was read of the segments of a chunk, one after the other. */
+export interface Read {
+  /** [sum of rows, width] */
+  data: Float32Array
+  width: number
+  /** Rows of each segment: of a pooled output one if its sequence ended, otherwise none. */
+  rows: Int32Array
+}
+
+/** The output needs all rows of a sequence at once. */
+export const needsWhole = ({ pool }: Output): boolean => pool === 'center' || pool === 'flatten'

@@ -1,0 +1,92 @@
+import type { FloatArray, Tensor } from '../backends/backend.js'
+import type { Segments } from '../backends/segments.js'
+import { concatenate } from '../runtime/concatenate.js'
+import type { Network, OnHidden, OnRows } from './network.js'
+import { needsWhole, type Output, type Read } from './outputs.js'
+import { cutButNeeded, poolRows, withoutAppended } from './pooling.js'
+
+interface Found {
+  parts: FloatArray[]
+  width: number
+  rows: Int32Array
+}
+
+/** What is read of one chunk, or of the pieces of a chunk with one segment. */
+export interface Reading {
+  /** Rows of the final norm. */
+  onRows: OnRows
+  /** Absent where no output reads another layer. */
+  onHidden?: OnHidden
+  /** Output i of `rows`. */
+  read(i: number, rows: Tensor, segments: Segments): Promise<void>
+  reads(): Read[]
+}
+
+/** Reads outputs off the rows that a network gives, and carries what is pooled from chunk to chunk. */
+export class Reader {
+  /** [slots, 2 D] of each pooled output, from its first rows on. */
+  private carries: (Tensor | null)[]
+
+  /** `slots`: sequences that may be under way at once; `appended`: special tokens at the end of each, which are passed over. */
+  constructor(
+    private readonly network: Network,
+    private readonly outputs: readonly Output[],
+    private readonly slots: number,
+    private readonly appended: number,
+  ) {
+    this.carries = outputs.map(() => null)
+  }
+
+  /** For a chunk of `records` segments. */
+  begin(records: number): Reading {
+    const found = this.outputs.map((): Found => ({ parts: [], width: 0, rows: new Int32Array(records) }))
+    const read = (i: number, rows: Tensor, segments: Segments) => this.read(i, rows, segments, found[i])
+    const readLayer = async (layer: number | undefined, rows: Tensor, segments: Segments) => {
+      for (const [i, output] of this.outputs.entries()) if (output.layer === layer) await read(i, rows, segments)
+    }
+    return {
+      onRows: (rows, segments) => readLayer(undefined, rows, segments),
+      onHidden: this.outputs.some(({ layer }) => layer !== undefined) ? readLayer : undefined,
+      read,
+      reads: () => found.map(({ parts, width, rows }) => ({ data: concatenate(parts), width, rows })),
+    }
+  }
+
+  async fork(): Promise<Reader> {
+    const { backend } = this.network
+    const twin = new Reader(this.network, this.outputs, this.slots, this.appended)
+    for (const [i, carry] of this.carries.entries())
+      twin.carries[i] = carry && backend.upload(await backend.download(carry), carry.rows, carry.cols)
+    return twin
+  }
+
+  close(): void {
+    this.network.backend.release(...this.carries)
+    this.carries = this.carries.map(() => null)
+  }
+
+  /** rows [T', D] */
+  private async read(i: number, all: Tensor, allSegments: Segments, found: Found): Promise<void> {
+    const { backend: b } = this.network
+    const { pool, head } = this.outputs[i]
+    const { hidden, segments } = withoutAppended(b, all, allSegments, this.appended)
+    const rows = pool ? this.pool(i, hidden, segments, pool) : hidden // [ends, D] or [T', D]
+    if (rows.rows > 0) {
+      const values = head ? await this.network.head(rows) : rows
+      found.width = values.cols
+      found.parts.push(await b.download(values))
+      if (values !== rows) b.release(values)
+    }
+    for (const [s, end] of segments.ends.entries())
+      found.rows[s] += pool ? end : segments.offsets[s + 1] - segments.offsets[s]
+    b.release(...[rows, hidden].filter((x) => x !== all))
+  }
+
+  private pool(i: number, hidden: Tensor, segments: Segments, pool: NonNullable<Output['pool']>): Tensor {
+    const { backend } = this.network
+    const cut = segments.slot.some((slot) => slot >= 0)
+    if (cut && needsWhole({ pool })) throw cutButNeeded(pool)
+    if (cut) this.carries[i] ??= backend.zeros(this.slots, 2 * hidden.cols)
+    return poolRows(backend, hidden, segments, pool, this.carries[i])
+  }
+}

@@ -1,0 +1,194 @@
+import { oneSegment, type Segments } from '../backends/segments.js'
+import type { Chunk } from './chunk.js'
+import { type Network, type NetworkState, stateTensors } from './network.js'
+import type { Output, Read } from './outputs.js'
+import { Reader, type Reading } from './reader.js'
+import { loadState, type ModelState, saveState } from './state.js'
+import { mergedRows, otherStrand } from './strands.js'
+import { sweep } from './sweep.js'
+
+export interface SessionOptions {
+  /** Rows computed at a time, a multiple of the network's stride. */
+  chunk: number
+  outputs: readonly Output[]
+  /** Cut sequences that may be under way at once, each in a slot of its own; default 1. */
+  slots?: number
+  /** Special tokens at the end of each sequence, of which nothing is read; default 0. */
+  appended?: number
+}
+
+/** What a chunk gave: what was read for each output and, where blocks follow, the residual stream for them. */
+export interface Pushed {
+  reads: Read[]
+  stream: Chunk | null
+}
+
+/**
+ * A network at work on sequences: the one way to run a model. Chunks are pushed in order. The state of a sequence that is cut over several
+ * stays on the device, in the slot that its segments name. A whole sequence that is longer than a chunk is streamed through a causal
+ * network, and swept through a bidirectional one: the result is the same whatever the cut.
+ */
+export class Session {
+  private state: NetworkState | null = null
+  /** Rows of the sequence in each slot so far. */
+  private readonly positions: Float64Array
+  private reader: Reader
+
+  constructor(
+    readonly network: Network,
+    private readonly options: SessionOptions,
+  ) {
+    const { chunk, outputs, slots = 1, appended = 0 } = options
+    if (chunk % network.stride !== 0) throw new Error(`chunk ${chunk} is no multiple of the stride ${network.stride}`)
+    this.positions = new Float64Array(slots)
+    this.reader = new Reader(network, outputs, slots, appended)
+  }
+
+  /** Errors: UserError with exit code 65 for a cut sequence where an output needs it whole. */
+  async push(chunk: Chunk): Promise<Pushed> {
+    const { network, options } = this
+    const { slot } = chunk.segments
+    if (slot.every((s) => s < 0)) {
+      const { outputs, appended = 0 } = options
+      const both = network.spec.reverse_complement
+      return {
+        reads: await (both ? this.readBothStrands(chunk) : this.readWhole(chunk, outputs, appended)),
+        stream: null,
+      }
+    }
+    if (!network.causal || network.spec.reverse_complement) throw new Error('this network needs whole sequences')
+    this.state ??= network.zeroState(this.positions.length)
+    this.advance(chunk.segments)
+    const reading = this.reader.begin(slot.length)
+    const stream = await runCut(network, chunk, options.chunk, this.state, reading)
+    return { reads: reading.reads(), stream }
+  }
+
+  /** A session that goes on from where this one stands, by itself. */
+  async fork(): Promise<Session> {
+    const { network, options } = this
+    const { backend } = network
+    const twin = new Session(network, options)
+    twin.reader = await this.reader.fork()
+    twin.positions.set(this.positions)
+    if (!this.state) return twin
+    twin.state = network.zeroState(this.positions.length)
+    const copies = stateTensors(twin.state)
+    for (const [i, tensor] of stateTensors(this.state).entries())
+      backend.write(copies[i], await backend.download(tensor))
+    return twin
+  }
+
+  /** The state in slot 0, in the shapes of the official code; causal networks only. */
+  save(): Promise<ModelState> {
+    this.state ??= this.network.zeroState(this.positions.length)
+    return saveState(this.network, this.state, this.positions[0])
+  }
+
+  /** Starts slot 0 from a state that `save` gave. Errors: UserError with exit code 2 for a state of another model. */
+  load(saved: ModelState): void {
+    this.state ??= this.network.zeroState(this.positions.length)
+    loadState(this.network, this.state, saved)
+    this.positions[0] = saved.position
+  }
+
+  /** Frees what the session holds on the device. */
+  close(): void {
+    if (this.state) this.network.backend.release(...stateTensors(this.state))
+    this.state = null
+    this.reader.close()
+  }
+
+  /** A sequence goes on where it stood, or begins. */
+  private advance({ offsets, start, slot }: Segments): void {
+    for (const [s, one] of slot.entries()) {
+      if (one < 0) continue
+      if (start[s] !== 0 && start[s] !== this.positions[one])
+        throw new Error(`slot ${one} is at row ${this.positions[one]}, not at ${start[s]}`)
+      this.positions[one] = start[s] + offsets[s + 1] - offsets[s]
+    }
+  }
+
+  private async readWhole(chunk: Chunk, outputs: readonly Output[], appended: number): Promise<Read[]> {
+    const reader = new Reader(this.network, outputs, 1, appended)
+    const reading = reader.begin(chunk.segments.ends.length)
+    try {
+      await runWhole(this.network, chunk, this.options.chunk, reading)
+      return reading.reads()
+    } finally {
+      reader.close()
+    }
+  }
+
+  /** Caduceus-PS: rows of two runs, on the ids and on their reverse complement, merged and then pooled. */
+  private async readBothStrands(chunk: Chunk): Promise<Read[]> {
+    const { network } = this
+    const { outputs, appended = 0 } = this.options
+    const unpooled = outputs.map(({ layer, head }) => ({ layer, head }))
+    const g = await this.readWhole(chunk, unpooled, 0)
+    const r = await this.readWhole(otherStrand(chunk, network.spec), unpooled, 0)
+    const reader = new Reader(
+      network,
+      outputs.map(({ pool }) => ({ pool })),
+      1,
+      appended,
+    )
+    const reading = reader.begin(chunk.segments.ends.length)
+    for (const [i, output] of outputs.entries()) {
+      const { data, width } = mergedRows(g[i], r[i], chunk.segments, output, network.spec)
+      const rows = network.backend.upload(data, data.length / width, width)
+      await reading.read(i, rows, chunk.segments)
+      network.backend.release(rows)
+    }
+    return reading.reads()
+  }
+}
+
+/** Whole sequences: together if they fit, otherwise the only one in pieces, exactly. */
+async function runWhole(network: Network, { input, segments }: Chunk, limit: number, reading: Reading): Promise<void> {
+  const { backend } = network
+  const length = network.length(input)
+  if (length <= limit) {
+    // Without a state the kernels need not keep it.
+    const out = await network.forward(input, segments, null, reading.onHidden)
+    await reading.onRows(out.x, out.segments)
+    backend.release(out.x)
+    return
+  }
+  if (segments.ends.length !== 1) throw new Error('only a single sequence may be longer than a chunk')
+  if (!network.causal) return sweep(network, input, limit, reading)
+  const state = network.zeroState(1)
+  try {
+    await runCut(network, { input, segments: oneSegment(length, 0, true, 0) }, limit, state, reading)
+  } finally {
+    backend.release(...stateTensors(state))
+  }
+}
+
+/** Sequences with state, longer ones in pieces. Gives the residual stream where blocks follow. */
+async function runCut(
+  network: Network,
+  { input, segments }: Chunk,
+  limit: number,
+  state: NetworkState,
+  reading: Reading,
+): Promise<Chunk | null> {
+  const { backend } = network
+  const length = network.length(input)
+  if (length <= limit) {
+    const out = await network.forward(input, segments, state, reading.onHidden)
+    if (network.last) await reading.onRows(out.x, out.segments)
+    const stream = network.last ? null : { input: await backend.download(out.x), segments: out.segments }
+    backend.release(out.x)
+    return stream
+  }
+  if (segments.ends.length !== 1) throw new Error('only a single sequence may be longer than a chunk')
+  if (!network.last) throw new Error('blocks with others after them take no more than a chunk')
+  const { start, ends, slot } = segments
+  for (let from = 0; from < length; from += limit) {
+    const to = Math.min(from + limit, length)
+    const piece = oneSegment(to - from, start[0] + from, to === length && ends[0] === 1, slot[0])
+    await runCut(network, { input: network.slice(input, from, to), segments: piece }, limit, state, reading)
+  }
+  return null
+}

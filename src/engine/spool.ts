@@ -1,0 +1,30 @@
+import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
+
+/** Tensors that wait between the layers of a sweep, by number. */
+export interface Spool {
+  /** Keeps the numbers of x in place of those that `number` had; x stays the caller's. */
+  put(number: number, x: Tensor): Promise<void>
+  /** A new tensor with the numbers. */
+  get(number: number): Promise<Tensor>
+  close(): void
+}
+
+/** In the memory of the process. */
+export class RamSpool implements Spool {
+  private readonly kept: { data: FloatArray; rows: number; cols: number }[] = []
+
+  constructor(private readonly backend: Backend) {}
+
+  async put(number: number, x: Tensor): Promise<void> {
+    this.kept[number] = { data: await this.backend.download(x), rows: x.rows, cols: x.cols }
+  }
+
+  async get(number: number): Promise<Tensor> {
+    const { data, rows, cols } = this.kept[number]
+    return this.backend.upload(data, rows, cols)
+  }
+
+  close(): void {
+    this.kept.length = 0
+  }
+}

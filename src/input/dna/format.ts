@@ -1,0 +1,18 @@
+import { FileProblem } from '../problem.js'
+import type { Collector } from './collector.js'
+import { FastaParser, type Parser } from './fasta.js'
+import { FastqParser } from './fastq.js'
+import { JsonLinesParser } from './jsonlines.js'
+import { nameByte } from './letters.js'
+
+/** Bytes of a UTF-8 byte order mark at the start. */
+export const markLength = (block: Uint8Array) => (block[0] === 0xef && block[1] === 0xbb && block[2] === 0xbf ? 3 : 0)
+
+/** Picks the parser by the first byte that is not blank, which stands at `line`. */
+export function parserFor(byte: number, line: number, out: Collector): Parser {
+  const letter = String.fromCharCode(byte)
+  if (letter === '>' || letter === ';') return new FastaParser(out, line)
+  if (letter === '@') return new FastqParser(out, line)
+  if (letter === '{') return new JsonLinesParser(out, line)
+  throw new FileProblem(`line ${line}: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not ${nameByte(byte)}`)
+}

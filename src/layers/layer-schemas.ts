@@ -1,0 +1,35 @@
+import * as v from 'valibot'
+import type { StemSpec } from '../spec.js'
+import { type Contradiction, consistent, list, oneOf, positive, record, whole } from '../text/schema.js'
+
+/** Schemas of what models are made of besides their mixers (mixers/). */
+
+/** Any size of a layer; published ones stay below a half of that. */
+export const width = whole(1, 65_536)
+
+/** How many blocks a model has at most. */
+export const mostBlocks = 1000
+
+/** What a norm adds to a variance. */
+export const epsilon = positive(1)
+
+export const normSchema = record({ kind: oneOf('rms', 'layer'), eps: epsilon })
+
+export const mlpSchema = record({ d_hidden: width })
+
+const convolution = v.pipe(
+  record({ window: width, stride: width, d_out: width }),
+  consistent(function* ({ window, stride }: StemSpec): Generator<Contradiction> {
+    if (window < stride) yield ['window', `at least ${stride}, its stride`]
+  }),
+)
+
+/** Token rows that become one row. */
+export const rowsToOne = (stem: readonly StemSpec[]) => stem.reduce((product, { stride }) => product * stride, 1)
+
+const mostRowsToOne = 1024
+
+export const stemSchema = v.pipe(
+  list(convolution, { most: 16 }),
+  v.check((stem) => rowsToOne(stem) <= mostRowsToOne, `strides whose product is at most ${mostRowsToOne}`),
+)

@@ -1,0 +1,119 @@
+import type { Backend, Tensor } from '../../backends/backend.js'
+import type { Direction, Segments } from '../../backends/segments.js'
+import type { MixerSpec } from '../../spec.js'
+import { flag, kind, oneOf, record } from '../../text/schema.js'
+import type { Params } from '../params.js'
+import {
+  initialiseMamba,
+  type MambaSpec,
+  mambaSchema,
+  mambaStates,
+  mambaWeights,
+  projectMamba,
+  scanMamba,
+} from './mamba.js'
+import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.js'
+
+/** One Mamba left to right and one right to left over the same input (Caduceus BiMamba, arXiv 2403.03234). */
+export interface BidirectionalSpec {
+  kind: 'bidirectional'
+  mamba: MambaSpec
+  combine: 'add' | 'multiply'
+  /** in_proj and out_proj are shared by both directions. */
+  tied: boolean
+}
+
+/** Of `BidirectionalSpec`. */
+export const bidirectionalSchema = record({
+  kind: kind('bidirectional'),
+  mamba: mambaSchema,
+  combine: oneOf('add', 'multiply'),
+  tied: flag,
+})
+
+export const isBidirectional = (mixer: MixerSpec): mixer is BidirectionalSpec => mixer.kind === 'bidirectional'
+
+/** Weights: two of a Mamba, `forward.*` and `reverse.*`; tied: reverse has no in_proj and no out_proj. */
+export const bidirectional: Family<BidirectionalSpec> = {
+  kind: 'bidirectional',
+  schema: bidirectionalSchema,
+  causal: false,
+  weights: ({ mamba, tied }, D) => [
+    ...mambaWeights(mamba, D).map((shape) => ({ ...shape, name: `forward.${shape.name}` })),
+    ...mambaWeights(mamba, D, !tied).map((shape) => ({ ...shape, name: `reverse.${shape.name}` })),
+  ],
+  initialise: ({ mamba, tied }, D, random, branches) => {
+    const forward = initialiseMamba(mamba, D, random, branches)
+    const reverse = initialiseMamba(mamba, D, random, branches, !tied)
+    return new Map([
+      ...[...forward].map(([name, matrix]) => [`forward.${name}`, matrix] as const),
+      ...[...reverse].map(([name, matrix]) => [`reverse.${name}`, matrix] as const),
+    ])
+  },
+  make: (spec, params) => new Bidirectional(spec, params),
+}
+
+/** Tied projections are computed once: with `add`, out_proj(y_f + y_r) = out_proj(y_f) + out_proj(y_r). */
+class Bidirectional implements Mixer {
+  readonly directions = ['forward', 'reverse'] as const
+  /** Both directions share in_proj and out_proj, so that their outputs are added before it. */
+  private readonly sharesSum: boolean
+
+  constructor(
+    private readonly spec: BidirectionalSpec,
+    private readonly params: Params,
+  ) {
+    this.sharesSum = spec.tied && spec.combine === 'add'
+  }
+
+  states(): Record<string, StateShape> {
+    return mambaStates(this.spec.mamba)
+  }
+
+  async project(b: Backend, x: Tensor): Promise<Projected> {
+    const forward = await projectMamba(b, x, this.params.within('forward')) // [T, 2E]
+    const reverse = this.spec.tied ? forward : await projectMamba(b, x, this.params.within('reverse'))
+    return { forward, reverse }
+  }
+
+  scan(
+    b: Backend,
+    projected: Projected,
+    segments: Segments,
+    direction: Direction,
+    state: MixerState | null,
+    [y]: readonly Tensor[],
+  ): Promise<Tensor> {
+    const params = this.params.within(direction)
+    const addTo = this.sharesSum ? y : undefined
+    return scanMamba(b, this.spec.mamba, params, projected[direction], segments, direction, state, addTo)
+  }
+
+  async finish(b: Backend, _: Projected, [y, yReverse]: readonly Tensor[], residual: Tensor | null): Promise<Tensor> {
+    const forward = this.params.within('forward')
+    const reverse = this.spec.tied ? forward : this.params.within('reverse')
+    const out = (y: Tensor, params: Params, bias: Tensor | null, residual: Tensor | null) =>
+      b.linear(y, params.get('out_proj.weight'), { bias, residual })
+    const bias = forward.optional('out_proj.bias')
+    if (this.sharesSum) {
+      // out_proj adds its bias once per direction.
+      const twice = bias && b.combine(bias, bias, 'add')
+      const sum = await out(y, forward, twice, residual)
+      b.release(twice)
+      return sum
+    }
+    const add = this.spec.combine === 'add'
+    const first = await out(y, forward, bias, add ? residual : null)
+    const second = await out(yReverse, reverse, reverse.optional('out_proj.bias'), add ? first : null)
+    if (add) {
+      b.release(first)
+      return second
+    }
+    const product = b.combine(first, second, 'multiply')
+    b.release(first, second)
+    if (!residual) return product
+    const sum = b.combine(product, residual, 'add')
+    b.release(product)
+    return sum
+  }
+}

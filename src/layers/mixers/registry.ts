@@ -1,0 +1,18 @@
+import type { MixerSpec, ModelSpec } from '../../spec.js'
+import { bidirectional } from './bidirectional.js'
+import { mamba } from './mamba.js'
+import type { Family } from './mixer.js'
+
+/** Every kind of mixer. */
+export const families: readonly Family[] = [mamba, bidirectional]
+
+/** The family of a mixer; the schema of a spec lets no other kinds in. */
+export function familyOf({ kind }: MixerSpec): Family {
+  const family = families.find((each) => each.kind === kind)
+  if (!family) throw new Error(`no mixer '${kind}'`)
+  return family
+}
+
+/** Each row of the model depends only on rows before it: it streams, and its state can be carried. */
+export const isCausal = ({ blocks }: Pick<ModelSpec, 'blocks'>): boolean =>
+  blocks.every(({ mixer }) => familyOf(mixer).causal)

@@ -1,0 +1,214 @@
+import type { Device } from '../../backends/registry.js'
+import { needsWhole, type Output } from '../../engine/outputs.js'
+import type { Piece } from '../../engine/pack.js'
+import { type Plan, planOf } from '../../engine/plan.js'
+import { isCausal } from '../../layers/mixers/registry.js'
+import { BufferPool } from '../../runtime/buffer-pool.js'
+import { audioProgress } from '../../shell/progress.js'
+import type { LogMelInput, ModelSpec, Weights } from '../../spec.js'
+import { frameSeconds } from '../../tokens/log-mel.js'
+import { Check } from '../check.js'
+import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
+import type { LeftOutCount, Run } from '../run.js'
+import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
+import { type Given, inItemOrder } from './lanes.js'
+import { featureParts, type Recording } from './recordings.js'
+
+export interface AudioModel {
+  spec: ModelSpec & { input: LogMelInput }
+  weights: Weights
+}
+
+export interface AudioOptions {
+  device: Device
+  threads: number
+  /** Frames per chunk; rounded up to a multiple of the network's stride. */
+  chunk?: number
+  /** The channel, from 1 (default: the mean of all), and the seconds to pass over and to read. */
+  channel?: number
+  offset?: number
+  duration?: number
+  /** What cannot be read is reported and skipped. */
+  skip: boolean
+  wanted: Output
+  /** Takes warnings. */
+  note: (line: string) => void
+}
+
+/** How features become sequences, `chunk` frames at most in a piece of a streamed one, in buffers of a pool. */
+export type CutAudio = (
+  parts: AsyncIterable<Part<Float32Array>>,
+  chunk: number,
+  buffers: BufferPool,
+) => AsyncGenerator<SpanPiece<Float32Array>>
+
+/** A sequence, in seconds of its recording, or a piece of it. */
+export interface AudioNote {
+  recording: Recording
+  span: Span
+  /** The first piece of it, and the last. */
+  begins: boolean
+  ends: boolean
+}
+
+export interface PipelineOptions extends AudioOptions {
+  cut: CutAudio
+  /** The sequences are windows that the caller asked for. */
+  windows: boolean
+  /** A recording that breaks off is taken to end there; otherwise it gives no result. */
+  keepBroken: boolean
+}
+
+/** Recordings through a model: one sequence of features after the other, several recordings at a time. */
+export class AudioPipeline {
+  private readonly plan: Plan
+  private readonly check: Check
+  /** Recordings that were read to their end; the others are left out. */
+  private done = 0
+
+  constructor(
+    private readonly model: AudioModel,
+    private readonly recordings: readonly Recording[],
+    private readonly options: PipelineOptions,
+  ) {
+    const { spec } = model
+    const { skip, wanted, note, windows } = options
+    this.plan = planOf(spec, options)
+    const name = ({ record }: Span) => record.file
+    const { plan } = this
+    this.check = new Check({ spec, wanted, plan, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
+  }
+
+  /**
+   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Each lane has its
+   * share of the threads.
+   */
+  async *results<Result>(
+    take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
+  ): AsyncGenerator<Given<Recording, Result>> {
+    const { device, threads, chunk, wanted } = this.options
+    const lanes = Math.max(1, Math.min(threads, this.recordings.length))
+    const { model } = this
+    const pieces = this.pieces.bind(this)
+    const work = async function* (drawn: Iterable<Recording>, lane: number) {
+      const buffers = new BufferPool()
+      let item: Recording
+      let failed: { item: Recording; failure: unknown } | undefined
+      const noted = function* () {
+        for (item of drawn) yield item
+      }
+      // What was read before a bad recording is answered, then the recording is reported.
+      const untilBad = async function* () {
+        try {
+          yield* pieces(noted(), buffers)
+        } catch (failure) {
+          failed = { item, failure }
+        }
+      }
+      const plan = planOf(model.spec, { chunk, threads: Math.floor((threads + lane) / lanes) })
+      const answers = predict(untilBad(), model, { device, plan, wanted, buffers })
+      // An answer that is not finite comes before what was read later.
+      const untilNotFinite = async function* () {
+        for await (const answer of answers) {
+          const { recording } = answer.note
+          const failure = notFinite(answer, recording.file)
+          if (failure) {
+            failed = { item: recording, failure }
+            return
+          }
+          yield answer
+        }
+      }
+      yield* take(untilNotFinite())
+      if (failed) yield failed
+    }
+    for await (const given of inItemOrder(this.recordings, lanes, work)) {
+      const { item, result } = given
+      if (result === null && !item.broken && item.seconds > 0) this.done++
+      yield given
+    }
+  }
+
+  progress(seconds: number): string {
+    const read = this.recordings.reduce((sum, recording) => sum + recording.seconds, 0)
+    return audioProgress(this.done, read, seconds)
+  }
+
+  leftOut(): LeftOutCount[] {
+    const count = (test: (recording: Recording) => boolean) => this.recordings.filter(test).length
+    return [
+      [count(({ seconds, broken }) => seconds === 0 && !broken), 'empty'],
+      [this.check.wrongLength, 'of a length the model does not read'],
+      [count(({ broken }) => broken), 'bad files'],
+    ]
+  }
+
+  private async *pieces(recordings: Iterable<Recording>, buffers: BufferPool): AsyncGenerator<Piece<AudioNote>> {
+    const { cut, offset: from = 0, windows } = this.options
+    const { input } = this.model.spec
+    // No window lies in the silence after a recording.
+    const spec = windows ? { ...input, tail: 0 } : input
+    const parts = featureParts(recordings, spec, this.options)
+    for await (const { span, rows, start, ends } of this.check.of(cut(parts, this.plan.chunk, buffers))) {
+      const recording = span.record as Recording
+      const time = (frames: number) => from + Math.min(frames * frameSeconds(input), recording.seconds)
+      const inSeconds = { record: recording, start: time(span.start), end: time(span.end) }
+      const note = { recording, span: inSeconds, begins: start === 0, ends }
+      yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0 }
+    }
+  }
+}
+
+export interface PredictAudioOptions extends AudioOptions {
+  /** Seconds. */
+  window?: number
+  stride?: number
+}
+
+/** Recordings, or windows of them, through a model that says one thing of each. */
+export class AudioRun implements Run<Prediction> {
+  private readonly pipeline: AudioPipeline
+
+  constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
+    const { spec } = model
+    const frames = (seconds: number | undefined) =>
+      seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.input)))
+    const [window, stride] = [frames(options.window), frames(options.stride)]
+    const streams = isCausal(spec) && !needsWhole(options.wanted)
+    const cut: CutAudio = (parts, chunk, buffers) => {
+      const fresh = (_: Float32Array, length: number) => buffers.floats(length)
+      return spansOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
+    }
+    const windows = window !== undefined
+    this.pipeline = new AudioPipeline(model, recordings, {
+      ...options,
+      cut,
+      windows,
+      keepBroken: false,
+    })
+  }
+
+  async *results(): AsyncGenerator<Prediction> {
+    for await (const { result } of this.pipeline.results(predictions)) if (result) yield result
+  }
+
+  progress(seconds: number): string {
+    return this.pipeline.progress(seconds)
+  }
+
+  leftOut(): LeftOutCount[] {
+    return this.pipeline.leftOut()
+  }
+}
+
+const prediction = ({ span, ends }: AudioNote, data: Float32Array, width: number): Prediction => ({
+  span,
+  last: ends,
+  strands: [data],
+  width,
+})
+
+async function* predictions(answers: AsyncIterable<Answer<AudioNote>>) {
+  for await (const { note, data, width } of answers)
+    yield { item: note.recording, result: prediction(note, data, width) }
+}

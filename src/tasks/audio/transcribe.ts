@@ -1,0 +1,139 @@
+import { tokensPerRow } from '../../engine/plan.js'
+import { exitCodes, UserError } from '../../errors.js'
+import { isCausal } from '../../layers/mixers/registry.js'
+import { discard } from '../../runtime/discard.js'
+import type { HeadSpec, ModelSpec } from '../../spec.js'
+import { frameSeconds } from '../../tokens/log-mel.js'
+import { BeamDecoder, type BeamOptions } from '../language/beam.js'
+import { type CtcDecoder, GreedyDecoder } from '../language/ctc-decode.js'
+import { NgramModel } from '../language/ngram.js'
+import { Vocabulary } from '../language/vocabulary.js'
+import { type Word, Words } from '../language/words.js'
+import type { Answer } from '../predict.js'
+import type { LeftOutCount, Run } from '../run.js'
+import { streamedSpans } from '../windows.js'
+import type { Recording } from './recordings.js'
+import { type AudioModel, type AudioNote, type AudioOptions, AudioPipeline, type CutAudio } from './run.js'
+import { splitAtSilence } from './silence.js'
+
+/** The next words of a recording. */
+export interface Transcribed {
+  recording: Recording
+  words: Word[]
+  /** There are no more. Each recording that could be read ends with one of these. */
+  last: boolean
+}
+
+export interface TranscribeOptions extends Omit<AudioOptions, 'wanted'> {
+  /** Width of the beam; 0 or 1: greedy decoding. Default: 16 where the model has a language model, which greedy decoding does not use. */
+  beam?: number
+}
+
+/** Seconds that a model that reads both ways is given at once, at most. */
+const longestWindow = 30
+/** Seconds of silence that a cut between words should lie in. */
+const pause = 0.3
+
+type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
+
+/** Errors: 2 for a model that does not transcribe. */
+export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: CtcHead } {
+  const { input, head } = spec
+  if (input.kind !== 'log-mel')
+    throw new UserError('this model does not read audio; transcribe needs one that does', exitCodes.usage)
+  if (head?.kind !== 'ctc')
+    throw new UserError('this model does not transcribe (it has no ctc head); classify or embed may', exitCodes.usage)
+  return { spec: { ...spec, input }, head }
+}
+
+/** Recordings to words. */
+export class Transcription implements Run<Transcribed> {
+  private readonly pipeline: AudioPipeline
+  private readonly vocabulary: string[]
+  private readonly language: BeamOptions['language']
+  /** Seconds of a row of logits. */
+  private readonly rowSeconds: number
+
+  constructor(
+    model: Pick<AudioModel, 'weights'> & { spec: ModelSpec },
+    recordings: readonly Recording[],
+    private readonly options: TranscribeOptions,
+  ) {
+    const { spec, head } = transcriber(model.spec)
+    const width = spec.d_embed
+    const frame = frameSeconds(spec.input)
+    this.vocabulary = head.vocabulary
+    this.language = languageOf(head)
+    this.rowSeconds = tokensPerRow(spec) * frame
+    const silence = {
+      width,
+      longest: Math.round(longestWindow / frame),
+      multiple: tokensPerRow(spec),
+      pause: Math.round(pause / frame),
+    }
+    const causal = isCausal(spec)
+    const cut: CutAudio = (parts, chunk, buffers) =>
+      causal
+        ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
+        : splitAtSilence(parts, silence, buffers)
+    // A window in one chunk needs no sweep.
+    const chunk = options.chunk ?? (causal ? undefined : silence.longest)
+    const wanted = { head: true }
+    const pipeline = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
+    this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
+  }
+
+  async *results(): AsyncGenerator<Transcribed> {
+    const decoded = this.pipeline.results((answers) => this.decoded(answers))
+    for await (const { item: recording, result } of decoded) {
+      if (result) yield { recording, words: result, last: false }
+      else if (!recording.broken || recording.seconds > 0) yield { recording, words: [], last: true }
+    }
+  }
+
+  progress(seconds: number): string {
+    return this.pipeline.progress(seconds)
+  }
+
+  leftOut(): LeftOutCount[] {
+    return this.pipeline.leftOut()
+  }
+
+  private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
+    const decoder = this.decoder()
+    let words = new Words(this.vocabulary, this.rowSeconds)
+    let read: ArrayBuffer | null = null
+    for await (const { note, data } of answers) {
+      // Logits of several recordings may have come in one buffer.
+      if (read && read !== data.buffer) discard(read)
+      read = data.buffer as ArrayBuffer
+      if (note.begins) words = new Words(this.vocabulary, this.rowSeconds, note.span.start)
+      const found = words.push(decoder.push(data))
+      const rest = !note.ends ? [] : [...words.push(decoder.end()), ...words.end()]
+      yield { item: note.recording, result: [...found, ...rest].map((word) => this.within(note.recording, word)) }
+    }
+  }
+
+  private decoder(): CtcDecoder {
+    const { language } = this
+    const { beam = language ? 16 : 0 } = this.options
+    const V = this.vocabulary.length
+    return beam > 1 ? new BeamDecoder(V, { width: beam, language }) : new GreedyDecoder(V)
+  }
+
+  /** A word that was recognised in the silence added after the recording is taken to be its end. */
+  private within({ seconds }: Recording, { text, start, end }: Word): Word {
+    const from = this.options.offset ?? 0
+    const over = from + seconds
+    return { text, start: Math.max(from, Math.min(start, over - this.rowSeconds)), end: Math.min(end, over) }
+  }
+}
+
+/** Errors: 69 for texts that the model cannot write, or with too many n-grams. */
+export function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {
+  if (!language) return undefined
+  const { texts, order, weight, bonus } = language
+  const tokens = new Vocabulary(vocabulary)
+  const encoded = texts.map((text) => tokens.encode(text, 'spec.head.language.texts', exitCodes.unavailable))
+  return { model: new NgramModel(encoded, order, vocabulary.length), weight, bonus }
+}

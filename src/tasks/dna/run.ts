@@ -1,0 +1,148 @@
+import type { Device } from '../../backends/registry.js'
+import { needsWhole, type Output } from '../../engine/outputs.js'
+import type { Piece } from '../../engine/pack.js'
+import { type Plan, planOf } from '../../engine/plan.js'
+import type { RecordStream } from '../../input/dna/read.js'
+import { nameId } from '../../input/dna/records.js'
+import { isCausal } from '../../layers/mixers/registry.js'
+import { progressText } from '../../shell/progress.js'
+import type { ModelSpec, Weights } from '../../spec.js'
+import { reverseComplement } from '../../tokens/dna.js'
+import { dnaTokenizer } from '../../tokens/tokenizer.js'
+import { Check, lengthRead } from '../check.js'
+import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
+import type { LeftOutCount, Run } from '../run.js'
+import { type Span, type SpanPiece, spansOf } from '../windows.js'
+import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
+
+export type Strand = '+' | '-' | 'both'
+
+export interface DnaOptions extends LengthLimits {
+  device: Device
+  threads: number
+  /** Tokens per chunk; rounded up to a multiple of the network's stride. */
+  chunk?: number
+  window?: number
+  stride?: number
+  /** Default: both for a symmetric model, + for a stranded one. */
+  strand?: Strand
+  /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
+  skip: boolean
+  wanted: Output
+  /** Takes warnings. */
+  note: (line: string) => void
+}
+
+/** Records of DNA through a model. */
+export class DnaRun implements Run<Prediction> {
+  private readonly left: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
+  private shortWindows = 0
+  /** Records, or windows, that were answered. */
+  private done = 0
+  private readonly plan: Plan
+  private readonly strand: Strand
+  private readonly check: Check
+
+  constructor(
+    private readonly model: { spec: ModelSpec; weights: Weights },
+    private readonly records: RecordStream,
+    private readonly options: DnaOptions,
+  ) {
+    const { spec } = model
+    const { window, skip, wanted, note } = options
+    this.plan = planOf(spec, options)
+    // Caduceus-PS reads both strands by itself.
+    const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
+    this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
+    const { plan } = this
+    this.check = new Check({
+      spec,
+      wanted,
+      plan,
+      width: 1,
+      unit: 'bases',
+      name: nameOf,
+      windows: !!window,
+      skip,
+      note,
+    })
+  }
+
+  async *results(): AsyncGenerator<Prediction> {
+    const { spec } = this.model
+    const { device, wanted, skip, window, stride, minLength } = this.options
+    const parts = settledParts(this.records, this.options, skip, this.left)
+    const streams =
+      isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
+    const piece = streams ? this.plan.chunk : undefined
+    const tooShort = () => this.shortWindows++
+    const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
+    const pieces = strandsOf(spans, spec, this.strand)
+    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted })
+    for await (const prediction of withStrands(answers)) {
+      if (prediction.last) this.done++
+      yield prediction
+    }
+  }
+
+  progress(seconds: number): string {
+    const item = this.options.window === undefined ? 'record' : 'window'
+    return progressText({ records: this.done, item, tokens: this.check.rows, unit: 'bp', seconds })
+  }
+
+  leftOut(): LeftOutCount[] {
+    const { skippedRecords, skippedFiles } = this.records.counts
+    return [
+      [this.left.empty, 'empty'],
+      [this.left.tooShort, 'too short'],
+      [this.shortWindows, 'last windows too short'],
+      [this.left.tooLong, 'too long'],
+      [this.check.wrongLength, 'of a length the model does not read'],
+      [skippedRecords, 'bad records'],
+      [skippedFiles, 'bad files'],
+    ]
+  }
+}
+
+/** How messages name the record of a span. */
+const nameOf = ({ record }: Span) => `${record.file}: record ${nameId(record.id)}, line ${record.line}`
+
+interface StrandNote {
+  span: Span
+  lastStrand: boolean
+  ends: boolean
+}
+
+/** Token ids of each strand, one sequence after the other. */
+async function* strandsOf(
+  pieces: AsyncIterable<SpanPiece<Uint8Array>>,
+  spec: ModelSpec,
+  strand: Strand,
+): AsyncGenerator<Piece<StrandNote>> {
+  const tokenizer = dnaTokenizer(spec.input)
+  for await (const { span, rows: codes, start, ends } of pieces) {
+    const slot = start === 0 && ends ? -1 : 0
+    if (strand !== '-') {
+      const note = { span, lastStrand: strand === '+', ends }
+      yield { input: tokenizer.ids(codes, ends), note, start, ends, slot }
+    }
+    if (strand !== '+') {
+      if (slot >= 0) throw new Error('the other strand needs the whole span')
+      const note = { span, lastStrand: true, ends }
+      yield { input: tokenizer.ids(reverseComplement(codes), true), note, start, ends, slot }
+    }
+  }
+}
+
+/** The answers on the strands of a span, together. Errors: 69 for one that is not finite. */
+async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
+  let strands: Float32Array[] = []
+  for await (const { note, data, width } of answers) {
+    const failure = notFinite({ data }, nameOf(note.span))
+    if (failure) throw failure
+    strands.push(data)
+    if (!note.lastStrand) continue
+    yield { span: note.span, last: note.ends, strands, width }
+    strands = []
+  }
+}

@@ -1,0 +1,85 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Device } from '../backends/registry.js'
+import { WorkerPool } from '../engine/workers.js'
+import { packageRoot } from '../runtime/package-root.js'
+import type { Answer, Evaluated, Job, ReplicaSetup, TrainingState } from './replica.js'
+
+/** Records per validation job: a fixed number, so that two threads share even a small set. */
+const evaluationBlock = 32
+
+/** The replicas of a run, one per worker thread, in lock step. */
+export class DataParallel {
+  readonly #pool: WorkerPool<Job, Answer>
+
+  constructor(
+    setup: ReplicaSetup,
+    device: Device,
+    private readonly threads: number,
+    private readonly shard: number,
+  ) {
+    const script = pathToFileURL(join(packageRoot, 'dist/src/training/worker.js'))
+    this.#pool = new WorkerPool(script, { ...setup, device }, threads)
+  }
+
+  /** Gradients of a batch, shard by shard into the slots: mean loss, right answers and tokens of the batch. */
+  async gradients(step: number, records: Int32Array): Promise<{ loss: number; right: number; tokens: number }> {
+    // A thread takes a shard when it has done the one before: cores are not equally fast.
+    const shards = cut(records, this.shard)
+    const answers: Extract<Answer, { kind: 'gradient' }>[] = []
+    const left = shards.entries()
+    const takeShards = async () => {
+      for (const [shard, part] of left)
+        answers[shard] = await this.#ask('gradient', {
+          kind: 'gradient',
+          step,
+          shard,
+          records: part,
+          total: records.length,
+        })
+    }
+    await Promise.all(Array.from({ length: this.threads }, takeShards))
+    const sum = { loss: 0, right: 0, tokens: 0 }
+    for (const { loss, right, tokens } of answers) {
+      sum.loss += loss / records.length
+      sum.right += right
+      sum.tokens += tokens
+    }
+    return sum
+  }
+
+  /** Every replica takes the step. Returns the norm of the gradient. */
+  async update(step: number, records: number, lr: number): Promise<number> {
+    const job = { kind: 'update', step, shards: Math.ceil(records / this.shard), lr } as const
+    const [first] = await this.#pool.runAll(job)
+    return (first as Extract<Answer, { kind: 'update' }>).norm
+  }
+
+  /** What the model says of the validation records. */
+  async evaluate(records: number): Promise<Evaluated> {
+    const all = Int32Array.from({ length: records }, (_, i) => i)
+    const blocks = await Promise.all(
+      cut(all, evaluationBlock).map((part) => this.#ask('evaluate', { kind: 'evaluate', records: part })),
+    )
+    return {
+      losses: Float64Array.from(blocks.flatMap(({ losses }) => [...losses])),
+      answers: blocks.flatMap(({ answers }) => answers),
+    }
+  }
+
+  async state(): Promise<TrainingState> {
+    return (await this.#ask('state', { kind: 'state' })).state
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close()
+  }
+
+  async #ask<K extends Job['kind']>(_: K, job: Extract<Job, { kind: K }>): Promise<Extract<Answer, { kind: K }>> {
+    return (await this.#pool.run(job)) as Extract<Answer, { kind: K }>
+  }
+}
+
+function cut(records: Int32Array, size: number): Int32Array[] {
+  return Array.from({ length: Math.ceil(records.length / size) }, (_, i) => records.slice(i * size, (i + 1) * size))
+}

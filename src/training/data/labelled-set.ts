@@ -1,0 +1,17 @@
+import type { LogMelInput, ModelSpec } from '../../spec.js'
+import { AudioExamples } from '../audio/examples.js'
+import type { Recordings } from '../audio/recordings.js'
+import type { AudioSettings } from '../audio/settings.js'
+import { DnaExamples, type Records } from '../dna/records.js'
+import type { DnaSettings } from '../dna/settings.js'
+import type { TrainSettings } from '../settings.js'
+import type { Examples } from './examples.js'
+
+/** A labelled set in shared memory, so that every worker reads the same bytes. */
+export type Data = Records | Recordings
+
+export function examplesOf(data: Data, spec: ModelSpec, settings: TrainSettings): Examples {
+  return data.kind === 'dna'
+    ? new DnaExamples(data, spec, settings as DnaSettings)
+    : new AudioExamples(data, spec.input as LogMelInput, settings as AudioSettings)
+}

@@ -1,0 +1,50 @@
+import type { ModelSpec } from '../../spec.js'
+import { characterEdits, type EditCounts, errorRate, wordEdits } from '../../text/edit-distance.js'
+import type { Data } from '../data/labelled-set.js'
+import { countOf, targetOf } from '../data/targets.js'
+import type { Evaluated } from '../replica.js'
+import type { Regime } from '../settings.js'
+import { type Metrics, measure } from './metrics.js'
+
+/** How far transcripts are from what was said. */
+export interface TextMetrics {
+  records: number
+  /** Share of records without an error. */
+  exact: number
+  /** Word and character error rate. */
+  wer: number
+  cer: number
+  words: EditCounts
+  characters: EditCounts
+}
+
+/** What a model got right on the validation records, and its mean loss. */
+export type Validation = (Metrics | TextMetrics) & { loss: number }
+
+export function validation(head: ModelSpec['head'], valid: Data, { losses, answers }: Evaluated): Validation {
+  const loss = losses.reduce((a, b) => a + b, 0) / losses.length
+  const truths = Array.from({ length: countOf(valid) }, (_, i) => targetOf(valid, i))
+  if (head?.kind === 'ctc') {
+    const text = (tokens: Int32Array) => Array.from(tokens, (token) => head.vocabulary[token]).join('')
+    return { ...measureTexts(truths.map(text), answers.map(text)), loss }
+  }
+  if (head?.kind !== 'classes') throw new Error('no head to validate')
+  const first = (answer: Int32Array) => answer[0]
+  return { ...measure(truths.map(first), answers.map(first), head.labels.length), loss }
+}
+
+/** Texts as they are compared (`normaliseTranscript`). */
+export function measureTexts(references: readonly string[], hypotheses: readonly string[]): TextMetrics {
+  const trimmed = (texts: readonly string[]) => texts.map((text) => text.trim())
+  const words = wordEdits(references, hypotheses)
+  const characters = characterEdits(trimmed(references), trimmed(hypotheses))
+  const exact = references.filter((text, i) => text.trim() === hypotheses[i].trim()).length / references.length
+  return { records: references.length, exact, wer: errorRate(words), cer: errorRate(characters), words, characters }
+}
+
+/** The figure that is chosen by, higher is better. Errors: a metric of the other kind of model. */
+export function scoreOf(validation: Validation, metric: Regime['metric']): number {
+  const value = (validation as unknown as Record<string, number>)[metric]
+  if (value === undefined) throw new Error(`no metric ${metric} here`)
+  return metric === 'loss' || metric === 'wer' || metric === 'cer' ? -value : value
+}
