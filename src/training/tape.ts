@@ -7,6 +7,7 @@ import type {
   Gradients,
   LinearOptions,
   Pooling,
+  S4dArgs,
   ScanArgs,
   Tensor,
 } from '../backends/backend.js'
@@ -173,6 +174,22 @@ export class Tape implements Backend {
     this.#record(addTo ?? y, inputs, [...inputs, kept], backward, addTo === undefined)
     this.release(kept)
     return y
+  }
+
+  s4d(args: S4dArgs, state: Tensor | null): Tensor {
+    expectWhole(args.segments)
+    const { u, log_dt, log_A_real, A_imag, C, D } = args
+    const inputs = [u, log_dt, log_A_real, A_imag, C, D]
+    return this.#record(this.#backend.s4d(args, state), inputs, inputs, (dy) => {
+      this.#gradients.s4d(dy, args, {
+        du: this.#grad(u),
+        dlog_dt: this.#grad(log_dt),
+        dlog_A_real: this.#grad(log_A_real),
+        dA_imag: this.#grad(A_imag),
+        dC: this.#grad(C),
+        dD: this.#grad(D),
+      })
+    })
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

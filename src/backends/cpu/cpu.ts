@@ -7,6 +7,7 @@ import type {
   Gradients,
   LinearOptions,
   Pooling,
+  S4dArgs,
   ScanArgs,
   Tensor,
 } from '../backend.js'
@@ -18,6 +19,7 @@ import { type KernelSet, openKernels } from './kernels.js'
 import { Memory } from './memory.js'
 import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
+import { s4d } from './s4d.js'
 import { selectiveScan } from './scan.js'
 import {
   at,
@@ -184,6 +186,10 @@ export class CpuBackend implements Backend {
 
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor {
     return selectiveScan(this.machine, args, state, addTo)
+  }
+
+  s4d(args: S4dArgs, state: Tensor | null): Tensor {
+    return s4d(this.machine, args, state)
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

@@ -15,6 +15,7 @@ import {
   unfold,
   unfoldGradient,
 } from './rows.js'
+import { s4d, s4dGradient } from './s4d.js'
 import { selectiveScan, selectiveScanGradient } from './scan.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
@@ -66,6 +67,7 @@ export function openReferenceBackend(): Backend {
     norm,
     causalConv,
     selectiveScan,
+    s4d,
     combine,
     activate,
     unfold,
@@ -78,6 +80,7 @@ export function openReferenceBackend(): Backend {
       causalConv: causalConvGradient,
       keptStates: () => null,
       selectiveScan: selectiveScanGradient,
+      s4d: s4dGradient,
       combine: combineGradient,
       activate: activateGradient,
       unfold: unfoldGradient,
