@@ -91,7 +91,7 @@ for (const signal of signals) {
   kinds[`train, ${signal}`] = {
     line: `exec ${train} LABELS`,
     signal,
-    says: /^(longwave: stopped after step \d+; the same command goes on from there\n)?$/,
+    says: /^(longwave: stopped after step \d+; the same command resumes from there\n)?$/,
     leaves: /^model(\/(checkpoint(\/state)?|train-log\.jsonl))?$/,
   }
 }

@@ -15,6 +15,6 @@ export async function inputPaths(args: string[] | undefined, list: string | unde
     return ['-']
   }
   const stdins = paths.filter((path) => path === '-').length + (list === '-' ? 1 : 0)
-  if (stdins > 1) throw new UserError("standard input ('-') is named more than once", exitCodes.usage)
+  if (stdins > 1) throw new UserError("standard input ('-') is given more than once", exitCodes.usage)
   return paths
 }

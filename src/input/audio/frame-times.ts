@@ -63,7 +63,7 @@ export class FrameTimes {
   private warnOfJump(seconds: number, at: number) {
     this.jumped = true
     const where = `${Math.abs(seconds).toFixed(3)} s ${seconds < 0 ? 'back' : 'ahead'} at ${at.toFixed(3)} s`
-    this.warn(`its times jump ${where}: what follows is taken to come right behind`)
+    this.warn(`its times jump ${where}: what follows is taken to come right after`)
   }
 }
 

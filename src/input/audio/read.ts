@@ -169,7 +169,7 @@ async function* decode(file: string, reader: ByteReader, data: WavData, wanted: 
       if (read < promised && data.frames !== undefined) {
         warn(`cut off: ${frame} of ${data.frames} samples read (${seconds(frame)} of ${seconds(data.frames)})`)
       } else if (format.blockFrames === 1 && rest.length > 0) {
-        warn(`a rest of ${rest.length} bytes at the end is no whole sample`)
+        warn(`the last ${rest.length} bytes are not a whole sample`)
       }
       const more = read === promised ? await whatFollows(reader, format, read) : undefined
       if (more) warn(more)

@@ -139,7 +139,7 @@ export class AudioPipeline {
     const count = (test: (recording: Recording) => boolean) => this.recordings.filter(test).length
     return [
       [count(({ seconds, broken }) => seconds === 0 && !broken), 'empty'],
-      [this.check.wrongLength, 'of a length the model does not read'],
+      [this.check.wrongLength, 'of a length that the model does not read'],
       [count(({ broken }) => broken), 'bad files'],
     ]
   }

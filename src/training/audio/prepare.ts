@@ -122,5 +122,5 @@ function noteTooShort(
     (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / tokensPerRow(spec)) < ctcRows(targetOf(train, i)),
   )
   if (tooShort.length > 0)
-    note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0].id}`)
+    note(`${tooShort.length} recordings are too short for their text and do not count, the first: ${tooShort[0].id}`)
 }
