@@ -45,7 +45,9 @@ export const number = ({ min, max, ...options }: NumberOptions) =>
     },
   })()
 
-/** Input files: `static args = { inputs }`. Without ignoreStdin oclif would swallow the first bytes of a piped FASTA. */
+/**
+ * Input files: `static args = { inputs }`. Without ignoreStdin oclif would swallow the first bytes of a piped FASTA.
+ */
 export const inputs = Args.string({
   description: "input files; '-' or nothing: standard input",
   multiple: true,
@@ -61,7 +63,9 @@ const model = {
 /** `-m` of a command that has a model to fall back on. */
 export const modelOr = (name: string) => Flags.string({ ...model, default: name })
 
-/** The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`. */
+/**
+ * The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`.
+ */
 export const shared = {
   model: Flags.string(model),
   output: Flags.string({

@@ -95,8 +95,8 @@ export abstract class TrainCommand extends LongwaveCommand {
   }
 
   /**
-   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input, 73 for a
-   * folder that cannot be used (RunFolder.check).
+   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input, 73
+   * for a folder that cannot be used (RunFolder.check).
    */
   protected async checkFiles(
     flags: TrainFlags,
@@ -180,8 +180,9 @@ export abstract class TrainCommand extends LongwaveCommand {
 }
 
 /**
- * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes away may
- * hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they did before.
+ * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes
+ * away may hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they
+ * did before.
  */
 function stopOnSignals(stop: AbortController): { exitCode(): number; release(): void } {
   let exitCode: number = exitCodes.interrupted

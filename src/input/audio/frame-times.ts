@@ -69,7 +69,10 @@ export class FrameTimes {
 
 const silence = new Uint8Array(1 << 16)
 
-/** The same samples, frames of `frameBytes`, with silence in the holes. It is known by then what stands in front of a block. */
+/**
+ * The same samples, frames of `frameBytes`, with silence in the holes. It is known by then what stands in front of a
+ * block.
+ */
 export async function* inTime(
   blocks: AsyncIterable<Uint8Array>,
   times: FrameTimes,

@@ -81,8 +81,8 @@ export class AudioPipeline {
   }
 
   /**
-   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Each lane has its
-   * share of the threads.
+   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each.
+   * Each lane has its share of the threads.
    */
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,

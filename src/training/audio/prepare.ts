@@ -30,8 +30,9 @@ export interface AudioPreparation {
 }
 
 /**
- * Reads the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables name
- * paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is none.
+ * Reads the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables
+ * name paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is
+ * none.
  */
 export async function prepareAudio(
   files: { train: LabelledFiles; valid: LabelledFiles | null },
