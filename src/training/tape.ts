@@ -230,14 +230,16 @@ export class Tape implements Backend {
     const limit = Math.round(p * 2 ** 16)
     const factor = Float32Array.of(1 / (1 - p), 0)
     const draws = new Uint16Array(random.uint32s(Math.ceil(mask.length / 2)).buffer)
-    for (let i = 0; i < mask.length; i++) mask[i] = factor[(draws[i] - limit) >>> 31] // no branch: it could not be foretold
+    for (let i = 0; i < mask.length; i++) mask[i] = factor[(draws[i] - limit) >>> 31] // no branch: unpredictable
     const factors = this.#backend.upload(mask, x.rows, x.cols)
     const y = this.combine(x, factors, 'multiply')
     this.release(factors)
     return y
   }
 
-  /** Adds the gradient of every parameter, given the gradient of `output`; frees all that the tape holds, dOutput too. */
+  /**
+   * Adds the gradient of every parameter, given the gradient of `output`; frees all that the tape holds, dOutput too.
+   */
   async backward(output: Tensor, dOutput: Tensor): Promise<void> {
     this.#grads.set(output, dOutput)
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {

@@ -93,8 +93,8 @@ function placeBlank(backend: Backend, { rows, cols }: Values, view: boolean): [T
 }
 
 /**
- * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank` ones. Throws where the
- * backend has no gradients: a case is never passed over.
+ * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank`
+ * ones. Throws where the backend has no gradients: a case is never passed over.
  */
 export async function runBackward(
   backend: Backend,

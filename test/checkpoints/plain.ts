@@ -2,7 +2,9 @@ import { isBidirectional } from '../../src/layers/mixers/bidirectional.js'
 import { isMamba, type MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Matrix, MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
 
-/** A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by. */
+/**
+ * A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by.
+ */
 
 /** L rows of one width. */
 export type Rows = Float64Array[]
