@@ -20,7 +20,7 @@ zsh (the folder is any of $fpath; in ~/.zshrc, before compinit: fpath+=~/.zfunc)
 
 export default class Autocomplete extends LongwaveCommand {
   static override description =
-    'Print what completes commands, flags, values, models and files in bash or zsh; without a shell, how to set it up. Nothing is written anywhere.'
+    'Print a script that completes commands, flags, values, models and files in bash or zsh; without a shell, how to set it up. Writes no file.'
   static override examples = ['<%= config.bin %> autocomplete', '<%= config.bin %> autocomplete bash']
   static override args = {
     shell: Args.string({ description: 'the shell', options: ['bash', 'zsh'], ignoreStdin: true }),

@@ -4,7 +4,7 @@ import { shared } from '../src/shell/flags.js'
 
 export default class Doctor extends LongwaveCommand {
   static override description =
-    'Show what this machine has, which backend and kernels are picked, and why not the others.'
+    'Show what this machine has, which backend and kernels were chosen, and why not the others.'
   static override flags = { json: shared.json }
 
   async run(): Promise<void> {

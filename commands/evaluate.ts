@@ -29,7 +29,7 @@ export default class Evaluate extends LongwaveCommand {
     labels: Flags.string({
       required: true,
       helpValue: 'FILE',
-      description: 'their labels: id<TAB>label lines; of recordings path<TAB>label or text',
+      description: 'their labels: id<TAB>label lines; for recordings path<TAB>label or text',
     }),
     strand: dnaFlags.strand,
     beam: integer({ min: 0, max: 1000, description: 'as for transcribe' }),

@@ -5,7 +5,7 @@ import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 
 export default class Transcribe extends LongwaveCommand {
   static override description =
-    'Write down what is said in audio: WAV, and through ffmpeg whatever it reads. Text goes out while the audio comes in, a minute or two behind it; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
+    'Transcribe speech: WAV, and through ffmpeg whatever it reads. Text is written while the audio comes in, a minute or two behind it; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
   static override examples = [
     '<%= config.bin %> transcribe sentence.mp3',
     '<%= config.bin %> transcribe -m digits -f srt -o numbers.srt numbers.wav',
@@ -23,7 +23,7 @@ export default class Transcribe extends LongwaveCommand {
       min: 0,
       max: 1000,
       description:
-        'how many texts a beam search keeps; 0 or 1: greedy, the fastest [default: 16 for a model that knows a language, else 0]',
+        'how many texts a beam search keeps; 0 or 1: greedy, the fastest [default: 16 for a model with a language model, else 0]',
     }),
     device: shared.device,
     threads: shared.threads,

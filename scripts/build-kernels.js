@@ -1,5 +1,6 @@
-// Compiles the AssemblyScript kernels to dist/kernels, those of the cpu backend twice and that of resampling, and writes their bindings.
-// -O0 is on purpose: Binaryen's optimised output runs 1.6 to 2 times slower on Node 24 (V8 optimises either way).
+// Compiles the AssemblyScript kernels to dist/kernels, those of the cpu backend twice and that of resampling, and
+// writes their bindings. -O0 is on purpose: Binaryen's optimised output runs 1.6 to 2 times slower on Node 24 (V8
+// optimises either way).
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

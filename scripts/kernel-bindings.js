@@ -1,5 +1,6 @@
-// Writes the TypeScript side of a module of kernels from its source: an interface with the signatures, and functions that take the
-// arguments by name and hand them on in order. A kernel has up to 37 numbers, and two of them swapped would overwrite other tensors unnoticed.
+// Writes the TypeScript side of a module of kernels from its source: an interface with the signatures, and functions
+// that take the arguments by name and hand them on in order. A kernel has up to 37 numbers, and two of them swapped
+// would overwrite other tensors unnoticed.
 
 /** What the types of AssemblyScript are in TypeScript, with what they mean to a caller. */
 const types = {
@@ -9,7 +10,10 @@ const types = {
   f32: 'A number that is rounded to float32.',
 }
 
-/** A transform for asc (https://www.assemblyscript.org/compiler.html#transforms) that gives `write` the text of the bindings of `entry`. */
+/**
+ * A transform for asc (https://www.assemblyscript.org/compiler.html#transforms) that gives `write` the text of the
+ * bindings of `entry`.
+ */
 export const kernelBindings = (entry, write) => ({
   afterInitialize(program) {
     const { exports } = program.filesByName.get(entry.replace(/\.ts$/, ''))

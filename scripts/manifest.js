@@ -1,6 +1,7 @@
-// Writes what is made from the commands: oclif.manifest.json, with which a command line loads one command module instead of all;
-// every help page to dist/help/, since a page printed from there takes half the time of one that oclif loads its core for; the
-// completions to dist/completion/; man/longwave.1. Part of the build, because stale ones hide new commands and flags.
+// Writes what is made from the commands: oclif.manifest.json, with which a command line loads one command module
+// instead of all; every help page to dist/help/, since a page printed from there takes half the time of one that oclif
+// loads its core for; the completions to dist/completion/; man/longwave.1. Part of the build, because stale ones hide
+// new commands and flags.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -9,9 +9,9 @@ import { Random } from '../src/training/random.js'
 import { temporaryFolder } from './shell/run.js'
 
 /**
- * Early ends at random moments: whatever happens, a command ends with its documented exit code, says its line and leaves no file. Native code
- * on other threads made this a matter of luck once, so each kind runs often: 3 times in the ordinary tests, 200 with `npm run test:crash`,
- * every time at other moments.
+ * Early ends at random moments: whatever happens, a command ends with its documented exit code, says its line and
+ * leaves no file. Native code on other threads made this a matter of luck once, so each kind runs often: 3 times in the
+ * ordinary tests, 200 with `npm run test:crash`, every time at other moments.
  */
 const runs = Number(process.env.LONGWAVE_CRASH_RUNS ?? 3)
 const seed = Number(process.env.LONGWAVE_CRASH_SEED ?? Date.now() % 2 ** 32)
@@ -91,7 +91,7 @@ for (const signal of signals) {
   kinds[`train, ${signal}`] = {
     line: `exec ${train} LABELS`,
     signal,
-    says: /^(longwave: stopped after step \d+; the same command goes on from there\n)?$/,
+    says: /^(longwave: stopped after step \d+; the same command resumes from there\n)?$/,
     leaves: /^model(\/(checkpoint(\/state)?|train-log\.jsonl))?$/,
   }
 }

@@ -5,8 +5,8 @@ import { goldenModel, writeModel } from './checkpoints/folders.js'
 import { goldenFolders, kindOf } from './golden-run/folders.js'
 
 /**
- * The folders of `npm run test:golden`, as tests: kernels, with their gradients, are in backends/golden-kernels.test.ts, and
- * `reference`, which is slow, leaves out the longest cases.
+ * The folders of `npm run test:golden`, as tests: kernels, with their gradients, are in
+ * backends/golden-kernels.test.ts, and `reference`, which is slow, leaves out the longest cases.
  */
 const folders = (await goldenFolders('test/golden')).filter((folder) => !folder.includes('kernel-'))
 

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
 
-/** Paths of what `npm pack` would pack now. Without its scripts: they would build while other tests run what is built. */
+/**
+ * Paths of what `npm pack` would pack now. Without its scripts: they would build while other tests run what is built.
+ */
 const packed = (() => {
   const list = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: packageRoot,

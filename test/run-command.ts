@@ -18,9 +18,10 @@ export interface CommandOptions {
 let before: Promise<unknown> = Promise.resolve()
 
 /**
- * Runs `longwave ...args` of the built package in this process, which costs a tenth of what a process of its own does. What depends on a
- * process (signals, pipes, descriptors, limits, the start) is tested through `longwave` and `shell` of shell/run.ts. Calls wait for each
- * other: a process has one standard output. One thread computes, unless the arguments say otherwise.
+ * Runs `longwave ...args` of the built package in this process, which costs a tenth of what a process of its own does.
+ * What depends on a process (signals, pipes, descriptors, limits, the start) is tested through `longwave` and `shell`
+ * of shell/run.ts. Calls wait for each other: a process has one standard output. One thread computes, unless the
+ * arguments say otherwise.
  */
 export function command(args: string[], options: CommandOptions = {}): Promise<Ended> {
   const ended = before.then(() => run(args, options))

@@ -3,9 +3,9 @@ import { integer, rounds, shared } from '../../src/shell/flags.js'
 
 export default class BenchFasta extends BenchCommand {
   static override description =
-    'Measure how fast FASTA is read, beside bionode-fasta (a development dependency: a checkout has it).'
+    'Measure how fast FASTA is read, next to bionode-fasta (a development dependency: a checkout has it).'
   static override flags = {
-    megabytes: integer({ min: 1, max: 1000, default: 50, description: 'size of each made-up file' }),
+    megabytes: integer({ min: 1, max: 1000, default: 50, description: 'size of each synthetic file' }),
     rounds: rounds(3),
     json: shared.json,
   }

@@ -3,7 +3,7 @@ import { integer, rounds, shared } from '../../src/shell/flags.js'
 
 export default class BenchOperations extends BenchCommand {
   static override description =
-    'Measure the operations of the cpu backend one by one, on one core, beside the kernels that run where relaxed SIMD and ONNX Runtime are missing.'
+    'Measure the operations of the cpu backend one by one, on one core, next to the kernels that run where relaxed SIMD and ONNX Runtime are missing.'
   static override flags = {
     rows: integer({ min: 1, max: 65_536, default: 2048, description: 'rows of a call' }),
     rounds: rounds(5),

@@ -4,7 +4,7 @@ import { integer, rounds, shapeFlags, shared, threadsOf } from '../../src/shell/
 
 export default class BenchTrain extends BenchCommand {
   static override description =
-    'Measure training steps (forward, backward, update) on made-up records, with one thread and with several.'
+    'Measure training steps (forward, backward, update) on synthetic records, with one thread and with several.'
   static override flags = {
     ...shapeFlags,
     bidirectional: Flags.boolean({ default: false, description: 'blocks that read both ways' }),

@@ -3,7 +3,7 @@ import { integer, modelToMeasure, rounds, shapeFlags, shared, threadsOf } from '
 
 export default class BenchTranscribe extends BenchCommand {
   static override description =
-    'Measure transcribe as a shell runs it, on a minute and on an hour of made-up audio from a pipe: times real time with one thread and with several, and peak memory.'
+    'Measure transcribe as a shell runs it, on a minute and on an hour of synthetic audio from a pipe: times real time with one thread and with several, and peak memory.'
   static override examples = ['<%= config.bin %> bench transcribe', '<%= config.bin %> bench transcribe -m english']
   static override flags = {
     model: modelToMeasure,

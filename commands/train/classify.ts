@@ -4,7 +4,7 @@ import { TrainCommand, trainFlags } from '../../src/training/command.js'
 
 export default class TrainClassify extends TrainCommand {
   static override description =
-    'Train a classifier of DNA or of audio from labelled records, or fine-tune one from a model (--from). An interrupted run goes on where it was when the same command is given again. All settings: docs/training.md.'
+    'Train a classifier of DNA or of audio from labelled records, or fine-tune one from a model (--from). The same command, given again, resumes an interrupted run. All settings: docs/training.md.'
   static override examples = [
     '<%= config.bin %> train classify --data train.fa.gz --labels train.tsv.gz --valid valid.fa.gz --valid-labels valid.tsv.gz --config small.json --out my-model',
     '<%= config.bin %> train classify --data new.fa --labels new.tsv --from origin --freeze body --out tuned',
@@ -19,7 +19,7 @@ export default class TrainClassify extends TrainCommand {
     labels: Flags.string({
       required: true,
       helpValue: 'FILE',
-      description: 'their labels: id<TAB>label lines, of recordings path<TAB>label',
+      description: 'their labels: id<TAB>label lines, for recordings path<TAB>label',
     }),
     valid: Flags.string({ helpValue: 'FILE|DIR', description: 'records to choose the best model by' }),
     'valid-labels': Flags.string({ helpValue: 'FILE', description: 'their labels [default: --labels]' }),

@@ -3,7 +3,7 @@ import { TrainCommand, trainFlags } from '../../src/training/command.js'
 
 export default class TrainTranscribe extends TrainCommand {
   static override description =
-    'Train a model that writes what is said (CTC) from recordings and their texts, or fine-tune one (--from). An interrupted run goes on where it was when the same command is given again. All settings: docs/training.md.'
+    'Train a speech recogniser (CTC) from recordings and their texts, or fine-tune one (--from). The same command, given again, resumes an interrupted run. All settings: docs/training.md.'
   static override examples = [
     '<%= config.bin %> train transcribe --data recordings/ --texts train.tsv --valid recordings/ --valid-texts valid.tsv --config speech.json --out my-model',
     '<%= config.bin %> train transcribe --data readings/ --texts readings.tsv --from english --out tuned',

@@ -1,7 +1,9 @@
-// What the completions of all shells are made of: every command line that may be completed, as plain data from oclif's manifest.
+// What the completions of all shells are made of: every command line that may be completed, as plain data from oclif's
+// manifest.
 
 /**
- * kind of a value: `file`, `folder`, `model` (bundled or a folder), `words` (one of `words`), or `none` (a number, free text).
+ * kind of a value: `file`, `folder`, `model` (bundled or a folder), `words` (one of `words`), or `none` (a number, free
+ * text).
  * @typedef {{ kind: string, words?: string[] }} Value
  * @typedef {{ names: string[], description: string, value: Value | null }} Flag  names: -m, --model
  * @typedef {{ name: string, description: string, flags: Flag[], args: Value | null, below: string[] }} Entry

@@ -64,6 +64,23 @@ export interface ScanArgs {
   kept?: Tensor | null
 }
 
+/** S4D (arXiv 2206.11893), M complex modes a channel: x = e^(dt A) x + u, y = 2 Re(sum C (e^(dt A) - 1) / A x) + D u. */
+export interface S4dArgs {
+  /** [T, H] */
+  u: Tensor
+  /** [1, H] */
+  log_dt: Tensor
+  /** [H, M]; A = -exp(log_A_real) + i A_imag. */
+  log_A_real: Tensor
+  A_imag: Tensor
+  /** [H, 2 M]: real and imaginary part in turn. */
+  C: Tensor
+  /** [1, H] */
+  D: Tensor
+  segments: Segments
+  direction: Direction
+}
+
 export interface LinearOptions {
   /** [1, O] */
   bias?: Tensor | null
@@ -112,6 +129,8 @@ export interface Backend {
   causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor
   /** [T, E]; state [slots E, N]. `addTo` [T, E]: the result is added to it and it is returned. */
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor
+  /** [T, H]; state [slots H, 2 M]: real and imaginary part of each mode in turn. */
+  s4d(args: S4dArgs, state: Tensor | null): Tensor
   /** [T, D], element by element. */
   combine(a: Tensor, b: Tensor, how: Combination): Tensor
   /** [T, D] */
@@ -172,6 +191,7 @@ export interface Gradients {
   keptStates(args: ScanArgs): Tensor | null
   /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
+  s4d(dy: Tensor, args: S4dArgs, into: S4dGradients): void
   combine(dy: Tensor, a: Tensor, b: Tensor, how: Combination, into: { da: Tensor | null; db: Tensor | null }): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
@@ -191,6 +211,15 @@ export interface ScanGradients {
   dD: Tensor | null
   dz: Tensor | null
   ddtBias: Tensor | null
+}
+
+export interface S4dGradients {
+  du: Tensor | null
+  dlog_dt: Tensor | null
+  dlog_A_real: Tensor | null
+  dA_imag: Tensor | null
+  dC: Tensor | null
+  dD: Tensor | null
 }
 
 export interface AdamWSettings {

@@ -14,8 +14,9 @@ export interface Usage {
 }
 
 /**
- * Runs `longwave ...args` in a process of its own, with the options of this one: peak memory means something only there. `input` goes to its standard
- * input as it takes it. Errors: UserError with the command's own line and exit code.
+ * Runs `longwave ...args` in a process of its own, with the options of this one: peak memory means something only
+ * there. `input` goes to its standard input as it takes it. Errors: UserError with the command's own line and exit
+ * code.
  */
 export async function runMeasured(args: string[], input: Iterable<Uint8Array> = []): Promise<Usage> {
   const script = join(packageRoot, 'dist/src/bench/measured.js')

@@ -23,7 +23,9 @@ export interface InferenceBenchRow {
 
 export interface InferenceBenchOptions {
   command: 'classify' | 'embed'
-  /** A bundled model or a folder; absent: random models of `shape`, one that reads forward and one that reads both ways. */
+  /**
+   * A bundled model or a folder; absent: random models of `shape`, one that reads forward and one that reads both ways.
+   */
   model?: string
   shape: Pick<Shape, 'layers' | 'd_model'>
   /** Bases of each input. */
@@ -50,7 +52,10 @@ interface Workload {
 const readLength = 150
 const windowLength = 500
 
-/** Times `classify` or `embed` as a shell would run them: whole commands, from files to a file. Errors: those of the command. */
+/**
+ * Times `classify` or `embed` as a shell would run them: whole commands, from files to a file. Errors: those of the
+ * command.
+ */
 export function benchInference(options: InferenceBenchOptions): Promise<InferenceBenchRow[]> {
   const { command, tokens, rounds, onRound } = options
   return inFolder(async (folder) => {

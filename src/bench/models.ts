@@ -15,7 +15,10 @@ export interface Shape {
 export const shapeName = ({ layers, d_model, bidirectional }: Shape) =>
   `${bidirectional ? 'bidirectional' : 'causal'} ${layers} x ${d_model}`
 
-/** A classifier of this shape with two labels; pooling: the mean over all rows. `length`: bases it is said to be trained on. */
+/**
+ * A classifier of this shape with two labels; pooling: the mean over all rows. `length`: bases it is said to be trained
+ * on.
+ */
 export function randomSpec(shape: Shape, length: number): ModelSpec {
   return classifierSpec(completeSettings({ ...shape }), ['a', 'b'], length)
 }

@@ -27,10 +27,15 @@ export interface TrainBenchOptions {
   onRound?: (done: number) => void
 }
 
-/** Steps that are not counted: a training takes thousands, and V8 compiles on the same cores during the first of them. */
+/**
+ * Steps that are not counted: a training takes thousands, and V8 compiles on the same cores during the first of them.
+ */
 const warmUp = 8
 
-/** Times whole steps of `train classify` (gradients of a batch, then AdamW) on made-up records, without files and validation. */
+/**
+ * Times whole steps of `train classify` (gradients of a batch, then AdamW) on synthetic records, without files and
+ * validation.
+ */
 export async function benchTraining({
   shape,
   length,

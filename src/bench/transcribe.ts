@@ -20,7 +20,9 @@ export interface TranscribeBenchRow {
 }
 
 export interface TranscribeBenchOptions {
-  /** A bundled model or a folder; absent: random models of `shape`, one that reads forward and one that reads both ways. */
+  /**
+   * A bundled model or a folder; absent: random models of `shape`, one that reads forward and one that reads both ways.
+   */
   model?: string
   shape: Pick<Shape, 'layers' | 'd_model'>
   /** Of the long recording; the short one has one. */

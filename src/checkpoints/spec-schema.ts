@@ -47,7 +47,7 @@ const tokensInput = v.pipe(
 const inputSchema = kinds([tokensInput, logMelInput, record({ kind: kind('values') })])
 
 /** Of any family; each has its schema. */
-const mixerSchema = kinds(families.map(({ schema }) => schema)) as v.GenericSchema<MixerSpec>
+export const mixerSchema = kinds(families.map(({ schema }) => schema)) as v.GenericSchema<MixerSpec>
 
 const fields = record({
   input: inputSchema,

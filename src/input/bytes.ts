@@ -33,8 +33,8 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * A named pipe (also `<(...)`) or a terminal; null: anything else. They are read without a thread of libuv's pool: a process cannot end while
- * one of those waits in the kernel for somebody to write, and signals would go unheeded.
+ * A named pipe (also `<(...)`) or a terminal; null: anything else. They are read without a thread of libuv's pool: a
+ * process cannot end while one of those waits in the kernel for somebody to write, and signals would go unheeded.
  */
 async function openPipe(path: string): Promise<Socket | null> {
   const found = await stat(path)
@@ -51,7 +51,10 @@ async function openPipe(path: string): Promise<Socket | null> {
 /** Tables and lists are held whole: what has more bytes is none, or never ends. */
 const mostWhole = 2 ** 30
 
-/** All bytes of a table, a list or a file of settings, or of standard input. Errors (UserError): 65 for more than 1 GiB, 66, 74. */
+/**
+ * All bytes of a table, a list or a file of settings, or of standard input. Errors (UserError): 65 for more than 1 GiB,
+ * 66, 74.
+ */
 export async function readWhole(path: string): Promise<Buffer> {
   const blocks: Buffer[] = []
   let length = 0

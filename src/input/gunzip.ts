@@ -1,16 +1,18 @@
 import { FileProblem } from './problem.js'
 import { Unpacker } from './unpacker.js'
 
-/** Packed bytes given to zlib at a time: bounds what one of them can unpack to, and the bytes that are taken one by one. */
+/**
+ * Packed bytes given to zlib at a time: bounds what one of them can unpack to, and the bytes that are taken one by one.
+ */
 const packedSize = 1 << 14
 
 /** Last block of every whole bgzip file (SAM specification, section 4.1.2). */
 const bgzfEnd = Buffer.from('1f8b08040000000000ff0600424302001b0003000000000000000000', 'hex')
 
 /**
- * Unpacks gzip of one or many members, block by block. Zeros and line ends behind the last member are passed over, other
- * bytes there are a warning, as for gzip. Errors (FileProblem): data that is damaged or cut off, after all the text in
- * front of that place.
+ * Unpacks gzip of one or many members, block by block. Zeros and line ends behind the last member are passed over,
+ * other bytes there are a warning, as for gzip. Errors (FileProblem): data that is damaged or cut off, after all the
+ * text in front of that place.
  *
  * zlib forgets the text of a call that fails. So a second unpacker follows the first, one part behind it, and takes the
  * part where that fails byte by byte.

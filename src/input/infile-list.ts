@@ -5,9 +5,9 @@ import { readWhole } from './bytes.js'
 const [NUL, LF, CR] = [0, 10, 13]
 
 /**
- * The paths that a list names (`-`: standard input): one a line, or, where there is a NUL byte (`find -print0`), one up to
- * each NUL, line feeds and all. Blanks belong to a path; empty lines are passed over. Errors: 66, a list that cannot be read
- * or is no UTF-8.
+ * The paths that a list names (`-`: standard input): one a line, or, where there is a NUL byte (`find -print0`), one up
+ * to each NUL, line feeds and all. Blanks belong to a path; empty lines are passed over. Errors: 66, a list that cannot
+ * be read or is no UTF-8.
  */
 export async function readList(list: string): Promise<string[]> {
   const bytes = await readWhole(list)

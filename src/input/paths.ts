@@ -2,9 +2,9 @@ import { exitCodes, UserError } from '../errors.js'
 import { readList } from './infile-list.js'
 
 /**
- * The input paths of a command: its arguments and the entries of `--infile-list`, in this order; standard input ('-') if
- * there is neither. Standard input can be named once, and a terminal without anything piped in is a usage error instead
- * of a silent wait.
+ * The input paths of a command: its arguments and the entries of `--infile-list`, in this order; standard input ('-')
+ * if there is neither. Standard input can be named once, and a terminal without anything piped in is a usage error
+ * instead of a silent wait.
  */
 export async function inputPaths(args: string[] | undefined, list: string | undefined): Promise<string[]> {
   const listed = list === undefined ? [] : await readList(list)
@@ -15,6 +15,6 @@ export async function inputPaths(args: string[] | undefined, list: string | unde
     return ['-']
   }
   const stdins = paths.filter((path) => path === '-').length + (list === '-' ? 1 : 0)
-  if (stdins > 1) throw new UserError("standard input ('-') is named more than once", exitCodes.usage)
+  if (stdins > 1) throw new UserError("standard input ('-') is given more than once", exitCodes.usage)
   return paths
 }

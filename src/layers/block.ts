@@ -67,7 +67,8 @@ export class Block {
   private async project(b: Backend, x: Tensor): Promise<Projected> {
     const normed = this.norm(b, x, 'norm')
     const projected = await this.mixer.project(b, normed)
-    b.release(normed)
+    // A mixer may read its input as it stands.
+    if (!Object.values(projected).includes(normed)) b.release(normed)
     return projected
   }
 

@@ -1,8 +1,8 @@
 import { printable } from '../text/printable.js'
 
 /**
- * A table for people: columns padded to their widest cell, numbers to the right, no trailing blanks. What a model of a stranger says of
- * itself must not steer the terminal: control characters become `?`.
+ * A table for people: columns padded to their widest cell, numbers to the right, no trailing blanks. What a model of a
+ * stranger says of itself must not steer the terminal: control characters become `?`.
  */
 export function columns(table: readonly (readonly (string | number)[])[]): string {
   const rows = table.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : printable(cell))))

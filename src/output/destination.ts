@@ -5,8 +5,8 @@ import { basename, dirname, join, resolve } from 'node:path'
 const mostLinks = 40
 
 /**
- * The path of the file that writing to `path` creates or replaces: links are followed, also one that points to nothing yet.
- * Errors (of the system): ENOENT where the folder is missing, ELOOP for links in a circle.
+ * The path of the file that writing to `path` creates or replaces: links are followed, also one that points to nothing
+ * yet. Errors (of the system): ENOENT where the folder is missing, ELOOP for links in a circle.
  */
 export async function destination(path: string): Promise<string> {
   if (path === '' || path.endsWith('/')) throw systemError('ENOENT', 'no such file or directory')

@@ -8,7 +8,10 @@ import { tsvRows } from './tsv.js'
 export interface Origin {
   /** The record itself: two records may have one id. */
   record: { readonly id: string }
-  /** The sequence in its record: 0-based, half-open, in bases or seconds. Of one that goes on, `end` is how far it was read. */
+  /**
+   * The sequence in its record: 0-based, half-open, in bases or seconds. Of one that goes on, `end` is how far it was
+   * read.
+   */
   start: number
   end: number
   /** The sequence ends with these vectors. */

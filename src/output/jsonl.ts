@@ -6,7 +6,9 @@ export async function jsonlRows(output: Output, columns: readonly string[]): Pro
   return { write: (cells) => output.write(`${jsonObject(columns, cells)}\n`), end: async () => {} }
 }
 
-/** Floats keep 6 significant digits; those in lists are float32 and keep 9, so that reading them gives the same float32. */
+/**
+ * Floats keep 6 significant digits; those in lists are float32 and keep 9, so that reading them gives the same float32.
+ */
 export const jsonObject = (columns: readonly string[], cells: Cells): string =>
   `{${columns.map((column, i) => `${JSON.stringify(column)}:${jsonValue(cells[i])}`).join(',')}}`
 

@@ -18,7 +18,10 @@ export interface Output {
   finish(): Promise<void>
   /** `finish`, then the file gets its name. Errors: 73 when another process took it meanwhile (without `force`). */
   close(): Promise<void>
-  /** Takes the name back after `close`, because a partner did not get its own; an older file that was replaced stays replaced. */
+  /**
+   * Takes the name back after `close`, because a partner did not get its own; an older file that was replaced stays
+   * replaced.
+   */
   withdraw(): Promise<void>
   /** Leaves nothing behind. Harmless after `close`. */
   abort(): Promise<void>

@@ -15,10 +15,10 @@ export interface Named {
 const standardOutput: Named = { role: 'standard output', path: '-' }
 
 /**
- * Refuses an output that is one of the inputs or another output, whatever the spelling: files are told apart by device and
- * inode, and those that do not exist yet by the folder that they would be in. Devices, pipes and sockets may be named twice,
- * standard output may not. A file that standard output was redirected to is an output, too. To be called before anything is
- * opened. Errors: 2.
+ * Refuses an output that is one of the inputs or another output, whatever the spelling: files are told apart by device
+ * and inode, and those that do not exist yet by the folder that they would be in. Devices, pipes and sockets may be
+ * named twice, standard output may not. A file that standard output was redirected to is an output, too. To be called
+ * before anything is opened. Errors: 2.
  */
 export async function refuseOverlap(outputs: readonly Named[], inputs: readonly Named[]): Promise<void> {
   const seen = new Map<string, Named>()

@@ -1,6 +1,6 @@
 /**
- * The cells of one row, in the order of the columns. Text that comes from a user (a label) is never a key of an object: no
- * label can take the place of a column, nor of a property that objects have by themselves.
+ * The cells of one row, in the order of the columns. Text that comes from a user (a label) is never a key of an object:
+ * no label can take the place of a column, nor of a property that objects have by themselves.
  */
 export type Cells = readonly Value[]
 export type Scalar = string | number | null
@@ -15,7 +15,8 @@ export interface RowWriter<Row = Cells> {
 
 /**
  * A float for people and parsers: 6 significant digits, no trailing zeros, as C's %g (9 digits give every float32 back
- * exactly). Whole numbers, such as lengths and positions, are never rounded, and seconds of an hour keep their thousandths.
+ * exactly). Whole numbers, such as lengths and positions, are never rounded, and seconds of an hour keep their
+ * thousandths.
  */
 export function significant(x: number, digits = 6): number {
   if (Number.isInteger(x)) return x

@@ -93,8 +93,8 @@ async function deviceSink(path: string): Promise<Sink> {
 const lookAgain = 20
 
 /**
- * A named pipe or a process substitution. Waits for its reader as every program does, but not in a thread of libuv's pool: a process cannot
- * end while one of those waits in the kernel, and signals would go unheeded.
+ * A named pipe or a process substitution. Waits for its reader as every program does, but not in a thread of libuv's
+ * pool: a process cannot end while one of those waits in the kernel, and signals would go unheeded.
  */
 async function pipeSink(path: string): Promise<Sink> {
   let fd: number | null = null

@@ -1,8 +1,8 @@
 import { discard } from './discard.js'
 
 /**
- * Buffers that go round: filled here, read by a worker, sent back. Those that come in by message are garbage that V8 does not
- * see until there are tens of megabytes of it, and memory would grow for minutes.
+ * Buffers that go round: filled here, read by a worker, sent back. Those that come in by message are garbage that V8
+ * does not see until there are tens of megabytes of it, and memory would grow for minutes.
  */
 export class BufferPool {
   private readonly buffers: ArrayBuffer[] = []

@@ -19,7 +19,10 @@ const running = ((): Int32Array => {
   return made
 })()
 
-/** Ends the child with this process, on every path that it can catch. Workers count that are started after this module is loaded. */
+/**
+ * Ends the child with this process, on every path that it can catch. Workers count that are started after this module
+ * is loaded.
+ */
 export function rememberChild(child: ChildProcess): void {
   const { pid } = child
   if (pid === undefined) return

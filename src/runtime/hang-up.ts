@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
 /**
- * Whether the program was started with SIGHUP ignored (`nohup`). Node sets all signals back to their defaults before any JavaScript
- * runs, so what is left to go by is: the command that bash, zsh or ksh ran, a parent that ignores the signal (a script under
- * `nohup`), and the input that GNU nohup puts in place of a terminal, /dev/null open for writing only.
+ * Whether the program was started with SIGHUP ignored (`nohup`). Node sets all signals back to their defaults before
+ * any JavaScript runs, so what is left to go by is: the command that bash, zsh or ksh ran, a parent that ignores the
+ * signal (a script under `nohup`), and the input that GNU nohup puts in place of a terminal, /dev/null open for writing
+ * only.
  */
 export function hangUpIgnored(): boolean {
   if (basename(process.env._ ?? '') === 'nohup') return true

@@ -1,9 +1,10 @@
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 
 /**
- * A thread that is ended inside native code takes the process with it: the binding of ONNX Runtime throws a C++ exception that nobody catches
- * (`terminate called after throwing an instance of 'Napi::Error'`, exit code 134) when its thread is torn down during a call, and a
- * process that exits tears its threads down. So a thread marks when it is inside native code, and whoever ends it waits until it is not.
+ * A thread that is ended inside native code takes the process with it: the binding of ONNX Runtime throws a C++
+ * exception that nobody catches (`terminate called after throwing an instance of 'Napi::Error'`, exit code 134) when
+ * its thread is torn down during a call, and a process that exits tears its threads down. So a thread marks when it is
+ * inside native code, and whoever ends it waits until it is not.
  */
 
 /** [calls under way, 1: no further call may begin] of one thread, in shared memory. */
@@ -16,7 +17,10 @@ const key = 'longwave: native calls'
 /** Of this thread, if another one may end it. */
 const own = isMainThread ? null : ((getEnvironmentData(key) as Calls | undefined) ?? null)
 
-/** Runs `call`, which goes into native code. Where this thread is about to be ended, it does not begin and nothing comes after it. */
+/**
+ * Runs `call`, which goes into native code. Where this thread is about to be ended, it does not begin and nothing comes
+ * after it.
+ */
 export async function native<T>(call: () => Promise<T>): Promise<T> {
   if (!own) return call()
   Atomics.add(own, UNDER_WAY, 1)

@@ -7,8 +7,8 @@ let folderGone = false
 
 /**
  * Makes up for what a process may lack, since Node and oclif end without it: a home folder and a shell (`env -i` in a
- * container whose user has no entry in its list of users), and a working folder (removed while the shell was in it). The one
- * that takes its place is empty, so that a relative path names no input, and is removed again in the end.
+ * container whose user has no entry in its list of users), and a working folder (removed while the shell was in it).
+ * The one that takes its place is empty, so that a relative path names no input, and is removed again in the end.
  */
 export function completeSurroundings(): void {
   if (!works(homedir)) process.env.HOME = '/'

@@ -14,8 +14,9 @@ export function readWasm(name: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * A memory of WebAssembly, in pages of 64 KiB. Errors (UserError): 69 where the address space for it is not to be had. V8 reserves 10 GiB for
- * each, so that it need not check bounds, and a limit of the shell or of a batch system (SGE's h_vmem) may be lower.
+ * A memory of WebAssembly, in pages of 64 KiB. Errors (UserError): 69 where the address space for it is not to be had.
+ * V8 reserves 10 GiB for each, so that it need not check bounds, and a limit of the shell or of a batch system (SGE's
+ * h_vmem) may be lower.
  */
 export function newMemory(initial: number, maximum: number): WebAssembly.Memory {
   try {

@@ -30,7 +30,10 @@ export function describeError(error: unknown): Described {
 
 const outOfMemory = 'out of memory: use --window, a smaller --chunk or fewer --threads'
 
-/** What a machine, or a limit of the shell or of a batch system, may be short of: by the code of the error, or by its message. */
+/**
+ * What a machine, or a limit of the shell or of a batch system, may be short of: by the code of the error, or by its
+ * message.
+ */
 const resources = new Map([
   ['EMFILE', 'too many open files: a limit is too low (ulimit -n)'],
   ['ENFILE', 'too many open files on this machine'],

@@ -45,7 +45,9 @@ export const number = ({ min, max, ...options }: NumberOptions) =>
     },
   })()
 
-/** Input files: `static args = { inputs }`. Without ignoreStdin oclif would swallow the first bytes of a piped FASTA. */
+/**
+ * Input files: `static args = { inputs }`. Without ignoreStdin oclif would swallow the first bytes of a piped FASTA.
+ */
 export const inputs = Args.string({
   description: "input files; '-' or nothing: standard input",
   multiple: true,
@@ -61,7 +63,9 @@ const model = {
 /** `-m` of a command that has a model to fall back on. */
 export const modelOr = (name: string) => Flags.string({ ...model, default: name })
 
-/** The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`. */
+/**
+ * The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`.
+ */
 export const shared = {
   model: Flags.string(model),
   output: Flags.string({
@@ -92,7 +96,7 @@ export const shared = {
   'max-length': integer({ min: 1, description: 'skip longer records' }),
   'on-error': Flags.option({ options: ['fail', 'skip'] as const })({
     default: 'fail',
-    description: 'what a bad record does',
+    description: 'what to do about a bad record',
   }),
   'infile-list': Flags.string({
     helpValue: 'FILE',
@@ -109,7 +113,7 @@ export const shared = {
 /** Flags of the commands that read audio. */
 export const audioFlags = {
   channel: integer({ min: 1, description: 'channel of audio to read [default: the mean of all]' }),
-  offset: number({ min: 0, max: 1e9, description: 'seconds of audio to pass over at the start' }),
+  offset: number({ min: 0, max: 1e9, description: 'seconds of audio to skip at the start' }),
   duration: number({ min: 0.001, max: 1e9, description: 'seconds of audio to read [default: to the end]' }),
 }
 
@@ -155,7 +159,7 @@ export const modelToMeasure = Flags.string({
 export const inferenceBenchFlags = {
   model: modelToMeasure,
   ...shapeFlags,
-  tokens: integer({ min: 1, max: 1e9, default: 50_000, description: 'bases of each made-up input' }),
+  tokens: integer({ min: 1, max: 1e9, default: 50_000, description: 'bases of each synthetic input' }),
   threads: shared.threads,
   rounds: rounds(3),
   json: shared.json,

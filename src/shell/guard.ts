@@ -6,8 +6,9 @@ const ignoresHangUp = hangUpIgnored()
 
 /**
  * What the process must know before anything else runs: a reader that goes away (`| head`) ends it quietly, signals end
- * it with the shell's codes through process.exit, so that exit handlers remove temporary files and end child processes, NO_COLOR counts for every
- * library, and nothing phones home. The environment has to be set in the main thread: workers have only a copy of it.
+ * it with the shell's codes through process.exit, so that exit handlers remove temporary files and end child processes,
+ * NO_COLOR counts for every library, and nothing phones home. The environment has to be set in the main thread: workers
+ * have only a copy of it.
  */
 export function guardProcess(): void {
   for (const stream of [process.stdout, process.stderr]) {

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { packageRoot } from '../runtime/package-root.js'
 
 /**
- * The help page that a command line asks for, as the build wrote it (scripts/manifest.js); null: it asks for none, or for
- * one that only oclif can tell about. Reading it takes a few milliseconds, loading oclif's core 100 to 150.
+ * The help page that a command line asks for, as the build wrote it (scripts/manifest.js); null: it asks for none, or
+ * for one that only oclif can tell about. Reading it takes a few milliseconds, loading oclif's core 100 to 150.
  */
 export function helpPage(argv: string[]): string | null {
   const flag = argv.findIndex((word) => word.startsWith('-'))

@@ -6,8 +6,8 @@ import { guardProcess } from './guard.js'
 import { helpPage } from './help.js'
 
 /**
- * Runs one command line and ends the process with its exit code. oclif's own `execute` is not used: it ends the process 10 s after
- * the command although stdout may not be drained, and prints stack traces.
+ * Runs one command line and ends the process with its exit code. oclif's own `execute` is not used: it ends the process
+ * 10 s after the command although stdout may not be drained, and prints stack traces.
  */
 export async function main(argv: string[]): Promise<void> {
   guardProcess()
@@ -20,7 +20,10 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** Runs one command line in this process, with its streams and its environment, and leaves the process as it was. Throws what went wrong. */
+/**
+ * Runs one command line in this process, with its streams and its environment, and leaves the process as it was. Throws
+ * what went wrong.
+ */
 export async function runLine(argv: string[]): Promise<void> {
   completeSurroundings()
   const page = helpPage(argv)

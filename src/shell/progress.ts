@@ -56,7 +56,9 @@ export class Progress {
     return progress
   }
 
-  /** Shows `text()`, at most ten times a second on a terminal and once in 30 s elsewhere. Cheap enough for every chunk. */
+  /**
+   * Shows `text()`, at most ten times a second on a terminal and once in 30 s elsewhere. Cheap enough for every chunk.
+   */
   tick(text: () => string): void {
     if (this.style === 'quiet' || this.style === 'summary') return
     const now = this.now()

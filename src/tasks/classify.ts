@@ -42,7 +42,10 @@ export function classification({ span, strands }: Prediction): Classification {
   return { span, best, probabilities }
 }
 
-/** Totals for --report: sequences and how much they are, in `unit`s. A class may be called `unclassified` too: it has its own row. */
+/**
+ * Totals for --report: sequences and how much they are, in `unit`s. A class may be called `unclassified` too: it has
+ * its own row.
+ */
 export class Report {
   private readonly totals: { label: string; count: number; amount: number }[]
 

@@ -40,7 +40,9 @@ export interface PushResult {
 }
 
 export interface ForwardResult extends PushResult {
-  /** To go on from; absent for a model that needs its sequence whole, or where L is no multiple of the model's stride. */
+  /**
+   * To go on from; absent for a model that needs its sequence whole, or where L is no multiple of the model's stride.
+   */
   state?: ModelState
 }
 
@@ -72,8 +74,9 @@ export class Model {
   }
 
   /**
-   * Token ids [L]; of a model whose input is no tokens float32 rows [L, d_embed]. A session of one call. Errors: UserError with exit code 65
-   * for what the model does not read, 2 for a state it cannot take and for a model that was closed.
+   * Token ids [L]; of a model whose input is no tokens float32 rows [L, d_embed]. A session of one call. Errors:
+   * UserError with exit code 65 for what the model does not read, 2 for a state it cannot take and for a model that was
+   * closed.
    */
   async forward(input: Input, { state, ...wanted }: ForwardOptions = {}): Promise<ForwardResult> {
     const session = this.session(wanted, state)
@@ -87,8 +90,9 @@ export class Model {
   }
 
   /**
-   * A sequence that comes call by call, its state kept on the device in between: token by token, or as it is read. `state`: where it goes
-   * on from. Errors: UserError with exit code 2 for a state it cannot take and for a model that was closed.
+   * A sequence that comes call by call, its state kept on the device in between: token by token, or as it is read.
+   * `state`: where it goes on from. Errors: UserError with exit code 2 for a state it cannot take and for a model that
+   * was closed.
    */
   session(wanted: ReadOptions = {}, state?: ModelState): ModelSession {
     if (this.closed) throw closedError()
@@ -137,8 +141,8 @@ export class ModelSession {
   }
 
   /**
-   * The next ids [L] or rows [L, d_embed] of the sequence; a model that needs its sequence whole takes one call. Errors: UserError with exit
-   * code 65 for what the model does not read, 2 where there is no state to go on from.
+   * The next ids [L] or rows [L, d_embed] of the sequence; a model that needs its sequence whole takes one call.
+   * Errors: UserError with exit code 65 for what the model does not read, 2 where there is no state to go on from.
    */
   async push(input: Input): Promise<PushResult> {
     if (this.isClosed()) throw closedError()
@@ -158,7 +162,9 @@ export class ModelSession {
     return new ModelSession(this.network, this.chunk, this.wanted, this.isClosed, twin, this.pushed)
   }
 
-  /** The state, in the shapes of the official code, on the host. Errors: UserError with exit code 2 where there is none. */
+  /**
+   * The state, in the shapes of the official code, on the host. Errors: UserError with exit code 2 where there is none.
+   */
   save(): Promise<ModelState> {
     if (this.isClosed()) throw closedError()
     if (!this.resumable) throw noState(this.causal, this.network.stride)

@@ -63,8 +63,8 @@ export interface OpenedRun {
 }
 
 /**
- * Opens the model and the inputs that the flags name: DNA, or audio for a model that hears it. `want` says what is wanted of the
- * model, or throws that it has not got it. `strand`: of DNA, where the flags name none; absent: as the model says.
+ * Opens the model and the inputs that the flags name: DNA, or audio for an audio model. `want` says what is wanted of the
+ * model, or throws if the model lacks it. `strand`: of DNA, where the flags name none; absent: as the model says.
  */
 export async function openRun(
   flags: DnaFlags & AudioFlags,
@@ -81,7 +81,7 @@ export async function openRun(
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
     return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note) }
   }
-  refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model hears audio')
+  refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
   const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
   return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options) }
 }
@@ -98,7 +98,7 @@ export async function openTranscription(
   return { paths, run: new Transcription(model, recordingsOf(paths), options) }
 }
 
-/** Whether a model writes down what it hears. */
+/** Whether a model transcribes. */
 export async function transcribes(model: string | undefined): Promise<boolean> {
   const { spec } = await summarizeModel(await modelFolder(model))
   return spec?.head?.kind === 'ctc'
@@ -184,7 +184,7 @@ export async function drain<Result>(
     await abort()
     throw error
   }
-  const told = run.leftOut().filter(([count]) => count > 0)
-  const left = told.length > 0 ? [`left out: ${told.map(([count, what]) => `${count} ${what}`).join(', ')}`] : []
+  const leftOut = run.leftOut().filter(([count]) => count > 0)
+  const left = leftOut.length > 0 ? [`left out: ${leftOut.map(([count, what]) => `${count} ${what}`).join(', ')}`] : []
   progress.done([text(), ...left].join('; '))
 }

@@ -25,9 +25,9 @@ export interface Span {
 export interface SpanPiece<N extends Numbers> {
   span: Span
   rows: N
-  /** Rows of the stretch before this piece. */
+  /** Rows of the span before this piece. */
   start: number
-  /** The stretch ends with it. */
+  /** The span ends with it. */
   ends: boolean
 }
 
@@ -132,7 +132,10 @@ export async function* wholeSpans<N extends Numbers>(
   }
 }
 
-/** Whole records; one of more than `size` rows comes in pieces of `size` rows, so that it is never held. `fresh` makes their arrays. */
+/**
+ * Whole records; one of more than `size` rows comes in pieces of `size` rows, so that it is never held. `fresh` makes
+ * their arrays.
+ */
 export async function* streamedSpans<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   size: number,

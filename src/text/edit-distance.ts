@@ -15,7 +15,10 @@ export const wordEdits = (references: readonly string[], hypotheses: readonly st
 export const characterEdits = (references: readonly string[], hypotheses: readonly string[]) =>
   totalEdits(references, hypotheses, (text) => [...text])
 
-/** Edits per word or character said: WER or CER, above 1 where more is inserted than was said; 0 for nothing in place of nothing. */
+/**
+ * Edits per word or character said: WER or CER, above 1 where more is inserted than was said; 0 for nothing in place of
+ * nothing.
+ */
 export function errorRate({ length, substitutions, deletions, insertions }: EditCounts): number {
   const edits = substitutions + deletions + insertions
   return edits === 0 ? 0 : edits / length
@@ -37,12 +40,13 @@ function totalEdits(
 }
 
 /**
- * The fewest substitutions, deletions and insertions that turn the reference into the hypothesis (Levenshtein); among equals those
- * that leave most of it right, so with the fewest substitutions.
+ * The fewest substitutions, deletions and insertions that turn the reference into the hypothesis (Levenshtein); among
+ * equals those that leave most of it right, so with the fewest substitutions.
  */
 export function editCounts(reference: readonly string[], hypothesis: readonly string[]): EditCounts {
   const [n, m] = [reference.length, hypothesis.length]
-  // An edit costs `edit`, a substitution 1 more: their number is what is left after dividing, for there are fewer than `edit`.
+  // An edit costs `edit`, a substitution 1 more: their number is what is left after dividing, for there are fewer than
+  // `edit`.
   const edit = Math.min(n, m) + 1
   let row = Float64Array.from({ length: m + 1 }, (_, j) => j * edit)
   for (let i = 1; i <= n; i++) {

@@ -1,8 +1,9 @@
 import { editCounts } from './edit-distance.js'
 
 /**
- * The name that `typed` was probably meant to be: the one of `names` with the fewest edits, the first among equals. Undefined where the
- * nearest takes more edits than a slip of the fingers: half of the letters, or 2 of a short name and a third of a long one.
+ * The name that `typed` was probably meant to be: the one of `names` with the fewest edits, the first among equals.
+ * Undefined where the nearest takes more edits than a slip of the fingers: half of the letters, or 2 of a short name
+ * and a third of a long one.
  */
 export function nearest(typed: string, names: Iterable<string>): string | undefined {
   const most = Math.max(2, Math.floor(typed.length / 3))

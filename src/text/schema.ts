@@ -3,8 +3,9 @@ import { didYouMean } from './nearest.js'
 import { printable, shortened } from './printable.js'
 
 /**
- * What the schemas of configs and settings are made of, and the line about a value that does not keep one. The message of a
- * schema is what follows `expected` in that line. Numbers, texts and lists have bounds: a file may come from a stranger.
+ * What the schemas of configs and settings are made of, and the line about a value that does not keep one. The message
+ * of a schema is what follows `expected` in that line. Numbers, texts and lists have bounds: a file may come from a
+ * stranger.
  */
 
 export const whole = (least: number, most = Number.MAX_SAFE_INTEGER) =>
@@ -78,8 +79,8 @@ export const consistent = <T>(contradictions: (all: NoInfer<T>) => Iterable<Cont
   })
 
 /**
- * The value as the schema gives it, with defaults. Errors: `fail` of the first thing that is wrong, in one line: its place after
- * `prefix`, what is there, and what was expected.
+ * The value as the schema gives it, with defaults. Errors: `fail` of the first thing that is wrong, in one line: its
+ * place after `prefix`, what is there, and what was expected.
  */
 export function checked<const S extends v.GenericSchema>(
   schema: S,

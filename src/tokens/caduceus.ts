@@ -1,6 +1,6 @@
 /**
- * The character tokenizer of Caduceus: one id per character, upper-cased; [SEP] is appended, [CLS] is not; padding is on
- * the left. Anything but A, C, G, T, N is [UNK], white space and IUPAC letters included.
+ * The character tokenizer of Caduceus: one id per character, upper-cased; [SEP] is appended, [CLS] is not; padding is
+ * on the left. Anything but A, C, G, T, N is [UNK], white space and IUPAC letters included.
  */
 export const caduceusVocabulary = [
   '[CLS]', '[SEP]', '[BOS]', '[MASK]', '[PAD]', '[RESERVED]', '[UNK]', 'A', 'C', 'G', 'T', 'N',

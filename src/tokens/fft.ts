@@ -52,7 +52,8 @@ export class PowerSpectrum {
     for (; size * 4 <= half; size *= 4) {
       const step = this.n / (4 * size)
       for (let j = 0; j < size; j++) {
-        // Factors of the stage of 2 size points, and those of 4 size points for j; for j + size they are -i times these.
+        // Factors of the stage of 2 size points, and those of 4 size points for j; for j + size they are -i times
+        // these.
         const c1 = cos[2 * j * step]
         const s1 = sin[2 * j * step]
         const c2 = cos[j * step]

@@ -4,8 +4,8 @@ import { MelEnergies } from './mel-energies.js'
 
 /**
  * Log-mel features of one recording, piece by piece: the energies of the mel bands, normalised by the loudness of the
- * recording. The features are the same bits however the samples were cut. Memory is one window, the frames of the lookahead and the
- * features given last: those of the next call take their place.
+ * recording. The features are the same bits however the samples were cut. Memory is one window, the frames of the
+ * lookahead and the features given last: those of the next call take their place.
  */
 export class LogMel {
   private readonly energies: MelEnergies
@@ -33,7 +33,10 @@ export class LogMelNormaliser {
   private readonly loudness: Loudness
   /** Frames. */
   private readonly lookahead: number
-  /** [waiting.., n_mels] energies. The first `waiting` frames have been added to the loudness and wait for their lookahead. */
+  /**
+   * [waiting.., n_mels] energies. The first `waiting` frames have been added to the loudness and wait for their
+   * lookahead.
+   */
   private energies = new Float64Array(0)
   private waiting = 0
   /** [frames.., n_mels] */
@@ -45,7 +48,10 @@ export class LogMelNormaliser {
     this.lookahead = Math.round(spec.level.lookahead / seconds)
   }
 
-  /** Takes energies [frames, n_mels], gives the features [frames, n_mels] of those whose lookahead is complete; with `last`, of all. */
+  /**
+   * Takes energies [frames, n_mels], gives the features [frames, n_mels] of those whose lookahead is complete; with
+   * `last`, of all.
+   */
   push(added: Float64Array, last = false): Float32Array {
     const { n_mels } = this.spec
     const before = this.waiting

@@ -3,10 +3,10 @@ import { PowerSpectrum } from './fft.js'
 import { type MelBand, melBands } from './mel.js'
 
 /**
- * Energies of mel bands of one recording, piece by piece. Frame j stands for the samples j hop .. (j + 1) hop - 1, and its
- * window is centred on them; before the start and after the end there are zeros, so L samples give ceil(L / hop) frames. Every
- * frame is computed from its own samples, in float64: the energies are the same bits however the samples were cut. Memory is one window
- * and the energies given last: those of the next call take their place.
+ * Energies of mel bands of one recording, piece by piece. Frame j stands for the samples j hop .. (j + 1) hop - 1, and
+ * its window is centred on them; before the start and after the end there are zeros, so L samples give ceil(L / hop)
+ * frames. Every frame is computed from its own samples, in float64: the energies are the same bits however the samples
+ * were cut. Memory is one window and the energies given last: those of the next call take their place.
  */
 export class MelEnergies {
   private readonly spectrum: PowerSpectrum
@@ -16,7 +16,10 @@ export class MelEnergies {
   private readonly padded: Float64Array
   /** [n_fft / 2 + 1] */
   private readonly power: Float64Array
-  /** [held..] The first `held` are those that later frames still need, from the first sample of the next window on; zeros before the start. */
+  /**
+   * [held..] The first `held` are those that later frames still need, from the first sample of the next window on;
+   * zeros before the start.
+   */
   private samples: Float64Array
   private held: number
   private read = 0

@@ -12,8 +12,8 @@ export interface MelBand {
 
 /**
  * Triangles of height 1 over the bins of a power spectrum [n_fft / 2 + 1], linear in hertz, their corners at equal
- * distances in mel: band m rises from corner m to corner m + 1 and falls to corner m + 2, from f_min to f_max. A band too
- * narrow to meet a bin has no weights.
+ * distances in mel: band m rises from corner m to corner m + 1 and falls to corner m + 2, from f_min to f_max. A band
+ * too narrow to meet a bin has no weights.
  */
 export function melBands({ sample_rate, n_fft, n_mels, f_min, f_max }: LogMelSpec): MelBand[] {
   const [low, high] = [hzToMel(f_min), hzToMel(f_max)]

@@ -2,7 +2,9 @@ import { exitCodes, UserError } from '../errors.js'
 import type { InputSpec, ModelSpec } from '../spec.js'
 import { caduceusIds } from './caduceus.js'
 
-/** From cleaned DNA, one code per base (A, C, G, T, N = 0 .. 4), to the ids of a model, piece by piece. One id per base. */
+/**
+ * From cleaned DNA, one code per base (A, C, G, T, N = 0 .. 4), to the ids of a model, piece by piece. One id per base.
+ */
 export interface DnaTokenizer {
   /** How many special ids follow the last base of a record; pooling, windows and per-token output leave them out. */
   readonly appended: number

@@ -7,7 +7,7 @@ import type { Architecture } from './settings.js'
 export function body(
   settings: Architecture,
 ): Pick<ModelSpec, 'stem' | 'd_model' | 'norm' | 'blocks' | 'hidden_states'> {
-  const { layers, d_model, d_state, d_conv, expand, bidirectional, tied, mlp, norm, stem } = settings
+  const { layers, d_model, d_state, d_conv, expand, bidirectional, tied, mixer, mlp, norm, stem } = settings
   const mamba: MambaSpec = {
     kind: 'mamba',
     d_inner: expand * d_model,
@@ -17,7 +17,7 @@ export function body(
   }
   const both: BidirectionalSpec = { kind: 'bidirectional', mamba, combine: 'add', tied }
   const block: BlockSpec = {
-    mixer: bidirectional ? both : mamba,
+    mixer: mixer ?? (bidirectional ? both : mamba),
     ...(mlp > 0 ? { mlp: { d_hidden: mlp } } : {}),
   }
   return {

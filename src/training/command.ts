@@ -11,7 +11,7 @@ import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
 /** The flags of all training commands. */
 export const trainFlags = {
   out: Flags.string({ required: true, helpValue: 'DIR', description: 'folder of the model, its log and checkpoint' }),
-  config: Flags.string({ helpValue: 'FILE', description: 'JSON file of training settings; flags go before it' }),
+  config: Flags.string({ helpValue: 'FILE', description: 'JSON file of training settings; flags override it' }),
   from: Flags.string({ helpValue: 'NAME|FOLDER', description: 'start from the body of this model, with a new head' }),
   freeze: Flags.string({
     helpValue: 'none|body|N',
@@ -95,8 +95,8 @@ export abstract class TrainCommand extends LongwaveCommand {
   }
 
   /**
-   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input, 73 for a
-   * folder that cannot be used (RunFolder.check).
+   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input, 73
+   * for a folder that cannot be used (RunFolder.check).
    */
   protected async checkFiles(
     flags: TrainFlags,
@@ -169,7 +169,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     const result = await training.finally(signals.release)
     this.progress.stop()
     if (!result.finished)
-      throw new UserError(`stopped after step ${result.step}; the same command goes on from there`, signals.exitCode())
+      throw new UserError(`stopped after step ${result.step}; the same command resumes from there`, signals.exitCode())
     if (flags.json) return print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
     const { best } = result
     const chosen = best
@@ -180,8 +180,9 @@ export abstract class TrainCommand extends LongwaveCommand {
 }
 
 /**
- * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes away may
- * hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they did before.
+ * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes
+ * away may hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they
+ * did before.
  */
 function stopOnSignals(stop: AbortController): { exitCode(): number; release(): void } {
   let exitCode: number = exitCodes.interrupted

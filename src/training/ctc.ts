@@ -10,12 +10,14 @@ export function ctcRows(target: ArrayLike<number>): number {
 }
 
 /**
- * Connectionist temporal classification (Graves et al. 2006): minus the log of the probability that the rows of a segment
- * spell its target, summed over all alignments, by forward and backward sums in log space and float64.
- * logits [T, V]; segment s is the rows offsets[s] .. offsets[s + 1] - 1, its text is targets[s] (token ids 1 .. V - 1, may be empty).
+ * Connectionist temporal classification (Graves et al. 2006): minus the log of the probability that the rows of a
+ * segment spell its target, summed over all alignments, by forward and backward sums in log space and float64. logits
+ * [T, V]; segment s is the rows offsets[s] .. offsets[s + 1] - 1, its text is targets[s] (token ids 1 .. V - 1, may be
+ * empty).
  *
- * Returns the loss of each segment and the gradient [T, V] of their sum. A target that needs more rows than its segment has
- * (`ctcRows`), or that has probability 0 otherwise, has the loss Infinity and the gradient 0: leave it out of a mean.
+ * Returns the loss of each segment and the gradient [T, V] of their sum. A target that needs more rows than its segment
+ * has (`ctcRows`), or that has probability 0 otherwise, has the loss Infinity and the gradient 0: leave it out of a
+ * mean.
  */
 export function ctcLoss(
   logits: FloatArray,
@@ -33,7 +35,9 @@ export function ctcLoss(
   return { losses, dLogits }
 }
 
-/** The states of an alignment are blank, token, blank, token, .. blank: S = 2 U + 1 of them, the odd ones are tokens. */
+/**
+ * The states of an alignment are blank, token, blank, token, .. blank: S = 2 U + 1 of them, the odd ones are tokens.
+ */
 function segmentLoss(
   logits: FloatArray,
   T: number,
@@ -52,7 +56,8 @@ function segmentLoss(
   const skips = Uint8Array.from(tokens, (id, s) => (s % 2 === 1 && s > 1 && id !== tokens[s - 2] ? 1 : 0))
   const logP = logSoftmaxRows(logits, V)
 
-  // Row t can only be in the states from which the end can still be reached, S - 2 (T - t), and that it can have reached, 2 t + 1.
+  // Row t can only be in the states from which the end can still be reached, S - 2 (T - t), and that it can have
+  // reached, 2 t + 1.
   const first = (t: number) => Math.max(0, S - 2 * (T - t))
   const last = (t: number) => Math.min(S - 1, 2 * t + 1)
 

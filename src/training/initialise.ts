@@ -6,10 +6,10 @@ import { headWidth } from './architecture.js'
 import { Random } from './random.js'
 
 /**
- * Weights of a fresh model: mixers as their families start them, linear layers and convolutions PyTorch's default (uniform within
- * fan_in^-0.5), those that end a branch (out_proj, fc2) smaller by the root of the number of branches, as state-spaces/mamba has it
- * (_init_weights), biases 0, embedding normal with deviation 0.02. Before a stem, which has no norm of its own, the embedding starts
- * with deviation 1 (PyTorch's default).
+ * Weights of a fresh model: mixers as their families start them, linear layers and convolutions PyTorch's default
+ * (uniform within fan_in^-0.5), those that end a branch (out_proj, fc2) smaller by the root of the number of branches,
+ * as state-spaces/mamba has it (_init_weights), biases 0, embedding normal with deviation 0.02. Before a stem, which
+ * has no norm of its own, the embedding starts with deviation 1 (PyTorch's default).
  */
 export function initialise(spec: ModelSpec, seed: number): Weights {
   const random = new Random(seed, 0)

@@ -63,9 +63,9 @@ const logEvery = 20 // steps
 const orderStream = 2
 
 /**
- * Trains until the last epoch, until patience runs out, or until the signal. Same run, same bytes, whatever the number of
- * threads and however often it was interrupted. Errors: 73 when `out` holds another run or a finished model, 1 when the
- * loss, the gradient or a weight is no longer a finite number.
+ * Trains until the last epoch, until patience runs out, or until the signal. Same run, same bytes, whatever the number
+ * of threads and however often it was interrupted. Errors: 73 when `out` holds another run or a finished model, 1 when
+ * the loss, the gradient or a weight is no longer a finite number.
  */
 export async function train(run: TrainRun): Promise<TrainResult> {
   const { out, spec, settings, trainable, train: records, valid } = run

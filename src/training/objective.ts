@@ -5,7 +5,10 @@ import { ctcLoss } from './ctc.js'
 import { crossEntropy } from './losses.js'
 import { argmaxRows } from './metrics/metrics.js'
 
-/** What is to be learned: `logits` as outputs.ts gives them, `offsets` the rows of each record, `targets` what it should be. */
+/**
+ * What is to be learned: `logits` as outputs.ts gives them, `offsets` the rows of each record, `targets` what it should
+ * be.
+ */
 export interface Answered {
   logits: FloatArray
   offsets: Int32Array
@@ -13,8 +16,8 @@ export interface Answered {
 }
 
 /**
- * Loss of each record, and the gradient of their sum. Classes: cross-entropy in nats. CTC: nats per token of the text, so that long
- * texts do not outweigh short ones; a text that does not fit its rows counts nothing.
+ * Loss of each record, and the gradient of their sum. Classes: cross-entropy in nats. CTC: nats per token of the text,
+ * so that long texts do not outweigh short ones; a text that does not fit its rows counts nothing.
  */
 export function objective(
   head: ModelSpec['head'],

@@ -64,7 +64,10 @@ export function decays(name: string): boolean {
   return name.endsWith('.weight') && !/norm(_f|2)?\.weight$/.test(name)
 }
 
-/** Learning rate of a step counted from 1: a straight rise over the warm-up, then half a cosine to 0 after the last step. */
+/**
+ * Learning rate of a step counted from 1: a straight rise over the warm-up, then half a cosine to 0 after the last
+ * step.
+ */
 export function learningRate(step: number, steps: number, { lr, warmup }: Pick<Regime, 'lr' | 'warmup'>): number {
   const rise = Math.round(warmup * steps)
   if (step <= rise) return (lr * step) / rise

@@ -15,7 +15,8 @@ export interface Outputs {
 }
 
 /**
- * A batch through network, pooling and head on a tape: class logits [S, C], one row per record, or logits [T', V] of all token rows (CTC).
+ * A batch through network, pooling and head on a tape: class logits [S, C], one row per record, or logits [T', V] of
+ * all token rows (CTC).
  */
 export async function outputs(
   tape: Tape,

@@ -42,8 +42,8 @@ export interface Pretrained {
 }
 
 /**
- * The weights to start from, and the names of those that learn. `freeze`: which do not. Errors: 2 for another `freeze`, and for
- * settings whose model could not be opened again.
+ * The weights to start from, and the names of those that learn. `freeze`: which do not. Errors: 2 for another `freeze`,
+ * and for settings whose model could not be opened again.
  */
 export function start(
   spec: ModelSpec,

@@ -3,8 +3,8 @@ import type { TrainProgress } from './loop.js'
 import type { Validation } from './metrics/validation.js'
 
 /**
- * `epoch 3/20  step 120/800  loss 0.512  accuracy 0.81  valid mcc 0.602 accuracy 0.801 loss 0.471  15.2 ktokens/s  ETA 12:30`;
- * of transcription, accuracy is the share of texts without an error, and the validation gives wer and cer.
+ * `epoch 3/20 step 120/800 loss 0.512 accuracy 0.81 valid mcc 0.602 accuracy 0.801 loss 0.471 15.2 ktokens/s ETA
+ * 12:30`; of transcription, accuracy is the share of texts without an error, and the validation gives wer and cer.
  */
 export function trainingText(p: TrainProgress): string {
   const parts = [

@@ -42,7 +42,8 @@ export interface Found {
 
 /**
  * What lies in the folder of a run. Files are known as training's own by what they hold, so that nobody else's file is
- * replaced or removed because of its name. Errors: 73, one line that names the first file that is not, or what is no folder.
+ * replaced or removed because of its name. Errors: 73, one line that names the first file that is not, or what is no
+ * folder.
  */
 export async function findRunFiles(out: string): Promise<Found> {
   const found: Found = { folder: false, own: new Set(), temporaries: [] }

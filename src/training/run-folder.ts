@@ -38,8 +38,8 @@ interface Checkpoint extends Standing {
 type Identity = Record<string, unknown>
 
 /**
- * The folder of a run: its log, its checkpoint until it is finished, and then the model. It holds nothing else, and only
- * files that training made are ever replaced or removed (run-files.ts).
+ * The folder of a run: its log, its checkpoint until it is finished, and then the model. It holds nothing else, and
+ * only files that training made are ever replaced or removed (run-files.ts).
  */
 export class RunFolder {
   private readonly files: ReturnType<typeof runFiles>
@@ -63,8 +63,8 @@ export class RunFolder {
   }
 
   /**
-   * Looks whether a run may use the folder, and changes nothing. Errors: 73 for a folder that holds anything that training did
-   * not make, for one with a finished model (unless `force`), and for what is no folder.
+   * Looks whether a run may use the folder, and changes nothing. Errors: 73 for a folder that holds anything that
+   * training did not make, for one with a finished model (unless `force`), and for what is no folder.
    */
   static async check(out: string, force: boolean): Promise<Found> {
     const found = await findRunFiles(out)
@@ -77,7 +77,9 @@ export class RunFolder {
     return found
   }
 
-  /** Errors: those of `check`, and 73 for a folder that holds another unfinished run (unless `force`) or cannot be made. */
+  /**
+   * Errors: those of `check`, and 73 for a folder that holds another unfinished run (unless `force`) or cannot be made.
+   */
   static async open(out: string, identity: Identity, force = false): Promise<RunFolder> {
     refuseLost(out)
     // As it will be read again.
@@ -121,8 +123,8 @@ export class RunFolder {
   }
 
   /**
-   * The model, in place of the checkpoint. There is one until the model is whole: a run that is killed here goes on from it.
-   * Errors: 73, 74; the checkpoint stays.
+   * The model, in place of the checkpoint. There is one until the model is whole: a run that is killed here goes on
+   * from it. Errors: 73, 74; the checkpoint stays.
    */
   async finish(standing: Standing, spec: ModelSpec, weights: Weights, card: Record<string, unknown>): Promise<void> {
     if (!this.saved) await this.save(standing)

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { poolSchema } from '../checkpoints/spec-schema.js'
+import { mixerSchema, poolSchema } from '../checkpoints/spec-schema.js'
 import { exitCodes, UserError } from '../errors.js'
 import { mostBlocks, stemSchema, width } from '../layers/layer-schemas.js'
 import { checked, flag, oneOf, real, share, whole } from '../text/schema.js'
@@ -18,6 +18,8 @@ const architecture = {
   bidirectional: v.optional(flag, false),
   /** Both directions share in_proj and out_proj. */
   tied: v.optional(flag, true),
+  /** The mixer of every block as a spec has it, of any kind, in place of d_state, d_conv, expand, bidirectional and tied. */
+  mixer: v.optional(mixerSchema),
   /** Hidden width of a gated MLP after each mixer; 0: none. */
   mlp: v.optional(whole(0, 65_536), 0),
   norm: v.optional(oneOf('rms', 'layer'), 'rms'),

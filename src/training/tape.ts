@@ -7,6 +7,7 @@ import type {
   Gradients,
   LinearOptions,
   Pooling,
+  S4dArgs,
   ScanArgs,
   Tensor,
 } from '../backends/backend.js'
@@ -180,6 +181,22 @@ export class Tape implements Backend {
     return y
   }
 
+  s4d(args: S4dArgs, state: Tensor | null): Tensor {
+    expectWhole(args.segments)
+    const { u, log_dt, log_A_real, A_imag, C, D } = args
+    const inputs = [u, log_dt, log_A_real, A_imag, C, D]
+    return this.#record(this.#backend.s4d(args, state), inputs, inputs, (dy) => {
+      this.#gradients.s4d(dy, args, {
+        du: this.#grad(u),
+        dlog_dt: this.#grad(log_dt),
+        dlog_A_real: this.#grad(log_A_real),
+        dA_imag: this.#grad(A_imag),
+        dC: this.#grad(C),
+        dD: this.#grad(D),
+      })
+    })
+  }
+
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {
     const y = this.#backend.combine(a, b, how)
     return this.#record(y, [a, b], how === 'add' ? [] : [a, b], (dy) => {
@@ -218,14 +235,16 @@ export class Tape implements Backend {
     const limit = Math.round(p * 2 ** 16)
     const factor = Float32Array.of(1 / (1 - p), 0)
     const draws = new Uint16Array(random.uint32s(Math.ceil(mask.length / 2)).buffer)
-    for (let i = 0; i < mask.length; i++) mask[i] = factor[(draws[i] - limit) >>> 31] // no branch: it could not be foretold
+    for (let i = 0; i < mask.length; i++) mask[i] = factor[(draws[i] - limit) >>> 31] // no branch: unpredictable
     const factors = this.#backend.upload(mask, x.rows, x.cols)
     const y = this.combine(x, factors, 'multiply')
     this.release(factors)
     return y
   }
 
-  /** Adds the gradient of every parameter, given the gradient of `output`; frees all that the tape holds, dOutput too. */
+  /**
+   * Adds the gradient of every parameter, given the gradient of `output`; frees all that the tape holds, dOutput too.
+   */
   async backward(output: Tensor, dOutput: Tensor): Promise<void> {
     this.#grads.set(output, dOutput)
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {

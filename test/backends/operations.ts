@@ -5,6 +5,7 @@ import type {
   FloatArray,
   Gradients,
   Pooling,
+  S4dArgs,
   ScanArgs,
   Tensor,
 } from '../../src/backends/backend.js'
@@ -92,8 +93,8 @@ function placeBlank(backend: Backend, { rows, cols }: Values, view: boolean): [T
 }
 
 /**
- * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank` ones. Throws where the
- * backend has no gradients: a case is never passed over.
+ * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank`
+ * ones. Throws where the backend has no gradients: a case is never passed over.
  */
 export async function runBackward(
   backend: Backend,
@@ -197,12 +198,13 @@ export function normCase({ T, D, kind, weight = true, bias = false, views = fals
   return {
     name: `norm ${kind} [${T}, ${D}]${weight ? ' weight' : ''}${bias ? ' bias' : ''}${views ? ' views' : ''}`,
     inputs: {
-      x: values(T, D, 1, 0.5),
+      // The gradient of a single small number is the difference of two large ones.
+      x: values(T, D, 1, D === 1 ? 4 : 0.5),
       ...optional(weight, 'weight', () => values(1, D)),
       ...optional(bias, 'bias', () => values(1, D)),
     },
     views,
-    terms: Math.max(T, D, 16),
+    terms: Math.max(T, D),
     forward: async (b, x) => ({ y: b.norm(x.x, spec, x.weight ?? null, x.bias ?? null) }),
     differentiable: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
     backward: (g, { y }, x, into) =>
@@ -388,6 +390,53 @@ export function activateCase({ T, D, activation, views = false }: ActivateShape)
   }
 }
 
+interface S4dShape {
+  lengths: number[]
+  H: number
+  M: number
+  direction?: Direction
+  state?: boolean
+  views?: boolean
+}
+export function s4dCase({ lengths, H, M, direction = 'forward', state = false, views = false }: S4dShape): Operation {
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
+  const argsOf = ({ u, log_dt, log_A_real, A_imag, C, D }: Named<Tensor>): S4dArgs => ({
+    ...{ u, log_dt, log_A_real, A_imag, C, D },
+    ...{ segments, direction },
+  })
+  const op: Operation = {
+    name: `s4d ${direction} rows ${lengths.join('+')} H ${H} M ${M}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    inputs: {
+      u: values(total(lengths), H),
+      log_dt: values(1, H, 0.7, -3),
+      log_A_real: values(H, M, 0.3, -0.7),
+      A_imag: values(H, M, 2, 3),
+      C: values(H, 2 * M),
+      D: values(1, H),
+      ...optional(state, 'state', () => values(lengths.length * H, 2 * M)),
+    },
+    views,
+    whole: ['log_dt', 'log_A_real', 'A_imag', 'C', 'D', 'state'],
+    // The state is a sum over many rows, turned in every one.
+    terms: 16 * Math.max(...lengths, M),
+    forward: async (b, x) => withState(b.s4d(argsOf(x), x.state ?? null), x),
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['u', 'log_dt', 'log_A_real', 'A_imag', 'C', 'D'],
+    backward: (g, { y }, x, into) =>
+      g.s4d(y, argsOf(x), {
+        du: into.u,
+        dlog_dt: into.log_dt,
+        dlog_A_real: into.log_A_real,
+        dA_imag: into.A_imag,
+        dC: into.C,
+        dD: into.D,
+      }),
+  }
+}
+
 interface UnfoldShape {
   lengths: number[]
   D: number
@@ -535,6 +584,11 @@ export function operations(): Operation[] {
         scanCase({ lengths: [3, 32, 5], E: 7, N, direction, state: 'carried', addTo: true, views: i % 2 === 0 }),
         scanCase({ lengths: [11], E: 16, N, direction, state: 'carried' }),
         scanCase({ lengths: [13, 64], E: 6, N, direction, softplus: false, extras: false }),
+      ]),
+      ...[1, 3, 4, 8, 17].flatMap((M, i) => [
+        s4dCase({ lengths: [1], H: 1, M, direction }),
+        s4dCase({ lengths: [7, 1, 33], H: 5, M, direction, views: i % 2 === 0 }),
+        s4dCase({ lengths: [4, 31], H: 7, M, direction, state: true, views: i % 2 === 1 }),
       ]),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
       // More rows and channels than a block of the cpu gradient has.

@@ -3,8 +3,9 @@ import type { NormSpec } from '../../src/spec.js'
 import { linear, type Matrix, mamba, normed, plus, type Rows } from './plain.js'
 
 /**
- * Caduceus as its official code wires it (modeling_caduceus.py, modeling_rcps.py), on the tensors as they lie in the file: PS
- * carries both halves of the channels through the stack. Independent of the layout under test, which rewrites all this.
+ * Caduceus as its official code wires it (modeling_caduceus.py, modeling_rcps.py), on the tensors as they lie in the
+ * file: PS carries both halves of the channels through the stack. Independent of the layout under test, which rewrites
+ * all this.
  */
 export interface Raw {
   shape: number[]

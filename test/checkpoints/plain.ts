@@ -3,7 +3,9 @@ import { isMamba, type MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
 import { widened } from '../../src/weight.js'
 
-/** A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by. */
+/**
+ * A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by.
+ */
 
 /** L rows of one width. */
 export type Rows = Float64Array[]

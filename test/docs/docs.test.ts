@@ -117,7 +117,10 @@ interface Ran {
 
 const benchmarks = new Map<string, Promise<Ran>>()
 
-/** Runs a line, in a shell if it has something for one. Benchmarks make up their input: what one said once, it says in every folder. */
+/**
+ * Runs a line, in a shell if it has something for one. Benchmarks make up their input: what one said once, it says in
+ * every folder.
+ */
 function run(line: string, cwd: string): Promise<Ran> {
   if (!line.startsWith('longwave bench')) return runIn(cwd, line)
   const ran = benchmarks.get(line) ?? runIn(cwd, line)

@@ -1,6 +1,6 @@
 /**
- * What is documented and cannot be run as it stands, each with its reason. A test fails for a command that is in none of these
- * lists and does not run, and for an entry that no document has any more.
+ * What is documented and cannot be run as it stands, each with its reason. A test fails for a command that is in none
+ * of these lists and does not run, and for an entry that no document has any more.
  */
 
 /** Blocks that are no command lines, by their first line. */
@@ -16,7 +16,9 @@ export const notShell: { starts: string; why: string }[] = [
   { starts: '{"layers":3,', why: 'settings files first.json and second.json; the commands above them read them' },
 ]
 
-/** What stands for the wildcards of workflow engines, whose lines begin with these words (`{x}` also stands for `${x}`). */
+/**
+ * What stands for the wildcards of workflow engines, whose lines begin with these words (`{x}` also stands for `${x}`).
+ */
 export const wildcards: { starts: string; values: Record<string, string> }[] = [
   {
     starts: 'longwave classify -m origin -t {threads}',

@@ -30,8 +30,8 @@ function withoutNumber(id: string): string {
 }
 
 /**
- * Fills an empty folder with everything that the documents name: records, recordings, tables, settings, models, and `bin/` and
- * `fixtures/` of the package. All of it is small, and what a document trains is not there yet.
+ * Fills an empty folder with everything that the documents name: records, recordings, tables, settings, models, and
+ * `bin/` and `fixtures/` of the package. All of it is small, and what a document trains is not there yet.
  */
 export function prepareFolder(folder: string, document: string, makes: string[], ffmpeg: boolean): void {
   const at = (name: string) => join(folder, name)

@@ -3,6 +3,7 @@ import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { Network } from '../../src/engine/network.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
 import { uploadWeights } from '../../src/layers/params.js'
 import type { ModelSpec, Weights } from '../../src/spec.js'
 import { weightOf } from '../../src/weight.js'
@@ -19,7 +20,11 @@ export function seeded(seed: number): () => number {
 }
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
-export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = false, wide = false): ModelSpec {
+export function tinySpec(
+  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d',
+  stem = false,
+  wide = false,
+): ModelSpec {
   const d_model = wide ? 37 : 7
   const mamba: MambaSpec = { kind: 'mamba', d_inner: 2 * d_model, d_state: wide ? 8 : 5, dt_rank: 2, d_conv: 4 }
   const both = (combine: 'add' | 'multiply', tied: boolean): BidirectionalSpec => ({
@@ -28,7 +33,8 @@ export function tinySpec(mixer: 'mamba' | 'add' | 'multiply' | 'untied', stem = 
     combine,
     tied,
   })
-  const mixers = { mamba, add: both('add', true), multiply: both('multiply', true), untied: both('add', false) }
+  const s4d: S4dSpec = { kind: 's4d', d_state: wide ? 16 : 6 }
+  const mixers = { mamba, s4d, add: both('add', true), multiply: both('multiply', true), untied: both('add', false) }
   return {
     input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem ? 3 : d_model,
@@ -65,6 +71,9 @@ function rangeOf(name: string, norm: boolean, cols: number): [scale: number, shi
   if (norm) return [0.2, name.endsWith('weight') ? 1 : 0]
   if (name.endsWith('dt_proj.bias')) return [1, -2]
   if (name.endsWith('A_log')) return [1, 0.5]
+  if (name.endsWith('log_dt')) return [0.5, -3]
+  if (name.endsWith('log_A_real')) return [0.3, -0.7]
+  if (name.endsWith('A_imag')) return [2, 3]
   if (name.endsWith('.D')) return [0.2, 1]
   if (name.endsWith('.bias')) return [0.1, 0]
   if (name.endsWith('conv.weight')) return [0.5, 0]

@@ -2,6 +2,7 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkKernel } from './kernel.js'
 import { checkModel } from './model.js'
+import { checkS4d } from './s4d.js'
 import { checkTokenizer } from './tokenizer.js'
 
 export type BackendName = 'reference' | 'cpu'
@@ -19,7 +20,7 @@ export type Check = (folder: string, backend: BackendName, longest?: number) => 
 export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'
 
 /** Families that later issues bring, as their config.json tells them. */
-const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 's4d', 's4block-diag', 's5', 'retnet-retention'])
+const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 's4block-diag', 's5', 'retnet-retention'])
 const backends = ['reference', 'cpu'] as const
 
 /** `cpu` computes in float32 with polynomial exponentials: it is given 20 times the tolerance. */
@@ -38,6 +39,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   const config = JSON.parse((await readFile(join(folder, 'config.json'), 'utf8')).replaceAll(/\bInfinity\b/g, '1e999'))
   const family = [config.model_type, config.ssm_cfg?.layer, config.kernel, config.kind]
   if (family.some((name) => notYet.has(name))) return 'not supported yet'
+  if (config.kind === 's4d') return { check: checkS4d, backends }
   return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }
 }
 

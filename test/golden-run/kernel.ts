@@ -58,7 +58,7 @@ export const checkKernel: Check = async (folder, backendName) => {
 }
 
 /** One sample of [batch, channels, L] or [batch, G, N, L] as [L, channels]. */
-function tokensFirst({ shape, data }: Golden, sample: number): Float32Array {
+export function tokensFirst({ shape, data }: Golden, sample: number): Float32Array {
   const L = shape.at(-1)!
   const cols = data.length / shape[0] / L
   const rows = new Float32Array(L * cols)

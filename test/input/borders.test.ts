@@ -5,8 +5,8 @@ import { blockSize } from '../../src/input/bytes.js'
 import { chunk, decode, fmt, riff } from './audio/helpers.js'
 import { readBlocks } from './dna/helpers.js'
 
-// Files come in blocks of 256 KiB. Line ends, headers, qualities and characters of several bytes are put at the border between two
-// of them, one byte before and one after it, and what is read must be what was written.
+// Files come in blocks of 256 KiB. Line ends, headers, qualities and characters of several bytes are put at the border
+// between two of them, one byte before and one after it, and what is read must be what was written.
 
 interface Written {
   id: string

@@ -21,8 +21,8 @@ interface Interrupted {
 }
 
 /**
- * Starts the program as a shell does, in a folder of its own that has a named pipe `pipe`, and ends it by a signal when it has had time to
- * wait for the pipe, into which `written` goes.
+ * Starts the program as a shell does, in a folder of its own that has a named pipe `pipe`, and ends it by a signal when
+ * it has had time to wait for the pipe, into which `written` goes.
  */
 async function interrupted(args: string[], signal: NodeJS.Signals, written = ''): Promise<Interrupted> {
   const cwd = mkdtempSync(join(folder, 'run '))

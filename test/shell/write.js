@@ -1,4 +1,5 @@
-// write PATH LINES [--force] [--slow] [--hang]: numbered lines through the writer, behind the same guard as the program.
+// write PATH LINES [--force] [--slow] [--hang]: numbered lines through the writer, behind the same guard as the
+// program.
 
 import { openOutput } from '../../dist/src/output/output.js'
 import { describeError } from '../../dist/src/shell/describe.js'

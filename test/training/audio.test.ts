@@ -290,6 +290,6 @@ describe('training on audio', () => {
       ...silently,
       note: (line) => notes.push(line),
     })
-    expect(notes).toEqual(['1 recordings are too short for their text and count nothing, the first: 0.wav'])
+    expect(notes).toEqual(['1 recordings are too short for their text and do not count, the first: 0.wav'])
   })
 })

@@ -8,6 +8,7 @@ import type {
   Gradients,
   LinearOptions,
   Pooling,
+  S4dArgs,
   ScanArgs,
   Tensor,
 } from '../backend.js'
@@ -19,6 +20,7 @@ import { type KernelSet, openKernels } from './kernels.js'
 import { Memory } from './memory.js'
 import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
+import { s4d } from './s4d.js'
 import { selectiveScan } from './scan.js'
 import { sharedProduct } from './shared-product.js'
 import {
@@ -211,6 +213,10 @@ export class CpuBackend implements Backend {
 
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor {
     return selectiveScan(this.machine, args, state, addTo)
+  }
+
+  s4d(args: S4dArgs, state: Tensor | null): Tensor {
+    return s4d(this.machine, args, state)
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

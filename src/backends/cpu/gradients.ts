@@ -3,6 +3,7 @@ import type { Activation, Gradients, Tensor } from '../backend.js'
 import { poolingOrder, readingOrder } from '../segments.js'
 import { startBlank } from './blank.js'
 import type { Products } from './products.js'
+import { s4dGradient } from './s4d.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
 import { firstRow, stepOf } from './segments.js'
@@ -173,6 +174,8 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       return newTensor(machine, rows, u.cols * A_log.cols)
     },
     selectiveScan: (dy, args, into, dState) => selectiveScanGradient(machine, dy, args, into, dState),
+
+    s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
 
     combine(dy, a, b, how, { da, db }) {
       if (how === 'add') {

@@ -16,6 +16,7 @@ import {
   unfold,
   unfoldGradient,
 } from './rows.js'
+import { s4d, s4dGradient } from './s4d.js'
 import { selectiveScan, selectiveScanGradient } from './scan.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
@@ -69,6 +70,7 @@ export function openReferenceBackend(): Backend {
     norm,
     causalConv,
     selectiveScan,
+    s4d,
     combine,
     activate,
     unfold,
@@ -81,6 +83,7 @@ export function openReferenceBackend(): Backend {
       causalConv: causalConvGradient,
       keptStates: () => null,
       selectiveScan: selectiveScanGradient,
+      s4d: s4dGradient,
       combine: combineGradient,
       activate: activateGradient,
       unfold: unfoldGradient,

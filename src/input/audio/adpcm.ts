@@ -19,8 +19,8 @@ const clamp = (value: number) => Math.max(-32768, Math.min(32767, value))
 export type BlockDecoder = (block: Uint8Array, format: WavFormat) => Int16Array
 
 /**
- * A block of IMA ADPCM as WAV holds it: per channel the first sample and the step, then 8 codes of each channel in turn.
- * (`wavefile` 11 repeats the first sample of every block, leaves out the last block and knows one channel only.)
+ * A block of IMA ADPCM as WAV holds it: per channel the first sample and the step, then 8 codes of each channel in
+ * turn. (`wavefile` 11 repeats the first sample of every block, leaves out the last block and knows one channel only.)
  */
 export const decodeIma: BlockDecoder = (block, { channels }) => {
   const groups = Math.max(0, Math.floor((block.length - 4 * channels) / (4 * channels)))
@@ -50,7 +50,10 @@ export const decodeIma: BlockDecoder = (block, { channels }) => {
   return samples
 }
 
-/** A block of MS ADPCM: per channel predictor, step, the second and the first sample, then codes of the channels in turn. */
+/**
+ * A block of MS ADPCM: per channel predictor, step, the second and the first sample, then codes of the channels in
+ * turn.
+ */
 export const decodeMs: BlockDecoder = (block, { channels, coefficients }) => {
   const head = 7 * channels
   if (block.length < head) return new Int16Array(0)

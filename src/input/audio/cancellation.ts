@@ -8,8 +8,8 @@ const faint = 1e-3
 const audible = 1e-6
 
 /**
- * Notices channels that cancel each other in their mean, as when one cable of two has its poles exchanged: what was said
- * would be read as silence. Sums go frame by frame, so that the finding does not depend on how the input is cut.
+ * Notices channels that cancel each other in their mean, as when one cable of two has its poles exchanged: what was
+ * said would be read as silence. Sums go frame by frame, so that the finding does not depend on how the input is cut.
  */
 export class Cancellation {
   /** The frame from which on the channels cancel each other; undefined: they do not. */

@@ -40,7 +40,8 @@ export class Messages {
   take(line: string): void {
     if (nowhere.test(line)) return
     const [mark, level = 'error'] = marked.exec(line) ?? ['']
-    // A line without a mark goes on from one before: text out of the file. A program in ffmpeg's place may have no marks.
+    // A line without a mark goes on from one before: text out of the file. A program in ffmpeg's place may have no
+    // marks.
     if (mark !== '') this.hasMarks = true
     else if (this.hasMarks) return
     const text = line.slice(mark.length).replace(`${this.input}: `, '').trim()

@@ -12,17 +12,17 @@ import { FrameTimes, inTime } from './frame-times.js'
 import { findSamples, type WavData } from './wav.js'
 
 /**
- * Containers whose time 0 is the start of what is shown, also where nothing begins there. Others may start at any number:
- * they count from their first picture or sample.
+ * Containers whose time 0 is the start of what is shown, also where nothing begins there. Others may start at any
+ * number: they count from their first picture or sample.
  */
 const countFromZero = ['MP4 (M4A)', 'QuickTime', 'Matroska or WebM']
 
 /**
  * The first sound track of a file in any format that `ffmpeg` knows, as 32-bit float samples with the rate and the
- * channels that it has, each at its time in the container. `input`: a path, or the bytes themselves. `format`: its name;
- * undefined: ffmpeg is to find out. `warn` takes what ffmpeg passed over: a file that is damaged or cut off in its
- * middle is no failure to it. Errors (FileProblem), here or while reading: 69 no ffmpeg, 65 it cannot read this or finds
- * no sample in it, 74 it was killed.
+ * channels that it has, each at its time in the container. `input`: a path, or the bytes themselves. `format`: its
+ * name; undefined: ffmpeg is to find out. `warn` takes what ffmpeg passed over: a file that is damaged or cut off in
+ * its middle is no failure to it. Errors (FileProblem), here or while reading: 69 no ffmpeg, 65 it cannot read this or
+ * finds no sample in it, 74 it was killed.
  */
 export async function readThroughFfmpeg(
   input: string | AsyncIterable<Uint8Array>,

@@ -4,7 +4,10 @@ export const riffIds = ['RIFF', 'RIFX', 'RF64', 'BW64']
 /** Bytes from the start of a file that are enough to tell what it is, or that it is text. */
 export const audioMagicLength = 4096
 
-/** Formats that are left to ffmpeg: name, where its mark stands, the mark; the start of the file, where that is not the mark. */
+/**
+ * Formats that are left to ffmpeg: name, where its mark stands, the mark; the start of the file, where that is not the
+ * mark.
+ */
 const foreign: [string, number, string, string?][] = [
   ['FLAC', 0, 'fLaC'],
   ['Ogg', 0, 'OggS'],

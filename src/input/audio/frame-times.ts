@@ -63,13 +63,16 @@ export class FrameTimes {
   private warnOfJump(seconds: number, at: number) {
     this.jumped = true
     const where = `${Math.abs(seconds).toFixed(3)} s ${seconds < 0 ? 'back' : 'ahead'} at ${at.toFixed(3)} s`
-    this.warn(`its times jump ${where}: what follows is taken to come right behind`)
+    this.warn(`its times jump ${where}: what follows is taken to come right after`)
   }
 }
 
 const silence = new Uint8Array(1 << 16)
 
-/** The same samples, frames of `frameBytes`, with silence in the holes. It is known by then what stands in front of a block. */
+/**
+ * The same samples, frames of `frameBytes`, with silence in the holes. It is known by then what stands in front of a
+ * block.
+ */
 export async function* inTime(
   blocks: AsyncIterable<Uint8Array>,
   times: FrameTimes,

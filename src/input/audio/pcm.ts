@@ -7,14 +7,20 @@ import type { WavFormat } from './wav-format.js'
 type ReadSample = (view: DataView, at: number) => number
 
 /**
- * Float samples beyond this are damage: +40 dB. Real ones exceed full scale by some 20 dB, and a single one at 3e38, where the
- * numbers end, would be the level of the recording for minutes.
+ * Float samples beyond this are damage: +40 dB. Real ones exceed full scale by some 20 dB, and a single one at 3e38,
+ * where the numbers end, would be the level of the recording for minutes.
  */
 const loudest = 100
 
-/** Turns whole blocks of `format.blockBytes` into mono: the mean of the channels, or one of them. Each result takes the place of the one before. */
+/**
+ * Turns whole blocks of `format.blockBytes` into mono: the mean of the channels, or one of them. Each result takes the
+ * place of the one before.
+ */
 export class MonoDecoder {
-  /** Samples so far that were no finite number (NaN, infinity) or beyond +40 dB: they are not part of the mean; without any other it is 0. */
+  /**
+   * Samples so far that were no finite number (NaN, infinity) or beyond +40 dB: they are not part of the mean; without
+   * any other it is 0.
+   */
   damaged = 0
   /** The frame of the first of them, counted from the first that was decoded. */
   firstDamaged: number | undefined

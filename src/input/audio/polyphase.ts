@@ -9,7 +9,10 @@ const beta = 0.1102 * (attenuation - 8.7)
 const passBand = 1 / (1 + (attenuation - 7.95) / (14.36 * 2 * crossings))
 /** Weights kept at most; beyond (rates with no common factor) phases are taken between the rows of a table. */
 const maxWeights = 1 << 21
-/** Rows of that table from one zero crossing of the sinc to the next: what a straight line between them misses stays below -120 dB. */
+/**
+ * Rows of that table from one zero crossing of the sinc to the next: what a straight line between them misses stays
+ * below -120 dB.
+ */
 const rowsPerCrossing = 2048
 
 const filters = new Map<string, Polyphase>()
@@ -17,8 +20,8 @@ const filters = new Map<string, Polyphase>()
 const mostFilters = 8
 
 /**
- * A polyphase low-pass filter of linear phase between two rates: Kaiser's window over a sinc, and the kernel that sums, in memory of its own.
- * One for each pair of rates serves all recordings of it.
+ * A polyphase low-pass filter of linear phase between two rates: Kaiser's window over a sinc, and the kernel that sums,
+ * in memory of its own. One for each pair of rates serves all recordings of it.
  */
 export class Polyphase {
   /** Outputs stand `step / phases` inputs apart. */
@@ -105,7 +108,9 @@ export class Polyphase {
     this.unknown--
   }
 
-  /** weights [2 half] of the inputs around an output, `place` (0 to 1) after input `half - 1` of them; their sum is 1. */
+  /**
+   * weights [2 half] of the inputs around an output, `place` (0 to 1) after input `half - 1` of them; their sum is 1.
+   */
   private weigh(place: number, weights: Float64Array): void {
     let total = 0
     for (let i = 0; i < weights.length; i++) {

@@ -27,8 +27,8 @@ export interface AudioOptions {
 }
 
 /**
- * Mono samples, full scale at -1 and 1, piece by piece, to be read once: to the end, or until `close`. A piece is overwritten when the
- * next one is asked for.
+ * Mono samples, full scale at -1 and 1, piece by piece, to be read once: to the end, or until `close`. A piece is
+ * overwritten when the next one is asked for.
  */
 export interface Audio extends AsyncIterable<Float32Array> {
   readonly file: string
@@ -43,9 +43,9 @@ export interface Audio extends AsyncIterable<Float32Array> {
 }
 
 /**
- * Opens a WAV file (or `-`, standard input), or another format through ffmpeg. Memory stays at a few blocks however long
- * it is. What is accepted: docs/input.md. Errors (UserError), here or while reading: 65 not readable as audio, 66 no or
- * unreadable file, 69 ffmpeg is needed and not installed, 74 reading broke off.
+ * Opens a WAV file (or `-`, standard input), or another format through ffmpeg. Memory stays at a few blocks however
+ * long it is. What is accepted: docs/input.md. Errors (UserError), here or while reading: 65 not readable as audio, 66
+ * no or unreadable file, 69 ffmpeg is needed and not installed, 74 reading broke off.
  */
 export function readAudio(path: string, options: AudioOptions = {}): Promise<Audio> {
   return openAudio({ file: path === '-' ? stdinName : path, bytes: readBytes(path) }, options, path)
@@ -57,8 +57,8 @@ export function readAudioSource(source: Source, options: AudioOptions = {}): Pro
 }
 
 /**
- * The lowest rate that is brought to that of a model: what is below half of it is no speech. Telephones begin at 8,000; less than
- * this comes from damaged headers, and a second of it could be asked to become a million.
+ * The lowest rate that is brought to that of a model: what is below half of it is no speech. Telephones begin at 8,000;
+ * less than this comes from damaged headers, and a second of it could be asked to become a million.
  */
 const lowestRate = 1000
 
@@ -169,7 +169,7 @@ async function* decode(file: string, reader: ByteReader, data: WavData, wanted: 
       if (read < promised && data.frames !== undefined) {
         warn(`cut off: ${frame} of ${data.frames} samples read (${seconds(frame)} of ${seconds(data.frames)})`)
       } else if (format.blockFrames === 1 && rest.length > 0) {
-        warn(`a rest of ${rest.length} bytes at the end is no whole sample`)
+        warn(`the last ${rest.length} bytes are not a whole sample`)
       }
       const more = read === promised ? await whatFollows(reader, format, read) : undefined
       if (more) warn(more)

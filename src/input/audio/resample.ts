@@ -1,10 +1,10 @@
 import { Polyphase } from './polyphase.js'
 
 /**
- * Changes the sampling rate, piece by piece: a polyphase low-pass filter of linear phase without delay. Output `k` stands
- * at the time of input `k * from / to`, `n` samples become `ceil(n * to / from)`, and there is silence in front and behind.
- * Every output is one sum in a fixed order: the result is the same bytes however the input is cut.
- * Flat to 90 % of the lower Nyquist frequency; images and aliases are below -100 dB (`docs/input.md`).
+ * Changes the sampling rate, piece by piece: a polyphase low-pass filter of linear phase without delay. Output `k`
+ * stands at the time of input `k * from / to`, `n` samples become `ceil(n * to / from)`, and there is silence in front
+ * and behind. Every output is one sum in a fixed order: the result is the same bytes however the input is cut. Flat to
+ * 90 % of the lower Nyquist frequency; images and aliases are below -100 dB (`docs/input.md`).
  */
 export class Resampler {
   private readonly filter: Polyphase

@@ -153,7 +153,9 @@ function foreignCodec(tag: number): FileProblem {
   return new FileProblem(`${found}, expected PCM, float, A-law, mu-law, IMA or MS ADPCM; ${cure}`)
 }
 
-/** The format tag that WAVE_FORMAT_EXTENSIBLE carries in front of its sub-format, a GUID in the byte order of the file. */
+/**
+ * The format tag that WAVE_FORMAT_EXTENSIBLE carries in front of its sub-format, a GUID in the byte order of the file.
+ */
 function subFormat(view: DataView, littleEndian: boolean): number {
   if (view.byteLength < 40) throw new FileProblem('WAVE_FORMAT_EXTENSIBLE without its sub-format')
   const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0')

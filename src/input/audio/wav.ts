@@ -15,12 +15,15 @@ export interface WavData {
 /** More of a `fmt ` chunk than any format uses. */
 const maxFormatBytes = 4096
 
-/** What programs write for a size that they do not know yet: ffmpeg into a pipe all ones, sox and arecord about 2^31. */
+/**
+ * What programs write for a size that they do not know yet: ffmpeg into a pipe all ones, sox and arecord about 2^31.
+ */
 const isOpen = (size: number) => size >= 0xffffff00 || (size >= 0x7fff0000 && size <= 0x80000000)
 
 /**
  * Walks the chunks of a RIFF, RIFX (big-endian), RF64 or BW64 file up to its samples and passes over those it does not
- * need. `fileBytes`: the length of the file, where it is known. `warn` takes contradictions in the header. Errors (FileProblem 65): anything that hides the samples.
+ * need. `fileBytes`: the length of the file, where it is known. `warn` takes contradictions in the header. Errors
+ * (FileProblem 65): anything that hides the samples.
  */
 export async function findSamples(
   reader: ByteReader,
@@ -83,8 +86,8 @@ async function followed(reader: ByteReader, riffSize: number, littleEndian: bool
 }
 
 /**
- * Bytes of samples beyond the size in the header, a multiple of 4 GiB, where a program wrote what was left of a larger one
- * in 32 bits. Not those of another file behind this one: either size must fit to the end of the file.
+ * Bytes of samples beyond the size in the header, a multiple of 4 GiB, where a program wrote what was left of a larger
+ * one in 32 bits. Not those of another file behind this one: either size must fit to the end of the file.
  */
 function wrappedBytes(start: number, size: number, riffSize: number, fileBytes = 0): number {
   const beyond = fileBytes - start - size

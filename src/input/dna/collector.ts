@@ -59,7 +59,9 @@ export class Collector {
     this.digits = false
   }
 
-  /** Cleans the bases of `source[from..to)` up to the first byte that is no base, and returns the index of that byte. */
+  /**
+   * Cleans the bases of `source[from..to)` up to the first byte that is no base, and returns the index of that byte.
+   */
   append(source: Uint8Array, from: number, to: number): number {
     const { codes, table } = this
     let at = this.length
@@ -94,7 +96,10 @@ export class Collector {
     return i
   }
 
-  /** Takes a byte inside a sequence that is no base and no line end. False: it has no place there, the record is dropped. */
+  /**
+   * Takes a byte inside a sequence that is no base and no line end. False: it has no place there, the record is
+   * dropped.
+   */
   accept(byte: number, line: number): boolean {
     const kind = this.table[byte]
     if (kind === IGNORED) {

@@ -19,7 +19,10 @@ const LF = 10
 /** Printable characters from '!' to '~' are qualities. */
 export const isQuality = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 33 && byte <= 126 ? 1 : 0))
 
-/** The line with '+' stands alone or is followed by the header or its id once more. Both lines with their first character. */
+/**
+ * The line with '+' stands alone or is followed by the header or its id once more. Both lines with their first
+ * character.
+ */
 export function plusFits(plus: Line, header: Line): boolean {
   if (plus.length === 1) return true
   const [again, whole] = [plus, header].map((line) => line.toString().slice(1).trimEnd())
@@ -62,7 +65,10 @@ export class FastqShape {
     return this.state < FITS ? undefined : this.state === FITS
   }
 
-  /** It began as a record does: with a header and a line of DNA, or a header that cannot be qualities since it holds blanks. */
+  /**
+   * It began as a record does: with a header and a line of DNA, or a header that cannot be qualities since it holds
+   * blanks.
+   */
   get began() {
     const { bytes, length } = this.header
     return this.sequenceLines > 0 || bytes.subarray(0, length).some((byte) => isQuality[byte] === 0)

@@ -21,10 +21,10 @@ const CR = 13
 const LF = 10
 
 /**
- * FASTQ, with sequences and qualities over one line or several. Qualities are checked and thrown away: as many as bases.
- * A line with '@' where qualities are missing is the next header if a whole record begins with it (FastqShape), and
- * qualities otherwise; after a record whose parts do not fit, reading goes on at the next such line. So only the broken
- * record is lost. A record with a bad letter is followed to its end all the same.
+ * FASTQ, with sequences and qualities over one line or several. Qualities are checked and thrown away: as many as
+ * bases. A line with '@' where qualities are missing is the next header if a whole record begins with it (FastqShape),
+ * and qualities otherwise; after a record whose parts do not fit, reading goes on at the next such line. So only the
+ * broken record is lost. A record with a bad letter is followed to its end all the same.
  */
 export class FastqParser implements Parser {
   private state = BETWEEN
@@ -163,7 +163,10 @@ export class FastqParser implements Parser {
     }
   }
 
-  /** Whether the line with '@' at `from` begins a record decides how it is read. False: that takes more bytes, which are held. */
+  /**
+   * Whether the line with '@' at `from` begins a record decides how it is read. False: that takes more bytes, which are
+   * held.
+   */
   private lookAhead(block: Uint8Array, from: number): boolean {
     const anyPlus = this.plusDiffers || this.otherPlus > 0
     this.shape.start({ anyPlus, bare: this.state !== QUALITY_START })
@@ -202,7 +205,9 @@ export class FastqParser implements Parser {
     }
   }
 
-  /** A line that completes the qualities, line for line, is theirs, unless it starts as the header of its record does. */
+  /**
+   * A line that completes the qualities, line for line, is theirs, unless it starts as the header of its record does.
+   */
   private completedBy({ bytes, length }: Line): boolean {
     const complete = this.qualities + length === this.symbols && this.qualityLines + 1 === this.sequenceLines
     return complete && bytes[1] !== this.text.bytes[1]

@@ -3,7 +3,10 @@ export const bases = 'ACGTN'
 /** Code of N: an unknown base, an ambiguity code, a gap. */
 export const N = 4
 
-/** Classes of bytes that are no base: from 8 on, so that one look at `a | b | ...` tells whether several bytes are all bases. */
+/**
+ * Classes of bytes that are no base: from 8 on, so that one look at `a | b | ...` tells whether several bytes are all
+ * bases.
+ */
 export const IGNORED = 8
 export const NEWLINE = 9
 export const STAR = 10

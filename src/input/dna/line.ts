@@ -12,7 +12,10 @@ export class Line {
     this.length = 0
   }
 
-  /** Takes `source[from..to)` up to a line end (CR or LF) and returns its index, or `to`. Bytes beyond the limit are counted only. */
+  /**
+   * Takes `source[from..to)` up to a line end (CR or LF) and returns its index, or `to`. Bytes beyond the limit are
+   * counted only.
+   */
   add(source: Uint8Array, from: number, to: number): number {
     let end = from
     while (end < to && source[end] !== 10 && source[end] !== 13) end++

@@ -9,7 +9,10 @@ import { markLength, parserFor } from './format.js'
 import type { RecordBatch } from './records.js'
 
 export interface ReadOptions {
-  /** `fail` (default): the first bad place throws, after the records before it. `skip`: it is reported, and reading goes on. */
+  /**
+   * `fail` (default): the first bad place throws, after the records before it. `skip`: it is reported, and reading goes
+   * on.
+   */
   onError?: 'fail' | 'skip'
   /** Takes warnings and what was skipped, as they come up. */
   report?: (problem: InputProblem) => void
@@ -21,8 +24,8 @@ export interface RecordStream extends AsyncIterable<RecordBatch> {
 }
 
 /**
- * Reads FASTA, FASTQ and JSON lines, plain, gzip or bgzip, one file after the other; no path, or `-`, is standard input.
- * Memory stays at a few blocks however long a record is. What is accepted and how it is cleaned: docs/input.md.
+ * Reads FASTA, FASTQ and JSON lines, plain, gzip or bgzip, one file after the other; no path, or `-`, is standard
+ * input. Memory stays at a few blocks however long a record is. What is accepted and how it is cleaned: docs/input.md.
  * Errors (UserError): 65 bad data, 66 no or unreadable file, 74 reading broke off.
  */
 export function readRecords(paths: readonly string[], options: ReadOptions = {}): RecordStream {
@@ -78,7 +81,10 @@ function attempt(action: () => void): UserError | undefined {
   return undefined
 }
 
-/** The text of one file: passes over a byte order mark and leading blank lines, then leaves it to the parser of its format. */
+/**
+ * The text of one file: passes over a byte order mark and leading blank lines, then leaves it to the parser of its
+ * format.
+ */
 class Text {
   private parser: Parser | undefined
   private atStart = true

@@ -2,9 +2,10 @@ import type { MixerSpec, ModelSpec } from '../../spec.js'
 import { bidirectional } from './bidirectional.js'
 import { mamba } from './mamba.js'
 import type { Family } from './mixer.js'
+import { s4d } from './s4d.js'
 
 /** Every kind of mixer. */
-export const families: readonly Family[] = [mamba, bidirectional]
+export const families: readonly Family[] = [mamba, bidirectional, s4d]
 
 /** The family of a mixer; the schema of a spec lets no other kinds in. */
 export function familyOf({ kind }: MixerSpec): Family {

@@ -8,10 +8,10 @@ export interface Given<Item, Result> {
 type Found<Item, Result> = { item: Item; result: Result } | { item: Item; failure: unknown }
 
 /**
- * Works on items on several lanes at once and gives what they give in the order of the items, as it comes. A lane draws its
- * next item when it is ready for it; it may draw ahead, and gives its results item by item in the order in which it drew. The
- * failure of an item, given as such, ends all when its turn comes, so that the first bad item is reported whatever the lanes;
- * what a lane throws ends all at once.
+ * Works on items on several lanes at once and gives what they give in the order of the items, as it comes. A lane draws
+ * its next item when it is ready for it; it may draw ahead, and gives its results item by item in the order in which it
+ * drew. The failure of an item, given as such, ends all when its turn comes, so that the first bad item is reported
+ * whatever the lanes; what a lane throws ends all at once.
  */
 export async function* inItemOrder<Item, Result>(
   items: readonly Item[],

@@ -80,8 +80,8 @@ export class AudioPipeline {
   }
 
   /**
-   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each. Each lane has its
-   * share of the threads.
+   * What `take` makes of the answers to recordings, in the order of the recordings, with a mark at the end of each.
+   * Each lane has its share of the threads.
    */
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
@@ -138,7 +138,7 @@ export class AudioPipeline {
     const count = (test: (recording: Recording) => boolean) => this.recordings.filter(test).length
     return [
       [count(({ seconds, broken }) => seconds === 0 && !broken), 'empty'],
-      [this.check.wrongLength, 'of a length the model does not read'],
+      [this.check.wrongLength, 'of a length that the model does not read'],
       [count(({ broken }) => broken), 'bad files'],
     ]
   }

@@ -13,9 +13,9 @@ export interface SilenceOptions {
 }
 
 /**
- * Cuts recordings that are too long to be read at once into windows, each cut where the energy is least in the last third that a window
- * may have: in a pause between words, where there is one. Which place that is depends on `longest` frames alone, so the windows are
- * the same however the parts came.
+ * Cuts recordings that are too long to be read at once into windows, each cut where the energy is least in the last
+ * third that a window may have: in a pause between words, where there is one. Which place that is depends on `longest`
+ * frames alone, so the windows are the same however the parts came.
  */
 export async function* splitAtSilence(
   parts: AsyncIterable<Part<Float32Array>>,

@@ -25,7 +25,10 @@ export interface Transcribed {
 }
 
 export interface TranscribeOptions extends Omit<AudioOptions, 'wanted'> {
-  /** Width of the beam; 0 or 1: greedy decoding. Default: 16 where the model has a language model, which greedy decoding does not use. */
+  /**
+   * Width of the beam; 0 or 1: greedy decoding. Default: 16 where the model has a language model, which greedy decoding
+   * does not use.
+   */
   beam?: number
 }
 

@@ -97,7 +97,7 @@ export class DnaRun implements Run<Prediction> {
       [this.left.tooShort, 'too short'],
       [this.shortWindows, 'last windows too short'],
       [this.left.tooLong, 'too long'],
-      [this.check.wrongLength, 'of a length the model does not read'],
+      [this.check.wrongLength, 'of a length that the model does not read'],
       [skippedRecords, 'bad records'],
       [skippedFiles, 'bad files'],
     ]

@@ -4,8 +4,9 @@ import { blank, type CtcDecoder, type DecodedToken } from './ctc-decode.js'
 import { type LanguageModelOptions, type Prefix, PrefixTrie } from './prefix-trie.js'
 
 /**
- * The tokens of one alignment, newest first. Alignments share what they have in common. (Made by `new`: V8 puts literals of a place where
- * they once lived long among the old objects from then on, and lets tens of megabytes of them pile up.)
+ * The tokens of one alignment, newest first. Alignments share what they have in common. (Made by `new`: V8 puts
+ * literals of a place where they once lived long among the old objects from then on, and lets tens of megabytes of them
+ * pile up.)
  */
 class Spelled implements DecodedToken {
   /** `length`: tokens up to this one. `before`: null at the start and where the rest was given already. */
@@ -18,7 +19,10 @@ class Spelled implements DecodedToken {
   ) {}
 }
 
-/** Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each kind. */
+/**
+ * Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each
+ * kind.
+ */
 interface Ending {
   /** Of all alignments. */
   sum: number
@@ -46,8 +50,8 @@ export interface BeamOptions {
   /** Classes with a probability below this are not tried in a row, which saves most of the time; 0 tries all. */
   least?: number
   /**
-   * Rows after which a token of the likeliest text is settled and texts without it are dropped. Later rows say next to nothing about it
-   * any more; but the combinations of a few old doubts would fill the beam for good.
+   * Rows after which a token of the likeliest text is settled and texts without it are dropped. Later rows say next to
+   * nothing about it any more; but the combinations of a few old doubts would fill the beam for good.
    */
   settle?: number
   language?: LanguageModelOptions
@@ -55,12 +59,14 @@ export interface BeamOptions {
 
 /**
  * Prefix beam search (Hannun et al. 2014, arXiv 1408.2873): sums the alignments of each text,
- * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment. With a language,
- * texts are ranked by the acoustic score and by the language model together (Maas et al. 2015, lexicon-free).
+ * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment.
+ * With a language, texts are ranked by the acoustic score and by the language model together (Maas et al. 2015,
+ * lexicon-free).
  *
- * Without a language: with `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the likeliest text, at least as likely
- * as the greedy one, and it is the greedy one whenever the likeliest alignment has more than half of all probability. Nothing more
- * holds: a width of 1 is not greedy decoding (it compares sums, not single alignments), and a greater width can miss what a smaller one finds.
+ * Without a language: with `width` enough for all texts, `least` 0 and no more than `settle` rows, the answer is the
+ * likeliest text, at least as likely as the greedy one, and it is the greedy one whenever the likeliest alignment has
+ * more than half of all probability. Nothing more holds: a width of 1 is not greedy decoding (it compares sums, not
+ * single alignments), and a greater width can miss what a smaller one finds.
  */
 export class BeamDecoder implements CtcDecoder {
   private readonly texts: PrefixTrie<Beam>
@@ -97,7 +103,8 @@ export class BeamDecoder implements CtcDecoder {
       logSoftmax(logits, from, this.logP)
       this.step()
       this.settle()
-      // Row by row, so that what is given does not depend on the cuts. A text that ends with the root may yet move its last token.
+      // Row by row, so that what is given does not depend on the cuts. A text that ends with the root may yet move its
+      // last token.
       const { root } = this.texts
       const length = root.length - (root.holder ? 1 : 0)
       if (length > this.given) for (const token of this.take(length)) done.push(token)
@@ -147,7 +154,10 @@ export class BeamDecoder implements CtcDecoder {
     for (const beam of ranked) this.spell(beam)
   }
 
-  /** Texts with one token more that are not known yet: only this one leads to them, and most are too unlikely to be looked at. */
+  /**
+   * Texts with one token more that are not known yet: only this one leads to them, and most are too unlikely to be
+   * looked at.
+   */
   private begin({ prefix, gap, on }: Beam): void {
     const { texts, ranked, logP } = this
     const most = logAdd(gap.sum, on.sum) + texts.mostLonger(prefix)
@@ -263,7 +273,9 @@ function empty(ending: Ending): void {
   ending.begins = false
 }
 
-/** The alignments of `from`, one row longer, join those of `into`; with `begins`, by a token that is not in them yet. */
+/**
+ * The alignments of `from`, one row longer, join those of `into`; with `begins`, by a token that is not in them yet.
+ */
 function join(into: Ending, from: Ending, logP: number, begins: boolean): void {
   into.sum = logAdd(into.sum, from.sum + logP)
   const best = from.best + logP

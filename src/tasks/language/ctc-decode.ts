@@ -13,16 +13,19 @@ export interface DecodedToken {
 }
 
 /**
- * From the logits [T, V] of one sequence, chunk by chunk, to its tokens. A decoder is the state between chunks: what comes
- * out is the same however the rows are cut. `push` gives the tokens that no later row can change, `end` the rest; after that comes
- * another sequence.
+ * From the logits [T, V] of one sequence, chunk by chunk, to its tokens. A decoder is the state between chunks: what
+ * comes out is the same however the rows are cut. `push` gives the tokens that no later row can change, `end` the rest;
+ * after that comes another sequence.
  */
 export interface CtcDecoder {
   push(logits: FloatArray): DecodedToken[]
   end(): DecodedToken[]
 }
 
-/** The likeliest class of each row, runs of one class as one, blanks dropped: the text of the likeliest single alignment. */
+/**
+ * The likeliest class of each row, runs of one class as one, blanks dropped: the text of the likeliest single
+ * alignment.
+ */
 export class GreedyDecoder implements CtcDecoder {
   private run: DecodedToken | null = null
   private row = 0

@@ -1,6 +1,9 @@
 import { exitCodes, UserError } from '../../errors.js'
 
-/** Tokens that came before, as far back as texts were seen to go on after them: a node of a trie that grows to the right. */
+/**
+ * Tokens that came before, as far back as texts were seen to go on after them: a node of a trie that grows to the
+ * right.
+ */
 export interface Context {
   /** How often its last token followed the tokens before that. */
   seen: number
@@ -15,8 +18,9 @@ export interface Context {
 }
 
 /**
- * How likely a token is after the ones before it, from texts: n-grams with Witten-Bell smoothing (Witten & Bell 1991), each order
- * leaning on the shorter one as far as its context is known for new continuations. A text begins after nothing, and has no end.
+ * How likely a token is after the ones before it, from texts: n-grams with Witten-Bell smoothing (Witten & Bell 1991),
+ * each order leaning on the shorter one as far as its context is known for new continuations. A text begins after
+ * nothing, and has no end.
  */
 export class NgramModel {
   private contexts = 0
@@ -24,7 +28,9 @@ export class NgramModel {
   /** Of a text that has not begun: as if after a token that no text has. */
   readonly start = contextOf(1, this.nothing)
 
-  /** `texts` as tokens 1 .. V - 1; `order`: tokens of the longest n-gram. Errors: 69 for more n-grams than can be held. */
+  /**
+   * `texts` as tokens 1 .. V - 1; `order`: tokens of the longest n-gram. Errors: 69 for more n-grams than can be held.
+   */
   constructor(
     texts: Iterable<ArrayLike<number>>,
     private readonly order: number,

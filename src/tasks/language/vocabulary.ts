@@ -1,8 +1,8 @@
 import { exitCodes, UserError } from '../../errors.js'
 
 /**
- * A transcript as it is compared: lower case, words of letters, digits and the apostrophes inside them, one space between words;
- * all else separates words. `Don’t -- STOP!` is `don't stop`.
+ * A transcript as it is compared: lower case, words of letters, digits and the apostrophes inside them, one space
+ * between words; all else separates words. `Don’t -- STOP!` is `don't stop`.
  */
 export function normaliseTranscript(text: string): string {
   const words = text
@@ -13,7 +13,10 @@ export function normaliseTranscript(text: string): string {
   return words?.join(' ') ?? ''
 }
 
-/** Texts as the tokens of a CTC head. Entry 0 is the blank; the others write a character, or a word and the space after it. */
+/**
+ * Texts as the tokens of a CTC head. Entry 0 is the blank; the others write a character, or a word and the space after
+ * it.
+ */
 export class Vocabulary {
   private readonly tokens: Map<string, number>
   private readonly units: 'characters' | 'words'

@@ -8,9 +8,10 @@ export interface Word {
 }
 
 /**
- * Decoded characters to words, piece by piece. `vocabulary[token]` is the text of a token, mostly one character; a space separates words.
- * A word lasts from the start of its first row to the end of its last one; `rowSeconds` is the length of a row. CTC peaks
- * lie inside the sounds they stand for, so a word is a little longer than it says. `offset`: seconds before the first row.
+ * Decoded characters to words, piece by piece. `vocabulary[token]` is the text of a token, mostly one character; a
+ * space separates words. A word lasts from the start of its first row to the end of its last one; `rowSeconds` is the
+ * length of a row. CTC peaks lie inside the sounds they stand for, so a word is a little longer than it says. `offset`:
+ * seconds before the first row.
  */
 export class Words {
   private word: Word | null = null

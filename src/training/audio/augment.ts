@@ -1,10 +1,12 @@
 import type { Random } from '../random.js'
 
-// Changes to recordings that leave their text as it is. What is random is drawn from the generator given, so a seed names a training run.
+// Changes to recordings that leave their text as it is. What is random is drawn from the generator given, so a seed
+// names a training run.
 
 /**
- * The recording `factor` times as fast (tempo and pitch together; Ko et al. 2015 use 0.9 and 1.1): ceil(L / factor) samples, each a
- * windowed-sinc interpolation that lets pass what both rates can carry (error below -60 dB up to 3/4 of it).
+ * The recording `factor` times as fast (tempo and pitch together; Ko et al. 2015 use 0.9 and 1.1): ceil(L / factor)
+ * samples, each a windowed-sinc interpolation that lets pass what both rates can carry (error below -60 dB up to 3/4 of
+ * it).
  */
 export function speed(samples: Float32Array, factor: number): Float32Array {
   if (!(factor > 0)) throw new Error(`speed ${factor}, expected a number above 0`)
@@ -36,7 +38,9 @@ export function speed(samples: Float32Array, factor: number): Float32Array {
 const zeroCrossings = 16
 const phases = 256
 
-/** [phases + 1, 2 reach]: the weights of the samples around a point, for each fraction of the way between two samples. */
+/**
+ * [phases + 1, 2 reach]: the weights of the samples around a point, for each fraction of the way between two samples.
+ */
 function sincTable(cutoff: number, reach: number): Float64Array {
   const taps = 2 * reach
   const table = new Float64Array((phases + 1) * taps)
@@ -50,10 +54,14 @@ function sincTable(cutoff: number, reach: number): Float64Array {
   return table
 }
 
-/** White noise of power 1, or noise whose power falls by about 6 dB an octave (`brown`), which rooms and rumble are nearer to. */
+/**
+ * White noise of power 1, or noise whose power falls by about 6 dB an octave (`brown`), which rooms and rumble are
+ * nearer to.
+ */
 export function noise(length: number, random: Random, colour: 'white' | 'brown'): Float32Array {
   const out = new Float32Array(length)
-  // A leaky sum of white noise; sqrt(1 - leak^2) keeps its power at 1, and starting from that power there is no fade-in.
+  // A leaky sum of white noise; sqrt(1 - leak^2) keeps its power at 1, and starting from that power there is no
+  // fade-in.
   const leak = colour === 'white' ? 0 : 0.98
   const scale = Math.sqrt(1 - leak ** 2)
   let x = random.normal()
@@ -69,9 +77,9 @@ export interface Masks {
 }
 
 /**
- * SpecAugment (Park et al. 2019, arXiv 1904.08779), in place: features [T, columns] with bands of rows and of columns set to their mean,
- * which says nothing. The width of each is drawn from 0 .. most, its place from where it fits; a mask over rows takes at
- * most a fifth of them (p = 0.2 in the paper), so that short recordings keep their words.
+ * SpecAugment (Park et al. 2019, arXiv 1904.08779), in place: features [T, columns] with bands of rows and of columns
+ * set to their mean, which says nothing. The width of each is drawn from 0 .. most, its place from where it fits; a
+ * mask over rows takes at most a fifth of them (p = 0.2 in the paper), so that short recordings keep their words.
  */
 export function maskFeatures(features: Float32Array, columns: number, masks: Masks, random: Random): Float32Array {
   const rows = features.length / columns

@@ -18,7 +18,10 @@ export interface EnergyResult {
   warnings: string[]
 }
 
-/** A worker thread that reads recordings and takes their energies: [frames, n_mels] for each speed, as recordings.ts stores them. */
+/**
+ * A worker thread that reads recordings and takes their energies: [frames, n_mels] for each speed, as recordings.ts
+ * stores them.
+ */
 const spec = workerData as LogMelSpec
 serve(
   parentPort!,

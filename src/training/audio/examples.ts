@@ -17,8 +17,9 @@ interface Source {
 }
 
 /**
- * Batches of recordings. What changes them works on the energies of the mel bands, before the level is taken: powers of sounds
- * that have nothing to do with each other add up, gain is a factor, so each epoch gets other recordings without another FFT.
+ * Batches of recordings. What changes them works on the energies of the mel bands, before the level is taken: powers of
+ * sounds that have nothing to do with each other add up, gain is a factor, so each epoch gets other recordings without
+ * another FFT.
  */
 export class AudioExamples implements Examples {
   readonly views = 1

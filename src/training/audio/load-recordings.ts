@@ -15,7 +15,8 @@ export interface LabelledRecording {
 }
 
 /**
- * Reads all recordings as band energies, at each of the speeds, over worker threads. Errors: those of the audio reader, one line that names the file.
+ * Reads all recordings as band energies, at each of the speeds, over worker threads. Errors: those of the audio reader,
+ * one line that names the file.
  */
 export async function loadRecordings(
   folder: string,

@@ -30,8 +30,9 @@ export interface AudioPreparation {
 }
 
 /**
- * Reads the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables name
- * paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is none.
+ * Reads the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables
+ * name paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is
+ * none.
  */
 export async function prepareAudio(
   files: { train: LabelledFiles; valid: LabelledFiles | null },
@@ -122,5 +123,5 @@ function noteTooShort(
     (_, i) => Math.ceil((offsets[i + 1] - offsets[i]) / tokensPerRow(spec)) < ctcRows(targetOf(train, i)),
   )
   if (tooShort.length > 0)
-    note(`${tooShort.length} recordings are too short for their text and count nothing, the first: ${tooShort[0].id}`)
+    note(`${tooShort.length} recordings are too short for their text and do not count, the first: ${tooShort[0].id}`)
 }

@@ -15,9 +15,9 @@ const header =
   /^#?\s*(id|name|path|accession|fname|(file|record|recording|read|sample|seq|sequence|utterance)[ _.-]?(id|name|path)?)$/i
 
 /**
- * Labels (or texts) by record id (or path), from lines `id<TAB>label`; more columns are ignored, and so is a first line whose
- * first field is a usual name of such a column. Any other first line may still be a header, which only the data can tell:
- * one that names no record, with a label that no other line has, is taken for one, with a warning.
+ * Labels (or texts) by record id (or path), from lines `id<TAB>label`; more columns are ignored, and so is a first line
+ * whose first field is a usual name of such a column. Any other first line may still be a header, which only the data
+ * can tell: one that names no record, with a label that no other line has, is taken for one, with a warning.
  */
 export class LabelTable {
   private readonly byId: ReadonlyMap<string, Entry>
@@ -33,7 +33,9 @@ export class LabelTable {
     this.byId = new Map(entries.map((entry) => [entry.id, entry]))
   }
 
-  /** Errors: 65 for a line without a label, an id that comes twice, or a table without entries; those of `readTable`. */
+  /**
+   * Errors: 65 for a line without a label, an id that comes twice, or a table without entries; those of `readTable`.
+   */
   static async read(file: string): Promise<LabelTable> {
     const { rows, sha256 } = await readTable(file)
     const named = rows.length > 0 && header.test(rows[0].fields[0])

@@ -24,9 +24,9 @@ const mostBytes = 2 ** 30
 const mostRows = 5_000_000
 
 /**
- * Reads a table of tab-separated columns, plain or gzip, from a file or a pipe, which is read once. Lines end with LF, CRLF or CR; a
- * UTF-8 byte order mark is passed over. Each line is decoded as the headers of FASTA are, and white space is ASCII's, as there.
- * Errors: 65 for what is no such text, 66, 74.
+ * Reads a table of tab-separated columns, plain or gzip, from a file or a pipe, which is read once. Lines end with LF,
+ * CRLF or CR; a UTF-8 byte order mark is passed over. Each line is decoded as the headers of FASTA are, and white space
+ * is ASCII's, as there. Errors: 65 for what is no such text, 66, 74.
  */
 export async function readTable(file: string): Promise<Table> {
   const packed = await readWhole(file)
@@ -67,7 +67,10 @@ function refuseOtherEncodings(file: string, bytes: Buffer): void {
   throw new UserError(`${file}: line ${line}: a NUL byte, no text; if this is UTF-16, ${cure}`, exitCodes.data)
 }
 
-/** Lines that are not empty, one by one: a small gzip file may hold a thousand million line ends. Without a byte order mark. */
+/**
+ * Lines that are not empty, one by one: a small gzip file may hold a thousand million line ends. Without a byte order
+ * mark.
+ */
 function* linesOf(bytes: Buffer): Generator<{ line: number; text: Buffer }> {
   let line = 1
   let from = bytes.subarray(0, 3).toString('hex') === 'efbbbf' ? 3 : 0

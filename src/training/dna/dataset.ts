@@ -22,10 +22,10 @@ export interface Dataset extends Records {
 }
 
 /**
- * All records of a labelled set in shared memory; records of one id have one label, and each counts. `classes`: the labels a
- * model knows; null: those of the records, sorted. `length`: what every record must have (pooling `flatten`; `first`: as
- * many as the first); null: any. `note` takes warnings. Errors: 65, one line with file and line, for a record that is empty,
- * has no label, an unknown one or another length, and where there is no record.
+ * All records of a labelled set in shared memory; records of one id have one label, and each counts. `classes`: the
+ * labels a model knows; null: those of the records, sorted. `length`: what every record must have (pooling `flatten`;
+ * `first`: as many as the first); null: any. `note` takes warnings. Errors: 65, one line with file and line, for a
+ * record that is empty, has no label, an unknown one or another length, and where there is no record.
  */
 export async function loadDataset(
   source: AsyncIterable<LabelledSource>,

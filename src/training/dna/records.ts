@@ -58,8 +58,9 @@ export class DnaExamples implements Examples {
   }
 
   /**
-   * The record with the shorter of its sides, seen from a random place, taken from another record of its class and length:
-   * where positions count (a splice site at the centre), what is near one is nearly independent of what is far from it.
+   * The record with the shorter of its sides, seen from a random place, taken from another record of its class and
+   * length: where positions count (a splice site at the centre), what is near one is nearly independent of what is far
+   * from it.
    */
   private crossed(index: number, codes: Uint8Array, random: Random): Uint8Array {
     const { targets, offsets } = this.records

@@ -77,7 +77,7 @@ describe('a program in the place of ffmpeg', () => {
     const { samples, warnings } = await decode(flac)
     expect(samples).toEqual(Float32Array.from([0.5, ...new Array(4999).fill(0), 0.5, 0.5, 0.5, 0.5]))
     expect(warnings).toEqual([
-      'test: its times jump 4.001 s back at 5.001 s: what follows is taken to come right behind',
+      'test: its times jump 4.001 s back at 5.001 s: what follows is taken to come right after',
     ])
   })
 

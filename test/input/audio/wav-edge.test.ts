@@ -17,7 +17,8 @@ const floatWav = (values: number[], channels = 1) =>
 
 describe('figures that contradict each other: bits and channels count, as in ffmpeg and sox', () => {
   const data = Buffer.from(noise(480).flatMap((value) => [value & 255, (value >> 8) & 255]))
-  // channels, bits, bytes of a frame in the header, bytes of a frame that are read (checked with ffmpeg 5.1 and sox 14.4.2)
+  // channels, bits, bytes of a frame in the header, bytes of a frame that are read (checked with ffmpeg 5.1 and sox
+  // 14.4.2)
   test.each([
     [1, 16, 4, 2],
     [2, 16, 2, 4],

@@ -23,7 +23,8 @@ describe('a language', () => {
   })
 
   it('counts as Witten and Bell do', () => {
-    // After `a`: b twice, c once, so (2 + 2 P(b)) / (3 + 2). Without context: a 3, b 2, c 1 of 6, three kinds, and 1 / 4 below it.
+    // After `a`: b twice, c once, so (2 + 2 P(b)) / (3 + 2). Without context: a 3, b 2, c 1 of 6, three kinds, and 1 /
+    // 4 below it.
     const model = learnt(2, 'ab', 'ab', 'ac')
     const b = (2 + 3 / 4) / (6 + 3)
     expect(model.logP(contextOf(model, 'a'), 3)).toBeCloseTo(Math.log((2 + 2 * b) / (3 + 2)), 12)

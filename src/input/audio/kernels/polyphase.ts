@@ -1,7 +1,7 @@
 /**
- * out [count] float32: sums of `taps` inputs (a multiple of 4) times weights [phases, taps], both float64. The first begins at `window` with
- * the weights of `phase`, each next one `whole` inputs and `part` phases later. Four sums side by side in a fixed order, so the bytes
- * are the same on every machine.
+ * out [count] float32: sums of `taps` inputs (a multiple of 4) times weights [phases, taps], both float64. The first
+ * begins at `window` with the weights of `phase`, each next one `whole` inputs and `part` phases later. Four sums side
+ * by side in a fixed order, so the bytes are the same on every machine.
  */
 export function polyphase(
   count: i32,
@@ -37,8 +37,9 @@ export function polyphase(
 }
 
 /**
- * The same where there are too many phases for a row each: the weights stand in `rows + 1` rows, at `row / rows` between two inputs, and an
- * output is taken in a straight line between the sums of the rows on either side of its phase.
+ * The same where there are too many phases for a row each: the weights stand in `rows + 1` rows, at `row / rows`
+ * between two inputs, and an output is taken in a straight line between the sums of the rows on either side of its
+ * phase.
  */
 export function between(
   count: i32,
