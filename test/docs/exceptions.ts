@@ -53,20 +53,20 @@ export const notRun: { starts: string; why: string }[] = [
   { starts: 'npm i -g --ignore-scripts longwave-', why: 'test/install runs it' },
 ]
 
-/** Commands that end within seconds with these flags behind them. */
+/** Commands that end within seconds with these flags behind them, on one thread unless they say otherwise (test/run-command.ts). */
 export const shortened: { starts: string; flags: string; why: string }[] = [
   {
     starts: 'longwave bench classify',
-    flags: '-t 1 --rounds 1 --tokens 2000 --layers 1 --d-model 16',
+    flags: '--rounds 1 --tokens 2000 --layers 1 --d-model 16',
     why: 'two minutes',
   },
   {
     starts: 'longwave bench embed',
-    flags: '-t 1 --rounds 1 --tokens 2000 --layers 1 --d-model 16',
+    flags: '--rounds 1 --tokens 2000 --layers 1 --d-model 16',
     why: 'two minutes',
   },
-  { starts: 'longwave bench transcribe', flags: '-t 1 --minutes 2 --layers 1 --d-model 16', why: 'an hour of audio' },
-  { starts: 'longwave bench train', flags: '-t 1 --rounds 1 --length 50 --layers 1 --d-model 16', why: 'two minutes' },
+  { starts: 'longwave bench transcribe', flags: '--minutes 2 --layers 1 --d-model 16', why: 'an hour of audio' },
+  { starts: 'longwave bench train', flags: '--rounds 1 --length 50 --layers 1 --d-model 16', why: 'two minutes' },
   { starts: 'longwave bench fasta', flags: '--rounds 1 --megabytes 1', why: 'a minute' },
   { starts: 'longwave bench operations', flags: '--rounds 1 --rows 64', why: 'a minute' },
   { starts: 'longwave train', flags: '--epochs 1', why: 'up to 60 passes over the data' },
