@@ -1,5 +1,3 @@
-import type { Weight } from './weight.js'
-
 /**
  * The normalised description of a model: what every checkpoint layout is translated into and all that the engine knows.
  * Types only. Shape letters: T token rows of a chunk, L length of a sequence, D d_model, E d_inner, N d_state, R dt_rank,
@@ -148,16 +146,3 @@ export interface ModelSpec {
     final: boolean
   }
 }
-
-/**
- * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
- *
- *     embedding.weight [V, d_embed]; of tokens alone
- *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
- *     blocks.{i}.norm.weight, .bias?
- *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)
- *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
- *     norm_f.weight, .bias?
- *     head.weight [V, labels or vocabulary, D] (pooling flatten: [labels, L' D]), head.bias?; absent for tied tokens
- */
-export type Weights = Map<string, Weight>

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { widened } from '../src/backends/weight.js'
 import { SafetensorsFile } from '../src/checkpoints/safetensors.js'
-import { widened } from '../src/weight.js'
 
 export interface GoldenTensor {
   shape: number[]

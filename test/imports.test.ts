@@ -19,7 +19,6 @@ const floors = [
   'output',
   'tokens',
   'src/spec.ts',
-  'src/weight.ts',
   'runtime',
   'text',
   'src/errors.ts',

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
+import { weightOf } from '../src/backends/weight.js'
 import { saveCheckpoint } from '../src/checkpoints/own.js'
 import { openModel } from '../src/index.js'
-import { weightOf } from '../src/weight.js'
 import { newFolder, noise } from './checkpoints/folders.js'
 import { randomWeights, tinySpec } from './engine/models.js'
 

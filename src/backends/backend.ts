@@ -1,6 +1,6 @@
 import type { NormSpec } from '../spec.js'
-import type { Weight } from '../weight.js'
 import type { Direction, Segments } from './segments.js'
+import type { Weight } from './weight.js'
 
 /**
  * The contract of a backend: fused operations on opaque tensors, each one stage of a block.

@@ -1,6 +1,7 @@
+import { newWeight, type Weight } from '../backends/weight.js'
 import { isBidirectional } from '../layers/mixers/bidirectional.js'
-import type { MixerSpec, Weights } from '../spec.js'
-import { newWeight, type Weight } from '../weight.js'
+import type { Weights } from '../layers/params.js'
+import type { MixerSpec } from '../spec.js'
 
 /**
  * Caduceus-PS as a plain stack.

@@ -1,6 +1,7 @@
+import { newWeight, type Weight } from '../backends/weight.js'
 import type { MambaSpec } from '../layers/mixers/mamba.js'
-import type { NormSpec, Weights } from '../spec.js'
-import { newWeight, type Weight } from '../weight.js'
+import type { Weights } from '../layers/params.js'
+import type { NormSpec } from '../spec.js'
 import { broken } from './files.js'
 import type { Tensors } from './tensors.js'
 

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ModelSpec, Weights } from '../spec.js'
+import type { Weights } from '../layers/params.js'
+import type { ModelSpec } from '../spec.js'
 import { inWords } from '../text/schema.js'
 import { Config } from './config.js'
 import { broken } from './files.js'

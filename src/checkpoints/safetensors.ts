@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
+import { type Dtype, newWeight, type Weight } from '../backends/weight.js'
 import { inWords } from '../text/schema.js'
-import { type Dtype, newWeight, type Weight } from '../weight.js'
 import { broken, openRegular } from './files.js'
 import { parseObject } from './json.js'
 

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { isMamba } from '../layers/mixers/mamba.js'
-import type { BlockSpec, ModelSpec, Weights } from '../spec.js'
+import type { Weights } from '../layers/params.js'
+import type { BlockSpec, ModelSpec } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import type { Layout } from './layout.js'
 import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'

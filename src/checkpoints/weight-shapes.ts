@@ -2,7 +2,7 @@ import type { WeightShape } from '../layers/mixers/mixer.js'
 import { familyOf } from '../layers/mixers/registry.js'
 import type { ModelSpec } from '../spec.js'
 
-/** The normalised weights (src/spec.ts) of a model, with their shapes, in the order of the forward pass. */
+/** The normalised weights (layers/params.ts) of a model, with their shapes, in the order of the forward pass. */
 export function weightShapes(spec: ModelSpec): WeightShape[] {
   const shapes: WeightShape[] = []
   const add = (name: string, rows: number, cols: number, optional?: true) => shapes.push({ name, rows, cols, optional })

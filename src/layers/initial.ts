@@ -1,4 +1,4 @@
-import { newWeight, type Weight } from '../weight.js'
+import { newWeight, type Weight } from '../backends/weight.js'
 
 /** Where initial values are drawn from. */
 export interface Random {

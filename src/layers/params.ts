@@ -1,7 +1,20 @@
 import type { Backend, Tensor } from '../backends/backend.js'
-import type { Weights } from '../spec.js'
+import type { Weight } from '../backends/weight.js'
 
-/** Weights of one part of a model on a backend, found by the rest of their name (names: end of src/spec.ts). */
+/**
+ * Weights by their normalised names. Biases marked `?` and norm biases are there or not; the code looks.
+ *
+ *     embedding.weight [V, d_embed]; of tokens alone
+ *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
+ *     blocks.{i}.norm.weight, .bias?
+ *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)
+ *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
+ *     norm_f.weight, .bias?
+ *     head.weight [V, labels or vocabulary, D] (pooling flatten: [labels, L' D]), head.bias?; absent for tied tokens
+ */
+export type Weights = Map<string, Weight>
+
+/** Weights of one part of a model on a backend, found by the rest of their name (`Weights`). */
 export class Params {
   constructor(
     private readonly tensors: Map<string, Tensor>,

@@ -5,8 +5,9 @@ import { type BlockRange, Network } from '../engine/network.js'
 import type { Output } from '../engine/outputs.js'
 import { type Pushed, Session } from '../engine/session.js'
 import { serve } from '../engine/workers.js'
+import type { Weights } from '../layers/params.js'
 import { uploadWeights } from '../layers/params.js'
-import type { ModelSpec, Weights } from '../spec.js'
+import type { ModelSpec } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
 
 /** What a worker thread of inference is started with; `weights` lie in shared memory. */

@@ -1,7 +1,8 @@
+import type { Weight } from '../backends/weight.js'
 import { constant, filled, linear, uniform } from '../layers/initial.js'
 import { familyOf } from '../layers/mixers/registry.js'
-import type { ModelSpec, Weights } from '../spec.js'
-import type { Weight } from '../weight.js'
+import type { Weights } from '../layers/params.js'
+import type { ModelSpec } from '../spec.js'
 import { headWidth } from './architecture.js'
 import { Random } from './random.js'
 

@@ -12,9 +12,9 @@ import type {
   Tensor,
 } from '../backends/backend.js'
 import type { Segments } from '../backends/segments.js'
+import type { Weight } from '../backends/weight.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { NormSpec } from '../spec.js'
-import type { Weight } from '../weight.js'
 import type { Random } from './random.js'
 
 interface Step {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FloatArray, LinearOptions } from '../../src/backends/backend.js'
 import { type CpuOptions, openCpuBackend } from '../../src/backends/cpu/cpu.js'
-import { type Dtype, newWeight, type Weight, weightOf, widened } from '../../src/weight.js'
+import { type Dtype, newWeight, type Weight, weightOf, widened } from '../../src/backends/weight.js'
 import { randomNumbers } from './random.js'
 
 const dtypes: Dtype[] = ['f32', 'f16', 'bf16']

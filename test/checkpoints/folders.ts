@@ -3,9 +3,9 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
+import { widened } from '../../src/backends/weight.js'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { type StoredTensor, writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
-import { widened } from '../../src/weight.js'
 import type { Raw } from './official.js'
 
 /** Checkpoint folders that tests write, removed afterwards. */

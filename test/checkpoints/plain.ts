@@ -1,7 +1,8 @@
+import { widened } from '../../src/backends/weight.js'
 import { isBidirectional } from '../../src/layers/mixers/bidirectional.js'
 import { isMamba, type MambaSpec } from '../../src/layers/mixers/mamba.js'
-import type { MlpSpec, ModelSpec, NormSpec, Weights } from '../../src/spec.js'
-import { widened } from '../../src/weight.js'
+import type { Weights } from '../../src/layers/params.js'
+import type { MlpSpec, ModelSpec, NormSpec } from '../../src/spec.js'
 
 /**
  * A model's forward pass on the spec and the weights, as plain as can be, in float64: what the layouts are checked by.

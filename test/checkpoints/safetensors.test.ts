@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { widened } from '../../src/backends/weight.js'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
-import { widened } from '../../src/weight.js'
 import { newFolder } from './folders.js'
 
 const entry = (dtype: string, shape: number[], begin: number, end: number) => ({

@@ -1,12 +1,13 @@
 import type { Backend } from '../../src/backends/backend.js'
+import { weightOf } from '../../src/backends/weight.js'
 import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { Network } from '../../src/engine/network.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
+import type { Weights } from '../../src/layers/params.js'
 import { uploadWeights } from '../../src/layers/params.js'
-import type { ModelSpec, Weights } from '../../src/spec.js'
-import { weightOf } from '../../src/weight.js'
+import type { ModelSpec } from '../../src/spec.js'
 
 /** Seeded numbers in [0, 1): mulberry32's mixing steps. */
 export function seeded(seed: number): () => number {

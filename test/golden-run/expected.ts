@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { widened } from '../../src/backends/weight.js'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
-import { widened } from '../../src/weight.js'
 import type { Comparison } from './folders.js'
 
 /** A tensor of a golden file; integers as they are. */

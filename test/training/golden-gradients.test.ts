@@ -2,13 +2,13 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { devices } from '../../src/backends/registry.js'
 import { wholeSegments } from '../../src/backends/segments.js'
+import { widened } from '../../src/backends/weight.js'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { Network } from '../../src/engine/network.js'
 import { uploadWeights } from '../../src/layers/params.js'
 import { crossEntropy } from '../../src/training/losses.js'
 import { Tape } from '../../src/training/tape.js'
-import { widened } from '../../src/weight.js'
 
 const folder = fileURLToPath(new URL('../golden/hf-mamba/', import.meta.url))
 

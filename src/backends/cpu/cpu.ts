@@ -1,5 +1,4 @@
 import type { NormSpec } from '../../spec.js'
-import type { Weight } from '../../weight.js'
 import type {
   Activation,
   Backend,
@@ -13,6 +12,7 @@ import type {
   Tensor,
 } from '../backend.js'
 import type { Segments } from '../segments.js'
+import type { Weight } from '../weight.js'
 import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
 import { cpuGradients } from './gradients.js'

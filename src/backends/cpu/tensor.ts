@@ -1,5 +1,5 @@
-import type { Weight } from '../../weight.js'
 import type { Tensor } from '../backend.js'
+import type { Weight } from '../weight.js'
 import type { Kernels } from './kernels.generated.js'
 import type { Memory } from './memory.js'
 

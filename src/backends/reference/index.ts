@@ -1,5 +1,5 @@
-import { widened } from '../../weight.js'
 import type { Backend } from '../backend.js'
+import { widened } from '../weight.js'
 import { activate, activateGradient, combine, combineGradient } from './activation.js'
 import { adamw } from './adamw.js'
 import { causalConv, causalConvGradient } from './conv.js'

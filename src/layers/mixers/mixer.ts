@@ -1,8 +1,8 @@
 import type * as v from 'valibot'
 import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
+import type { Weight } from '../../backends/weight.js'
 import type { MixerSpec } from '../../spec.js'
-import type { Weight } from '../../weight.js'
 import type { Random } from '../initial.js'
 import type { Params } from '../params.js'
 

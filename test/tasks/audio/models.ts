@@ -1,8 +1,9 @@
+import { weightOf } from '../../../src/backends/weight.js'
 import type { BidirectionalSpec } from '../../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../../src/layers/mixers/mamba.js'
-import type { HeadSpec, LogMelSpec, ModelSpec, Weights } from '../../../src/spec.js'
+import type { Weights } from '../../../src/layers/params.js'
+import type { HeadSpec, LogMelSpec, ModelSpec } from '../../../src/spec.js'
 import { initialise } from '../../../src/training/initialise.js'
-import { weightOf } from '../../../src/weight.js'
 
 /** What telephones carry, so that recordings of 8 kHz and of 48 kHz look alike. */
 export const telephone: LogMelSpec = {

@@ -1,4 +1,4 @@
-import { firstNotFinite } from './runtime/numbers.js'
+import { firstNotFinite } from '../runtime/numbers.js'
 
 /** The types that checkpoints store weights in; `f16` and `bf16` as their bits. */
 export type Dtype = 'f32' | 'f16' | 'bf16'
