@@ -1,8 +1,13 @@
 import type { Backend, Probe } from './backend.js'
 
+export interface DeviceOptions {
+  /** Bytes of weights that a backend keeps as it computes with them; default: all. */
+  keptWeights?: number
+}
+
 /** A device that models run on. Its code and libraries are loaded when it is opened or probed, not before. */
 interface DeviceEntry {
-  open(): Promise<Backend>
+  open(options?: DeviceOptions): Promise<Backend>
   probe(): Promise<Probe>
   /** How many backends a run opens: one for each thread, or one for all its work. */
   lanes: 'per thread' | 1
@@ -15,7 +20,7 @@ interface DeviceEntry {
 /** Every device, the best for `auto` first. */
 const entries = {
   cpu: {
-    open: async () => (await import('./cpu/cpu.js')).openCpuBackend(),
+    open: async (options) => (await import('./cpu/cpu.js')).openCpuBackend(options),
     probe: async () => (await import('./cpu/probe.js')).probeCpu(),
     lanes: 'per thread',
     precisions: ['f32'],

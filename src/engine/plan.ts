@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os'
+import { type Device, devices } from '../backends/registry.js'
 import type { ModelSpec } from '../spec.js'
 import type { BlockRange } from './network.js'
 
@@ -12,6 +13,8 @@ export interface Plan {
   stages: BlockRange[]
   /** Chunks under way: of each worker one at work and one waiting. */
   depth: number
+  /** Bytes of weights that each worker keeps as float32; it reads the others from shared memory whenever it needs them. */
+  keptWeights: number
   /** Bytes that the sequences being swept may take together. */
   sweepBytes: number
 }
@@ -22,27 +25,33 @@ export interface Plan {
  */
 const rowsPerChunk = { tokens: 2048, audio: 512 }
 
+/** All of a small model; of a large one a worker would hold a copy that takes more than all else (docs/decisions.md). */
+const keptWeights = 64 * 2 ** 20
+
 export interface PlanOptions {
+  device: Device
   /** Tokens; rounded up to a multiple of the stride. */
   chunk?: number
   threads: number
 }
 
-export function planOf(spec: ModelSpec, { chunk, threads }: PlanOptions): Plan {
+export function planOf(spec: ModelSpec, { device, chunk, threads }: PlanOptions): Plan {
   const stride = tokensPerRow(spec)
+  const workers = devices[device].lanes === 1 ? 1 : threads
   const rows = rowsPerChunk[spec.input.kind === 'log-mel' ? 'audio' : 'tokens']
   return {
     chunk: Math.ceil((chunk ?? rows * stride) / stride) * stride,
-    workers: threads,
-    stages: stagesOf(spec.blocks.length, threads),
-    depth: 2 * threads,
+    workers,
+    stages: stagesOf(spec.blocks.length, workers),
+    depth: 2 * workers,
+    keptWeights,
     sweepBytes: 0.5 * machineBytes(),
   }
 }
 
-/** Blocks in as many ranges of nearly equal lengths as there are threads to run them. */
-function stagesOf(blocks: number, threads: number): BlockRange[] {
-  const count = Math.max(1, Math.min(threads, blocks))
+/** Blocks in as many ranges of nearly equal lengths as there are workers to run them. */
+function stagesOf(blocks: number, workers: number): BlockRange[] {
+  const count = Math.max(1, Math.min(workers, blocks))
   return Array.from({ length: count }, (_, i) => ({
     from: Math.floor((i * blocks) / count),
     to: Math.floor(((i + 1) * blocks) / count),

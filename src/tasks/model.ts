@@ -55,9 +55,11 @@ export async function openModel(nameOrFolder: string, options: OpenOptions = {})
   if (chunk !== undefined && !(Number.isSafeInteger(chunk) && chunk >= 1))
     throw new UserError(`chunk is ${chunk}, expected a whole number above 0`, exitCodes.usage)
   const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder))
-  const backend = await devices[pickDevice(device)].open()
+  const picked = pickDevice(device)
+  const plan = planOf(spec, { device: picked, chunk, threads: 1 })
+  const backend = await devices[picked].open(plan)
   const network = new Network(backend, spec, uploadWeights(backend, weights))
-  return new Model(network, planOf(spec, { chunk, threads: 1 }).chunk)
+  return new Model(network, plan.chunk)
 }
 
 /** A model on a backend. One call at a time; `close` when done. */

@@ -53,8 +53,8 @@ export async function* predict<Note>(
   { device, plan, wanted, buffers }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
-  const { chunk, stages } = plan
-  const setup: InferenceSetup = { device, spec, weights: model.weights, chunk, wanted, stages }
+  const { chunk, keptWeights, stages } = plan
+  const setup: InferenceSetup = { device, spec, weights: model.weights, chunk, wanted, keptWeights, stages }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
   const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed

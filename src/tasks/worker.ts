@@ -17,6 +17,7 @@ export interface InferenceSetup {
   weights: Weights
   chunk: number
   wanted: Output
+  keptWeights: number
   /** What each worker runs of sequences that are cut into chunks. */
   stages: readonly BlockRange[]
 }
@@ -31,12 +32,12 @@ export interface InferenceAnswer extends Pushed {
   inputBuffer: ArrayBuffer
 }
 
-const { device, spec, weights, chunk, wanted, stages } = workerData as InferenceSetup
+const { device, spec, weights, chunk, wanted, keptWeights, stages } = workerData as InferenceSetup
 const options = { chunk, outputs: [wanted], appended: appendedTokens(spec) }
 serve(
   parentPort!,
   async () => {
-    const backend = await devices[device].open()
+    const backend = await devices[device].open({ keptWeights })
     const tensors = uploadWeights(backend, weights)
     const whole = new Session(new Network(backend, spec, tensors), options)
     const staged = stages.map((range) => new Session(new Network(backend, spec, tensors, range), options))

@@ -44,12 +44,10 @@ export interface CpuOptions {
   matrixProducts?: ProductEngine
   /**
    * Bytes of weights that are kept in this backend's own memory, widened, those that come first; the others are read from shared memory
-   * every time. The results are the same.
+   * every time. The results are the same. Default: all.
    */
   keptWeights?: number
 }
-
-const defaultKept = 64 * 2 ** 20
 
 /** Opens the backend on its own WebAssembly memory; several may live side by side. */
 export async function openCpuBackend(options: CpuOptions = {}): Promise<CpuBackend> {
@@ -60,7 +58,7 @@ export async function openCpuBackend(options: CpuOptions = {}): Promise<CpuBacke
     machine,
     name,
     await Products.open(machine, options.matrixProducts),
-    options.keptWeights ?? defaultKept,
+    options.keptWeights ?? Number.POSITIVE_INFINITY,
   )
 }
 

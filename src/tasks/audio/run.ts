@@ -106,7 +106,7 @@ export class AudioPipeline {
           failed = { item, failure }
         }
       }
-      const plan = planOf(model.spec, { chunk, threads: Math.floor((threads + lane) / lanes) })
+      const plan = planOf(model.spec, { device, chunk, threads: Math.floor((threads + lane) / lanes) })
       const answers = predict(untilBad(), model, { device, plan, wanted, buffers })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
