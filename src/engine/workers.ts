@@ -98,7 +98,7 @@ export function serve<Job, Opened, Result>(
   handle: (opened: Opened, job: Job) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
 ): void {
   const opened = open()
-  let before: Promise<unknown> = opened.catch(() => {}) // the failure is told to each job below
+  let before: Promise<unknown> = opened.catch(() => {}) // each job below is answered with the failure
   port.on('message', (job: Job) => {
     before = before.then(async () => {
       try {

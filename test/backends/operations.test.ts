@@ -47,7 +47,7 @@ describe.each(backends.filter(([name]) => name !== 'reference'))('%s against ref
     if (!op.backward) return
     const dy = resultGradients(wanted)
     const wantedGradients = await runBackward(reference, op, dy)
-    for (const kind of ['used', 'blank'] as const) {
+    for (const kind of ['used', 'unwritten'] as const) {
       const gradients = await runBackward(backend, op, dy, kind)
       compare(gradients, wantedGradients, op.terms)
       expect(await runBackward(backend, op, dy, kind), `the same again into ${kind} ones`).toEqual(gradients)

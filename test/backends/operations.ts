@@ -85,7 +85,7 @@ export async function runForward(backend: Backend, op: Operation): Promise<Named
 }
 
 /** Places zeros to which nothing was written yet, as `place` places values, where memory may hold something else. */
-function placeBlank(backend: Backend, { rows, cols }: Values, view: boolean): [Tensor, Tensor] {
+function placeUnwritten(backend: Backend, { rows, cols }: Values, view: boolean): [Tensor, Tensor] {
   const width = view ? cols + 5 : cols
   backend.release(backend.upload(new Float64Array(rows * width).fill(Number.NaN), rows, width))
   const owner = backend.zeros(rows, width)
@@ -93,14 +93,14 @@ function placeBlank(backend: Backend, { rows, cols }: Values, view: boolean): [T
 }
 
 /**
- * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `blank`
+ * Runs the gradient of a case into `used` tensors, which are full of ones that are taken away again, or into `unwritten`
  * ones. Throws where the backend has no gradients: a case is never passed over.
  */
 export async function runBackward(
   backend: Backend,
   op: Operation,
   dy: Named<Values>,
-  kind: 'used' | 'blank' = 'used',
+  kind: 'used' | 'unwritten' = 'used',
 ): Promise<Named<Values>> {
   if (!op.backward || !backend.gradients) throw new Error(`${op.name} has no gradient on ${backend.name}`)
   const [before, around] = kind === 'used' ? [1, 7] : [0, 0]
@@ -110,7 +110,8 @@ export async function runBackward(
   for (const name of op.differentiable ?? []) {
     const { rows, cols } = op.inputs[name]
     const ones = filled(rows, cols, before)
-    const [owner, x] = kind === 'used' ? place(backend, ones, op.views, around) : placeBlank(backend, ones, op.views)
+    const [owner, x] =
+      kind === 'used' ? place(backend, ones, op.views, around) : placeUnwritten(backend, ones, op.views)
     into.owners.push(owner)
     into.x[name] = x
   }

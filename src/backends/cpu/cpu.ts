@@ -13,10 +13,10 @@ import type {
 } from '../backend.js'
 import type { Segments } from '../segments.js'
 import type { Weight } from '../weight.js'
-import { newZeros } from './blank.js'
 import { causalConv, unfold } from './conv.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
+import { newZeros } from './lazy-zeros.js'
 import { Memory } from './memory.js'
 import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
@@ -131,7 +131,7 @@ export class CpuBackend implements Backend {
   columns(tensor: Tensor, from: number, to: number): Tensor {
     const x = own(tensor)
     if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
-    return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.blank)
+    return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.lazyZeros)
   }
 
   rows(tensor: Tensor, from: number, to: number): Tensor {

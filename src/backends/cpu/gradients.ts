@@ -1,7 +1,7 @@
 import { exitCodes, UserError } from '../../errors.js'
 import type { Activation, Gradients, Tensor } from '../backend.js'
 import { poolingOrder, readingOrder } from '../segments.js'
-import { startBlank } from './blank.js'
+import { startWriting } from './lazy-zeros.js'
 import type { Products } from './products.js'
 import { s4dGradient } from './s4d.js'
 import { keptRows } from './scan.js'
@@ -43,7 +43,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     expectShape('gradient', d, into.rows, into.cols)
     expectShape('input', a, into.rows, into.cols)
     expectShape('input', b, into.rows, into.cols)
-    const fresh = how === 'd' && startBlank(into)
+    const fresh = how === 'd' && startWriting(into)
     const [y, p, q, r] = [cpu(into), cpu(d), cpu(a ?? d), cpu(b ?? d)]
     if (fresh) {
       kernels.copyRows(rowByRow(p, y))
@@ -75,7 +75,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     if (!into) return
     const operands = { a: cpu(a), b: cpu(b), transA, transB: false }
     if (own(into).contiguous && into.rows > 1) {
-      const addend = startBlank(into) ? null : cpu(into)
+      const addend = startWriting(into) ? null : cpu(into)
       await products.multiply({ ...operands, addend, into: cpu(into) })
       return
     }
@@ -142,7 +142,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       for (const one of [weight, dWeight]) expectShape('conv weight', one, K, E)
       for (const one of [bias, dBias]) expectShape('conv bias', one, 1, E)
       expectContiguous('conv weight', weight)
-      const fresh = dx !== null && startBlank(dx)
+      const fresh = dx !== null && startWriting(dx)
       const output = dx && cpu(dx)
       withScratch(machine, kernels.convGradScratch({ E, K }), (scratch) => {
         for (const part of readingOrder(segments, direction, x.rows)) {

@@ -109,7 +109,7 @@ export class Products {
 
   private async onnx(ort: OnnxRuntime, args: ProductArgs, M: number, N: number): Promise<CpuTensor> {
     const { transA, transB } = args
-    const spare = M === 1 ? 1 : 0
+    const extra = M === 1 ? 1 : 0
     const copies: CpuTensor[] = []
     const plain = (x: CpuTensor, rows: number, cols: number) => {
       if (x.contiguous && rows === x.rows && cols === x.cols) return x
@@ -117,10 +117,10 @@ export class Products {
       copies.push(copy)
       return copy
     }
-    const a = plain(args.a, args.a.rows + (transA ? 0 : spare), args.a.cols + (transA ? spare : 0))
+    const a = plain(args.a, args.a.rows + (transA ? 0 : extra), args.a.cols + (transA ? extra : 0))
     const b = plain(args.b, args.b.rows, args.b.cols)
     const c = args.addend && plain(args.addend, args.addend.rows, args.addend.cols)
-    const y = args.into ?? newTensor(this.machine, M, N, spare)
+    const y = args.into ?? newTensor(this.machine, M, N, extra)
     try {
       const session = await this.session(ort, transA, transB, c !== null)
       /** Rows from .. from + rows - 1, or the whole tensor. */
@@ -131,7 +131,7 @@ export class Products {
           [rows, x.cols],
         )
       // Runs of nearly the same height, none of a single row.
-      const height = M + spare
+      const height = M + extra
       const runs = transA ? 1 : Math.max(1, Math.min(Math.ceil((height * N) / runSize), height >> 1))
       for (let i = 0; i < runs; i++) {
         const from = Math.floor((i * height) / runs)

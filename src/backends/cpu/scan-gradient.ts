@@ -1,13 +1,13 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../backend.js'
 import { readingOrder } from '../segments.js'
-import { isBlank, startBlank } from './blank.js'
+import { isUnwritten, startWriting } from './lazy-zeros.js'
 import { checkScan, keptRows, padGroups, selectiveScan } from './scan.js'
 import { firstRow, stepOf } from './segments.js'
 import { at, CpuTensor, cpu, expectShape, freeTensor, type Machine, newTensor, rowByRow } from './tensor.js'
 
 /**
  * See `Gradients.selectiveScan`. The kernel takes states in fours and always writes dA_log, dB and dC, so these go to
- * padded or spare tensors where the caller has other ones.
+ * padded or temporary tensors where the caller has other ones.
  */
 export function selectiveScanGradient(
   machine: Machine,
@@ -74,8 +74,8 @@ export function selectiveScanGradient(
     // All its rows are the same one.
     const nowhere = new CpuTensor(zeros(1, E).at, T, E, 0, false)
     const outputs = [into.du, into.ddt, args.z && into.dz].filter((x) => x !== null)
-    const fresh = outputs.every(isBlank)
-    if (fresh) outputs.forEach(startBlank)
+    const fresh = outputs.every(isUnwritten)
+    if (fresh) outputs.forEach(startWriting)
     const [u, dt, d] = [args.u, args.dt, dy].map(cpu)
     const z = args.z && cpu(args.z)
     const [du, ddt, dz] = [into.du, into.ddt, args.z && into.dz].map((x) => cpu(x ?? nowhere))

@@ -3,7 +3,7 @@ import type { Weight } from '../weight.js'
 import type { Kernels } from './kernels.generated.js'
 import type { Memory } from './memory.js'
 
-/** Columns that count as zero although no zero has been written yet: see blank.ts. A tensor and its views share one. */
+/** Columns that count as zero although no zero has been written yet: see lazy-zeros.ts. A tensor and its views share one. */
 export interface Unwritten {
   /** All of x belongs to it. */
   covers(x: CpuTensor): boolean
@@ -24,7 +24,7 @@ export class CpuTensor implements Tensor {
     readonly step: number,
     /** Whether the memory at `at` is its own; false for a view and after release. */
     public owner: boolean,
-    public blank: Unwritten | null = null,
+    public lazyZeros: Unwritten | null = null,
   ) {}
 
   get contiguous(): boolean {
@@ -113,13 +113,13 @@ export function own(x: Tensor): CpuTensor {
 /** x for an operation that reads it or adds to it: all its numbers are there. */
 export function cpu(x: Tensor): CpuTensor {
   const known = own(x)
-  known.blank?.fill(known)
+  known.lazyZeros?.fill(known)
   return known
 }
 
-/** A new tensor, contents undefined; `spareRows` are allocated after its rows. */
-export function newTensor({ memory }: Machine, rows: number, cols: number, spareRows = 0): CpuTensor {
-  return new CpuTensor(memory.allocate((rows + spareRows) * cols * 4), rows, cols, cols * 4, true)
+/** A new tensor, contents undefined; `extraRows` are allocated after its rows. */
+export function newTensor({ memory }: Machine, rows: number, cols: number, extraRows = 0): CpuTensor {
+  return new CpuTensor(memory.allocate((rows + extraRows) * cols * 4), rows, cols, cols * 4, true)
 }
 
 export function freeTensor({ memory }: Machine, x: CpuTensor): void {

@@ -2,7 +2,7 @@ import type { Tensor } from '../backend.js'
 import { type CpuTensor, type Machine, newTensor, own, type Unwritten } from './tensor.js'
 
 /** A gradient that is written before it is added to needs no zeros; `cpu(x)` writes those of x that are missing. */
-class Blank implements Unwritten {
+class LazyZeros implements Unwritten {
   private ranges: [from: number, to: number][]
 
   constructor(
@@ -45,20 +45,20 @@ class Blank implements Unwritten {
 /** A new tensor of zeros. */
 export function newZeros(machine: Machine, rows: number, cols: number): CpuTensor {
   const x = newTensor(machine, rows, cols)
-  x.blank = new Blank(machine, x)
+  x.lazyZeros = new LazyZeros(machine, x)
   return x
 }
 
 /** Nothing has been written to x yet: it is all zeros. */
-export function isBlank(x: Tensor): boolean {
+export function isUnwritten(x: Tensor): boolean {
   const known = own(x)
-  return known.blank?.covers(known) ?? false
+  return known.lazyZeros?.covers(known) ?? false
 }
 
-/** Whether x is blank, for an operation that then writes every number of it: from here on it is not. */
-export function startBlank(x: Tensor): boolean {
+/** Whether nothing has been written to x yet, for an operation that then writes every number of it: from here on it is not. */
+export function startWriting(x: Tensor): boolean {
   const known = own(x)
-  if (!known.blank?.covers(known)) return false
-  known.blank.take(known)
+  if (!known.lazyZeros?.covers(known)) return false
+  known.lazyZeros.take(known)
   return true
 }
