@@ -80,10 +80,6 @@ export class Network {
     return { stem: stems, blocks: this.blocks.map((block) => block.zeroState(this.backend, slots)) }
   }
 
-  releaseState(state: NetworkState): void {
-    this.backend.release(...stateTensors(state))
-  }
-
   /** Embedding and stem: input of T token rows -> residual stream [T', D]. */
   async enter(
     input: Input,
