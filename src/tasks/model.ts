@@ -99,7 +99,12 @@ export class Model {
   session(wanted: ReadOptions = {}, state?: ModelState): ModelSession {
     if (this.closed) throw closedError()
     const session = new ModelSession(this.network, this.chunk, wanted, () => this.closed)
-    if (state) session.load(state)
+    try {
+      if (state) session.load(state)
+    } catch (error) {
+      session.close()
+      throw error
+    }
     return session
   }
 
