@@ -52,6 +52,8 @@ test('bench classify prints a line on the machine and a row per input and number
     [basename(folder), 'reads of 150 bp', '2'],
     [basename(folder), 'windows of 400 bp', '1'],
     [basename(folder), 'windows of 400 bp', '2'],
+    [basename(folder), 'one record of 3000 bp', '1'],
+    [basename(folder), 'one record of 3000 bp', '2'],
   ])
 })
 
@@ -62,6 +64,7 @@ test('bench embed measures what a process takes', async () => {
   expect(rows.map(({ model, input }: Record<string, string>) => `${model}: ${input}`)).toEqual([
     'causal 1 x 8: reads of 150 bp',
     'causal 1 x 8: windows of 500 bp',
+    'causal 1 x 8: one record of 3000 bp',
     'bidirectional 1 x 8: reads of 150 bp',
     'bidirectional 1 x 8: windows of 500 bp',
   ])
