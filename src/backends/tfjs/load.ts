@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { exitCodes, UserError } from '../../errors.js'
 import type { Probe } from '../backend.js'
 
@@ -26,7 +27,7 @@ export async function loadTfjs(): Promise<Loaded> {
     try {
       return await loadNative(name)
     } catch (error) {
-      if (isMissing(error)) continue
+      if (isMissing(error, name)) continue
       throw new UserError(`${name} does not run here (${firstLine(error)}): ${howToInstall}`, exitCodes.unavailable)
     }
   }
@@ -44,7 +45,7 @@ export async function probeTfjs(): Promise<Probe> {
 }
 
 async function loadNative(name: string): Promise<Loaded> {
-  const tf = await load(name)
+  const tf = load(name)
   await start(tf, 'tensorflow')
   const { isUsingGpuDevice } = tf.backend() as { isUsingGpuDevice?: boolean }
   // It would compute on the processor and not say so.
@@ -57,19 +58,20 @@ async function loadNative(name: string): Promise<Loaded> {
 }
 
 async function loadJavaScript(): Promise<Loaded> {
-  const tf = await load('@tensorflow/tfjs-core')
-  await load('@tensorflow/tfjs-backend-cpu')
+  const tf = load('@tensorflow/tfjs-core')
+  load('@tensorflow/tfjs-backend-cpu')
   await start(tf, 'cpu')
   return { tf, runtime: `tfjs-core ${tf.version_core} in plain JavaScript` }
 }
 
-/** They are CommonJS, whose exports Node cannot always tell one by one. */
-const load = async (name: string): Promise<Tfjs> => (await import(name)).default
+/** They are CommonJS. */
+const load: (name: string) => Tfjs = createRequire(import.meta.url)
 
 async function start(tf: Tfjs, backend: string): Promise<void> {
   tf.enableProdMode() // otherwise it prints advice
   if (!(await tf.setBackend(backend))) throw new Error(`its backend ${backend} does not start`)
 }
 
-const isMissing = (error: unknown) => (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
+const isMissing = (error: unknown, name: string) =>
+  (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND' && firstLine(error) === `Cannot find module '${name}'`
 const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0].trim()

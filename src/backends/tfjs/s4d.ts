@@ -1,12 +1,19 @@
-import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
+import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import type { S4dArgs } from '../backend.js'
 import { discretise } from '../s4d.js'
 import { type Held, held } from './held.js'
 import type { Tfjs } from './load.js'
+import { type Decays, inHalves, statesBefore } from './prefix.js'
 import { turned, turnedParts } from './reading.js'
-import { doublings, overTiles, type Scanned, type Tile } from './tiles.js'
+import { overTiles, type Scanned, type Tile } from './tiles.js'
 
-/** [T, H], by doubling as in the selective scan; here the decay over d rows is w^d in every row, taken in float64 on the host. */
+/** The decay w^d over d rows, the same for all [H, M, 2], with 0 [rows, 1, 1] where a segment begins in between, elsewhere 1. */
+interface Turn {
+  power: Float64Array
+  goesOn: Tensor3D
+}
+
+/** [T, H]. Complex numbers are two planes, [rows, 2, H M]; powers of w are taken in float64 on the host. */
 export function s4d(tf: Tfjs, args: S4dArgs, state: Held | null, tileNumbers: number): Tensor2D {
   const [T, H, M] = [args.u.rows, args.u.cols, args.A_imag.cols]
   const numbers = (x: S4dArgs['u'], rows: number, cols: number) => held(x, rows, cols).read().dataSync<'float32'>()
@@ -16,52 +23,43 @@ export function s4d(tf: Tfjs, args: S4dArgs, state: Held | null, tileNumbers: nu
     A_imag: numbers(args.A_imag, H, M),
     C: numbers(args.C, H, 2 * M),
   })
-  /** Real (0) or imaginary (1) parts [1, H, M]. */
-  const part = (x: Float64Array, of: 0 | 1) =>
-    tf.tensor3d(
-      Float32Array.from({ length: H * M }, (_, i) => x[2 * i + of]),
-      [1, H, M],
-    )
-  const [cRe, cIm] = [part(c, 0), part(c, 1)]
   const u = turned(tf, held(args.u).read(), args.direction)
+  /** [1, 2, H M] of numbers by mode. */
+  const planes = (first: (i: number) => number, second: (i: number) => number): Tensor3D =>
+    tf.tensor3d(
+      Float32Array.from({ length: 2 * H * M }, (_, i) => (i < H * M ? first(i) : second(i - H * M))),
+      [1, 2, H * M],
+    )
+  const re = (x: Float64Array) => (i: number) => x[2 * i]
+  const im = (x: Float64Array) => (i: number) => x[2 * i + 1]
+  const minus = (f: (i: number) => number) => (i: number) => -f(i)
+  const product = (x: Tensor3D, by: Float64Array): Tensor3D =>
+    tf.add(tf.mul(x, planes(re(by), re(by))), tf.mul(tf.reverse(x, 1), planes(minus(im(by)), im(by))))
+  const turns: Decays<Turn> = {
+    halves: ({ power, goesOn }) => {
+      const [first, second] = inHalves(tf, goesOn)
+      return [
+        { power, goesOn: first },
+        { power, goesOn: second },
+      ]
+    },
+    both: (first, second) => ({ power: squared(first.power), goesOn: tf.mul(first.goesOn, second.goesOn) }),
+    decayed: (x, { power, goesOn }) => tf.mul(product(x, power), goesOn),
+  }
+  /** [rows, H M 2], as states are, and [rows, 2, H M] */
+  const toPlanes = (x: Tensor2D, rows: number) => tf.transpose(tf.reshape(x, [rows, H * M, 2]) as Tensor3D, [0, 2, 1])
+  const fromPlanes = (x: Tensor3D, rows: number) =>
+    tf.reshape(tf.transpose(x, [0, 2, 1]), [rows, 2 * H * M]) as Tensor2D
 
-  function scanTile(tile: Tile): Scanned {
-    const rows = tile.to - tile.from
-    const slice = (x: Tensor3D, from: number, to: number) => tf.slice(x, [from, 0, 0], [to - from, H, M])
-    /** By w^d. */
-    const product = (wd: Float64Array, re: Tensor, im: Tensor): [Tensor3D, Tensor3D] => {
-      const [wRe, wIm] = [part(wd, 0), part(wd, 1)]
-      return [tf.sub(tf.mul(re, wRe), tf.mul(im, wIm)), tf.add(tf.mul(re, wIm), tf.mul(im, wRe))]
-    }
-    let re = tf.tile(tf.expandDims(tf.slice(u, [tile.from, 0], [rows, H]), 2), [1, 1, M]) as Tensor3D
-    let im = tf.zerosLike(re)
-    if (tile.incoming) {
-      const [before, beforeIm] = tf.unstack(tf.reshape(tile.incoming, [rows, H, M, 2]), 3)
-      const [inRe, inIm] = product(w, before, beforeIm)
-      re = tf.add(re, inRe)
-      im = inIm
-    }
-    let wd = w
-    for (const d of doublings(tile)) {
-      const [reNext, imNext] = tf.tidy(() => {
-        // Nothing comes from before the segment.
-        const inside = tf.tensor3d(
-          Float32Array.from(tile.positions.subarray(d), (t) => Number(t >= d)),
-          [rows - d, 1, 1],
-        )
-        const [inRe, inIm] = product(wd, slice(re, 0, rows - d), slice(im, 0, rows - d))
-        const added = (x: Tensor3D, more: Tensor3D): Tensor3D =>
-          tf.concat([slice(x, 0, d), tf.add(slice(x, d, rows), tf.mul(more, inside))], 0)
-        return [added(re, inRe), added(im, inIm)] as [Tensor3D, Tensor3D]
-      })
-      tf.dispose([re, im])
-      ;[re, im] = [reNext, imNext]
-      wd = squared(wd)
-    }
-    return {
-      y: tf.sum(tf.sub(tf.mul(re, cRe), tf.mul(im, cIm)), 2),
-      states: tf.reshape(tf.stack([re, im], 3), [rows, 2 * H * M]),
-    }
+  function scanTile({ rows, count, goesOn, resumed, start }: Tile): Scanned {
+    const each: Tensor3D = tf.reshape(tf.tile(tf.expandDims(tf.gather(u, rows), 2), [1, 1, M]), [count, 1, H * M])
+    let input = tf.concat([each, tf.zerosLike(each)], 1)
+    if (resumed) input = tf.add(input, product(toPlanes(resumed, count), w))
+    const turn: Turn = { power: w, goesOn }
+    const before = statesBefore(tf, turn, input, toPlanes(start, 1), turns)
+    const x: Tensor3D = tf.add(input, turns.decayed(before, turn))
+    const y = tf.sum(tf.reshape(tf.mul(x, planes(re(c), minus(im(c)))), [count, 2, H, M]), [1, 3]) as Tensor2D
+    return { y, states: fromPlanes(x, count) }
   }
 
   const parts = turnedParts(args.segments, args.direction, T)

@@ -2,13 +2,11 @@ import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import type { ScanArgs } from '../backend.js'
 import { type Held, held } from './held.js'
 import type { Tfjs } from './load.js'
+import { type Decays, inHalves, statesBefore } from './prefix.js'
 import { turned, turnedParts } from './reading.js'
-import { doublings, overTiles, type Scanned, type Tile } from './tiles.js'
+import { overTiles, type Scanned, type Tile } from './tiles.js'
 
-/**
- * [T, E]. Rows are scanned by doubling: h[t] = a[t] h[t - 1] + b[t] over d rows gives that over 2 d, with products of decays, none above 1 where
- * steps are positive, so that nothing is divided and nothing overflows.
- */
+/** [T, E], without the gate by z; decays are exp(dt A), none above 1 where steps are positive. */
 export function selectiveScan(tf: Tfjs, args: ScanArgs, state: Held | null, tileNumbers: number): Tensor2D {
   const [T, E, N] = [args.u.rows, args.A_log.rows, args.A_log.cols]
   const { direction, softplus } = args
@@ -25,33 +23,26 @@ export function selectiveScan(tf: Tfjs, args: ScanArgs, state: Held | null, tile
     'int32',
   )
 
-  function scanTile(tile: Tile): Scanned {
-    const rows = tile.to - tile.from
-    const cut = (x: Tensor2D) => tf.slice(x, [tile.from, 0], [rows, x.shape[1]])
+  const decays: Decays<Tensor3D> = {
+    halves: (a) => inHalves(tf, a),
+    both: (first, second) => tf.mul(first, second),
+    decayed: (x, a) => tf.mul(x, a),
+  }
+
+  function scanTile({ rows, count, goesOn, resumed, start }: Tile): Scanned {
+    const take = (x: Tensor2D) => tf.gather(x, rows)
     /** [rows, G N] -> [rows, E or 1, N] */
     const byChannel = (x: Tensor2D): Tensor3D => {
-      const grouped = tf.reshape(cut(x), [rows, G, N]) as Tensor3D
+      const grouped = tf.reshape(take(x), [count, G, N]) as Tensor3D
       return G === 1 ? grouped : tf.gather(grouped, groups, 1)
     }
-    let a: Tensor3D = tf.exp(tf.mul(tf.expandDims(cut(dt), 2), A))
-    let h: Tensor3D = tf.mul(tf.expandDims(cut(dtu), 2), byChannel(B))
-    if (tile.incoming) h = tf.add(h, tf.mul(a, tf.reshape(tile.incoming, [rows, E, N])))
-    // Nothing comes from the row before the first of a segment.
-    a = tf.mul(a, tf.tensor3d(Float32Array.from(tile.positions, Math.sign), [rows, 1, 1]))
-    for (const d of doublings(tile)) {
-      const [aNext, hNext] = tf.tidy(() => {
-        const first = (x: Tensor3D, count: number) => tf.slice(x, [0, 0, 0], [count, E, N])
-        const after = (x: Tensor3D) => tf.slice(x, [d, 0, 0], [rows - d, E, N])
-        const decay = after(a)
-        return [
-          tf.concat([first(a, d), tf.mul(decay, first(a, rows - d))], 0),
-          tf.concat([first(h, d), tf.add(after(h), tf.mul(decay, first(h, rows - d)))], 0),
-        ] as [Tensor3D, Tensor3D]
-      })
-      tf.dispose([a, h])
-      ;[a, h] = [aNext, hNext]
-    }
-    return { y: tf.sum(tf.mul(h, byChannel(C)), 2), states: tf.reshape(h, [rows, E * N]) }
+    const decay: Tensor3D = tf.exp(tf.mul(tf.expandDims(take(dt), 2), A))
+    let input: Tensor3D = tf.mul(tf.expandDims(take(dtu), 2), byChannel(B))
+    if (resumed) input = tf.add(input, tf.mul(decay, tf.reshape(resumed, [count, E, N])))
+    const a: Tensor3D = tf.mul(decay, goesOn)
+    const before = statesBefore(tf, a, input, tf.reshape(start, [1, E, N]), decays)
+    const h: Tensor3D = tf.add(input, tf.mul(a, before))
+    return { y: tf.sum(tf.mul(h, byChannel(C)), 2), states: tf.reshape(h, [count, E * N]) }
   }
 
   const parts = turnedParts(args.segments, direction, T)
