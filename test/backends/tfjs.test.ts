@@ -1,13 +1,15 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
-import { devices } from '../../src/backends/registry.js'
 import { openTfjsBackend } from '../../src/backends/tfjs/tfjs.js'
 import { exitCodes } from '../../src/errors.js'
 import { openModel } from '../../src/index.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
+import { Tape } from '../../src/training/tape.js'
+import { longwave, temporaryFolder } from '../shell/run.js'
 import { operations, runForward } from './operations.js'
-
-afterEach(() => vi.unstubAllEnvs())
 
 describe('tensors that TensorFlow.js holds', () => {
   // It counts none before a backend is there.
@@ -89,13 +91,82 @@ describe('views', () => {
   })
 })
 
-test('without TensorFlow.js: one line that says what to install, 69', async () => {
-  vi.stubEnv('LONGWAVE_TFJS', undefined)
-  await expect(openTfjsBackend()).rejects.toMatchObject({
-    exitCode: exitCodes.unavailable,
-    message: expect.stringMatching(
-      /^TensorFlow\.js is not installed: .*tfjs-node-gpu 4\.22.*CUDA 11\.2.*Node 20 or 22[^\n]*$/,
-    ),
+/** A folder for NODE_PATH with a package of this name, whose main file is `code`. */
+function packageFolder(name: string, code: string): string {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, name), { recursive: true })
+  writeFileSync(join(folder, name, 'index.js'), code)
+  return folder
+}
+
+/** A package that computes as tfjs-core does here, in the place of the native ones, which bring their libraries from elsewhere. */
+const standIn = (name: string, isUsingGpuDevice: boolean) =>
+  packageFolder(
+    name,
+    `const tf = require('${packageRoot}/node_modules/@tensorflow/tfjs-core')
+     const { MathBackendCPU } = require('${packageRoot}/node_modules/@tensorflow/tfjs-backend-cpu')
+     tf.copyRegisteredKernels('cpu', 'tensorflow')
+     tf.registerBackend('tensorflow', () => Object.assign(new MathBackendCPU(), { isUsingGpuDevice: ${isUsingGpuDevice} }))
+     module.exports = tf`,
+  )
+
+describe('the package', () => {
+  const [gpu, processor] = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']
+  const record = `>a\n${'ACGTTGCAGC'.repeat(7)}\n`
+  const classify = (device: string, NODE_PATH: string) =>
+    longwave(['classify', '-q', '-d', device, '-m', 'promoter'], {
+      input: record,
+      env: { LONGWAVE_TFJS: '', NODE_PATH },
+    })
+  const expectRefusal = async (folder: string, line: RegExp) => {
+    const { code, stdout, stderr } = await classify('tfjs', folder)
+    expect([code, stdout.length]).toEqual([exitCodes.unavailable, 0])
+    expect(stderr).toMatch(line)
+    expect(stderr.trim()).not.toContain('\n')
+    expect(stderr).toMatch(/install @tensorflow\/tfjs-node-gpu 4\.22 .*CUDA 11\.2 and cuDNN 8\.1.*Node 20 or 22/)
+  }
+
+  test('is missing', () => expectRefusal('', /^longwave: TensorFlow\.js is not installed: /))
+
+  test('lacks its library, as after --ignore-scripts', () =>
+    expectRefusal(
+      packageFolder(gpu, 'throw new Error("tfjs_binding.node can not be found at path: x. \\nPlease run")'),
+      /^longwave: @tensorflow\/tfjs-node-gpu does not run here \(tfjs_binding\.node can not be found at path: x\.\): /,
+    ))
+
+  test('lacks a package of its own', () =>
+    expectRefusal(
+      packageFolder(processor, 'require("long")'),
+      /tfjs-node does not run here \(Cannot find module 'long'\)/,
+    ))
+
+  test('would compute on the processor though it is the one for a GPU', () =>
+    expectRefusal(standIn(gpu, false), /tfjs-node-gpu does not run here \(it finds no GPU/))
+
+  test('is there: the labels of cpu', async () => {
+    const wanted = await classify('cpu', '')
+    for (const folder of [standIn(gpu, true), standIn(processor, false)]) {
+      const got = await classify('tfjs', folder)
+      expect([got.code, got.stderr]).toEqual([0, ''])
+      expect(got.stdout.toString()).toBe(wanted.stdout.toString())
+    }
   })
-  expect(await devices.tfjs.probe()).toEqual({ works: false, detail: expect.stringContaining('not installed') })
+
+  test('is what doctor tells of', async () => {
+    const doctor = async (NODE_PATH: string) =>
+      (await longwave(['doctor'], { env: { LONGWAVE_TFJS: '', NODE_PATH } })).stdout.toString()
+    expect(await doctor('')).toMatch(/^backend tfjs +unavailable: TensorFlow\.js is not installed: install /m)
+    expect(await doctor(standIn(gpu, true))).toMatch(/^backend tfjs +available: @tensorflow\/tfjs-node-gpu 4\.22\.0/m)
+  })
+
+  test('trains nothing: 69', async () => {
+    const backend = await openTfjsBackend()
+    expect(() => new Tape(backend, new Map())).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining('tfjs cannot train'),
+        exitCode: exitCodes.unavailable,
+      }),
+    )
+    await backend.close()
+  })
 })
