@@ -5,6 +5,8 @@ const results = process.env.LONGWAVE_TEST_RESULTS
 
 export default defineConfig({
   test: {
+    // TensorFlow.js as it is installed here, without native code.
+    env: { LONGWAVE_TFJS: 'javascript' },
     include: ['test/**/*.test.ts'],
     exclude: ['test/install/**'],
     globalSetup: 'test/told.ts',

@@ -6,7 +6,7 @@ import { goldenFolders, kindOf } from './golden-run/folders.js'
 
 /**
  * The folders of `npm run test:golden`, as tests: kernels, with their gradients, are in
- * backends/golden-kernels.test.ts, and `reference`, which is slow, leaves out the longest cases.
+ * backends/golden-kernels.test.ts, and all but `cpu`, which are slow, leave out the longest cases.
  */
 const folders = (await goldenFolders('test/golden')).filter((folder) => !folder.includes('kernel-'))
 
@@ -14,7 +14,7 @@ describe.each(folders.map((folder) => [basename(folder), folder]))('%s', async (
   const kind = await kindOf(folder)
   if (typeof kind === 'string') throw new Error(`${folder}: ${kind}`)
   test.each(kind.backends)('%s', async (backend) => {
-    const comparisons = await kind.check(folder, backend, backend === 'reference' ? 1000 : undefined)
+    const comparisons = await kind.check(folder, backend, backend === 'cpu' ? undefined : 1000)
     expect(comparisons.length).toBeGreaterThan(1)
     expect(comparisons.filter(({ share }) => !(share <= 1))).toEqual([])
   })

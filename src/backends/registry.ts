@@ -26,6 +26,13 @@ const entries = {
     precisions: ['f32'],
     automatic: true,
   },
+  tfjs: {
+    open: async () => (await import('./tfjs/tfjs.js')).openTfjsBackend(),
+    probe: async () => (await import('./tfjs/load.js')).probeTfjs(),
+    lanes: 1,
+    precisions: ['f32'],
+    automatic: false,
+  },
   reference: {
     open: async () => (await import('./reference/index.js')).openReferenceBackend(),
     probe: async () => ({

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Backend, FloatArray, ScanArgs, ScanGradients, Tensor } from '../../src/backends/backend.js'
 import { type GoldenTensor, goldenKernel } from '../golden-folder.js'
-import { backends } from './opened.js'
+import { backends, inferring } from './opened.js'
 import { cutSegments } from './segments.js'
 
 const folders = ['1x8x64x4', '2x12x257x16-g3', 'noz-noD-nosoftplus', 'L20000'].map((name) => `kernel-selscan-${name}`)
@@ -67,7 +67,7 @@ async function golden(folder: string, backend: Backend) {
   return { batch, E, N, L, A, inputs, expected, put, argsOf, compare }
 }
 
-describe.each(backends)('selective scan of the official code on %s', (_, open) => {
+describe.each([...backends, ...inferring])('selective scan of the official code on %s', (_, open) => {
   it.each(folders)('%s', async (folder) => {
     const backend = await open()
     const { batch, E, N, argsOf, compare } = await golden(folder, backend)

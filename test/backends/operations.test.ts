@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Backend, FloatArray } from '../../src/backends/backend.js'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
 import type { Direction, Segments } from '../../src/backends/segments.js'
-import { backends } from './opened.js'
+import { backends, inferring } from './opened.js'
 import {
   linearCase,
   type Named,
@@ -55,6 +55,26 @@ describe.each(backends.filter(([name]) => name !== 'reference'))('%s against ref
   })
 })
 
+describe.each(inferring)('%s, without gradients, against reference', (_, open) => {
+  const reference = openReferenceBackend()
+  let backend: Backend
+  beforeAll(async () => {
+    backend = await open()
+  })
+  afterAll(() => backend.close())
+
+  const forward = operations().filter(({ name }) => !name.startsWith('adamw'))
+  it.each(forward.map((op) => [op.name, op] as const))('%s', async (_, op) => {
+    const results = await runForward(backend, op)
+    compare(results, await runForward(reference, op), op.terms)
+    expect(await runForward(backend, op), 'the same again').toEqual(results)
+  })
+
+  it('has no gradients', () => {
+    expect(backend.gradients).toBeUndefined()
+  })
+})
+
 /** Rows from .. to - 1 of values. */
 const slice = ({ cols, data }: Values, from: number, to: number): Values => ({
   rows: to - from,
@@ -90,7 +110,18 @@ async function inPieces(
   return { y: parts.flatMap((part) => Array.from(part)), state: Array.from(state.data) }
 }
 
-describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, open) => {
+const exact = (got: number[], wanted: number[]) => expect(got).toEqual(wanted)
+function close(got: number[], wanted: number[]): void {
+  expect(got.length).toBe(wanted.length)
+  const largest = wanted.reduce((max, v) => Math.max(max, Math.abs(v)), 0)
+  const worst = wanted.reduce((max, v, i) => Math.max(max, Math.abs(got[i] - v)), 0)
+  expect(worst).toBeLessThanOrEqual(tolerance(1, largest))
+}
+
+describe.each([
+  ...backends.map(([name, open]) => ({ name, open, what: 'the same bytes', same: exact })),
+  ...inferring.map(([name, open]) => ({ name, open, what: 'the same numbers', same: close })),
+])('$what wherever a sequence is cut, on $name', ({ open, same }) => {
   let backend: Backend
   beforeAll(async () => {
     backend = await open()
@@ -116,15 +147,18 @@ describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, 
     const T = offsets[lengths.length]
     const expected = await inPieces(piece, x, lengths, direction, state, [])
     expect(expected.y.every(Number.isFinite)).toBe(true)
+    const expectSame = (got: typeof expected) => {
+      same(got.y, expected.y)
+      same(got.state, expected.state)
+    }
     for (let cut = 1; cut < T; cut++) {
       // A segment may only go on after a multiple of the stride.
       const into = offsets.findLast((offset) => offset <= cut) ?? 0
-      if ((cut - into) % stride === 0)
-        expect(await inPieces(piece, x, lengths, direction, state, [cut])).toEqual(expected)
+      if ((cut - into) % stride === 0) expectSame(await inPieces(piece, x, lengths, direction, state, [cut]))
     }
     if (stride === 1) {
       const everywhere = Array.from({ length: T - 1 }, (_, i) => i + 1)
-      expect(await inPieces(piece, x, lengths, direction, state, everywhere)).toEqual(expected)
+      expectSame(await inPieces(piece, x, lengths, direction, state, everywhere))
     }
   }
 
@@ -190,7 +224,7 @@ describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, 
       [36, 37],
     ]) {
       const part = await runForward(backend, { ...op, inputs: { ...op.inputs, x: slice(op.inputs.x, from, to) } })
-      expect(part.y.data).toEqual(slice(y, from, to).data)
+      same([...part.y.data], [...slice(y, from, to).data])
     }
   })
 
@@ -206,7 +240,10 @@ describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, 
         [cut, 23],
       ])
         parts.push(await get(backend.pool(put(slice(x, from, to)), cutSegments(lengths, from, to), how, carry)))
-      expect(parts.flatMap(({ data }) => [...data])).toEqual([...whole.data])
+      same(
+        parts.flatMap(({ data }) => [...data]),
+        [...whole.data],
+      )
     }
   })
 
@@ -227,7 +264,7 @@ describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, 
   })
 })
 
-describe.each(backends)('mistakes on %s', (_, open) => {
+describe.each([...backends, ...inferring])('mistakes on %s', (_, open) => {
   it('names an id outside of the embedding', async () => {
     const backend = await open()
     const table = backend.zeros(5, 3)

@@ -1,0 +1,32 @@
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
+import type { NormSpec } from '../../spec.js'
+import type { Activation, Combination } from '../backend.js'
+import type { Tfjs } from './load.js'
+
+const silu = <T extends Tensor>(tf: Tfjs, x: T): T => tf.mul(x, tf.sigmoid(x))
+
+export function activated(tf: Tfjs, x: Tensor2D, how: Activation): Tensor2D {
+  if (how === 'silu') return silu(tf, x)
+  if (how === 'gelu') return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
+  return x
+}
+
+export function combined(tf: Tfjs, a: Tensor2D, b: Tensor2D, how: Combination): Tensor2D {
+  if (how === 'add') return tf.add(a, b)
+  return tf.mul(a, how === 'gate' ? silu(tf, b) : how === 'glu' ? tf.sigmoid(b) : b)
+}
+
+/** x [T, D]; weight, bias [1, D]. */
+export function normalised(
+  tf: Tfjs,
+  x: Tensor2D,
+  { kind, eps }: NormSpec,
+  weight: Tensor2D | null,
+  bias: Tensor2D | null,
+): Tensor2D {
+  const centred: Tensor2D = kind === 'layer' ? tf.sub(x, tf.mean(x, 1, true)) : x
+  const variance = tf.mean(tf.square(centred), 1, true)
+  let y: Tensor2D = tf.div(centred, tf.sqrt(tf.add(variance, eps)))
+  if (weight) y = tf.mul(y, weight)
+  return bias ? tf.add(y, bias) : y
+}
