@@ -26,6 +26,13 @@ const entries = {
     precisions: ['f32'],
     automatic: true,
   },
+  webgpu: {
+    open: async () => (await import('./webgpu/webgpu.js')).openWebgpuBackend(),
+    probe: async () => (await import('./webgpu/probe.js')).probeWebgpu(),
+    lanes: 1,
+    precisions: ['f32'],
+    automatic: false,
+  },
   reference: {
     open: async () => (await import('./reference/index.js')).openReferenceBackend(),
     probe: async () => ({
