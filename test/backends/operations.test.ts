@@ -22,18 +22,19 @@ import { cutSegments, segmentsOf } from './segments.js'
  */
 const tolerance = (terms: number, largest: number) => 2 ** -23 * 4 * (4 + Math.sqrt(terms)) * Math.max(1, largest)
 
-function compare(got: Named<Values>, wanted: Named<Values>, terms: number): void {
+function compare(got: Named<Values>, wanted: Named<Values>, terms: number, slack: number): void {
   expect(Object.keys(got)).toEqual(Object.keys(wanted))
   for (const [name, { rows, cols, data }] of Object.entries(wanted)) {
     expect([got[name].rows, got[name].cols], name).toEqual([rows, cols])
     const numbers = Array.from(data)
     const largest = numbers.reduce((max, v) => Math.max(max, Math.abs(v)), 0)
     const worst = numbers.reduce((max, v, i) => Math.max(max, Math.abs(got[name].data[i] - v)), 0)
-    expect(worst, name).toBeLessThanOrEqual(tolerance(terms, largest))
+    expect(worst, name).toBeLessThanOrEqual(slack * tolerance(terms, largest))
   }
 }
 
-describe.each(backends.filter(([name]) => name !== 'reference'))('%s against reference', (_, open) => {
+describe.each(backends.filter(({ name }) => name !== 'reference'))('$name against reference', (underTest) => {
+  const { open, slack } = underTest
   const reference = openReferenceBackend()
   let backend: Backend
   beforeAll(async () => {
@@ -41,15 +42,16 @@ describe.each(backends.filter(([name]) => name !== 'reference'))('%s against ref
   })
   afterAll(() => backend.close())
 
-  it.each(operations().map((op) => [op.name, op] as const))('%s', async (_, op) => {
+  const cases = operations().filter((op) => underTest.gradients || !op.trains)
+  it.each(cases.map((op) => [op.name, op] as const))('%s', async (_, op) => {
     const wanted = await runForward(reference, op)
-    compare(await runForward(backend, op), wanted, op.terms)
-    if (!op.backward) return
+    compare(await runForward(backend, op), wanted, op.terms, slack)
+    if (!op.backward || !underTest.gradients) return
     const dy = resultGradients(wanted)
     const wantedGradients = await runBackward(reference, op, dy)
     for (const kind of ['used', 'unwritten'] as const) {
       const gradients = await runBackward(backend, op, dy, kind)
-      compare(gradients, wantedGradients, op.terms)
+      compare(gradients, wantedGradients, op.terms, slack)
       expect(await runBackward(backend, op, dy, kind), `the same again into ${kind} ones`).toEqual(gradients)
     }
   })
@@ -90,7 +92,8 @@ async function inPieces(
   return { y: parts.flatMap((part) => Array.from(part)), state: Array.from(state.data) }
 }
 
-describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, open) => {
+const exact = backends.filter(({ sameBytes }) => sameBytes)
+describe.each(exact)('the same bytes wherever a sequence is cut, on $name', ({ open }) => {
   let backend: Backend
   beforeAll(async () => {
     backend = await open()
@@ -227,7 +230,7 @@ describe.each(backends)('the same bytes wherever a sequence is cut, on %s', (_, 
   })
 })
 
-describe.each(backends)('mistakes on %s', (_, open) => {
+describe.each(backends)('mistakes on $name', ({ open }) => {
   it('names an id outside of the embedding', async () => {
     const backend = await open()
     const table = backend.zeros(5, 3)

@@ -1,11 +1,12 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { gpu } from '../backends/has-gpu.js'
 import { checkKernel } from './kernel.js'
 import { checkModel } from './model.js'
 import { checkS4d } from './s4d.js'
 import { checkTokenizer } from './tokenizer.js'
 
-export type BackendName = 'reference' | 'cpu'
+export type BackendName = 'reference' | 'cpu' | 'webgpu'
 
 /** One comparison: the worst difference as a share of the tolerance. Above 1, or not a number, is a miss. */
 export interface Comparison {
@@ -21,10 +22,13 @@ export type Kind = { check: Check; backends: readonly BackendName[] } | 'not sup
 
 /** Families that later issues bring, as their config.json tells them. */
 const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 's4block-diag', 's5', 'retnet-retention'])
-const backends = ['reference', 'cpu'] as const
+const backends: readonly BackendName[] = ['reference', 'cpu', ...(gpu ? (['webgpu'] as const) : [])]
 
-/** `cpu` computes in float32 with polynomial exponentials: it is given 20 times the tolerance. */
-export const slack: Record<BackendName, number> = { reference: 1, cpu: 20 }
+/**
+ * `cpu` computes in float32 with polynomial exponentials: it is given 20 times the tolerance; `webgpu`, whose functions are as good as the
+ * card's, 50 times.
+ */
+export const slack: Record<BackendName, number> = { reference: 1, cpu: 20, webgpu: 50 }
 
 export async function goldenFolders(root: string): Promise<string[]> {
   const entries = await readdir(root, { withFileTypes: true })
