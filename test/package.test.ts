@@ -54,7 +54,10 @@ test('no dependency but the optional ones has an install script', () => {
   const lock = JSON.parse(readFileSync(join(packageRoot, 'package-lock.json'), 'utf8'))
   const scripts = Object.entries<{ hasInstallScript?: boolean; dev?: boolean; devOptional?: boolean }>(lock.packages)
   const names = scripts.filter(([, entry]) => entry.hasInstallScript && !entry.dev).map(([path]) => path)
-  expect(names.filter((path) => !path.endsWith('/fsevents'))).toEqual(['node_modules/onnxruntime-node', 'node_modules/webgpu'])
+  expect(names.filter((path) => !path.endsWith('/fsevents'))).toEqual([
+    'node_modules/onnxruntime-node',
+    'node_modules/webgpu',
+  ])
   expect(Object.keys(manifest.optionalDependencies)).toEqual(['onnxruntime-node', 'webgpu'])
   expect(manifest.allowScripts).toEqual({ 'onnxruntime-node': false, webgpu: false })
 })

@@ -123,7 +123,7 @@ async function open(
     ...(await modelFiles(folder)),
   ])
   const model = await openCheckpoint(folder)
-  if (flags.device !== 'reference') noteMissing(note)
+  if (pickDevice(flags.device) === 'cpu') noteMissing(note)
   return { model, paths }
 }
 

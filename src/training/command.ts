@@ -149,7 +149,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     const { train } = await import('./loop.js')
     const { trainingText } = await import('./progress.js')
     const { noteMissing } = await import('../backends/cpu/onnxruntime.js')
-    if (flags.device !== 'reference') noteMissing((line) => this.note(line))
+    if (pickDevice(flags.device) === 'cpu') noteMissing((line) => this.note(line))
     this.progress ??= await Progress.start(progressStyle(flags, false))
     const stop = new AbortController()
     const signals = stopOnSignals(stop)

@@ -1,25 +1,16 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { packageRoot } from '../../runtime/package-root.js'
 import type { Probe } from '../backend.js'
-import { openGpu } from './dawn.js'
 
-/** Those that would make a difference here. */
-const features = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix', 'timestamp-query'] as const
-
-/** Opens the GPU as a model would, and says which it is. */
-export async function probeWebgpu(): Promise<Probe> {
-  try {
-    const { adapter } = await openGpu()
-    const { info, limits } = adapter
-    const names = [info.description || info.device, info.vendor, info.architecture].filter(Boolean)
-    const found = features.filter((feature) => adapter.features.has(feature))
-    const detail = [
-      `${[...new Set(names)].join(', ')}${info.isFallbackAdapter ? ' (a processor that plays a GPU)' : ''}`,
-      `tensors of up to ${Math.floor(limits.maxStorageBufferBindingSize / 2 ** 20)} MiB`,
-      `${limits.maxStorageBuffersPerShaderStage} storage buffers, ${limits.maxComputeWorkgroupStorageSize / 2 ** 10} KiB of workgroup memory`,
-      found.length > 0 ? `has ${found.join(', ')}` : 'no optional features',
-      'only when asked for (-d webgpu)',
-    ]
-    return { works: true, detail: detail.join('; ') }
-  } catch (error) {
-    return { works: false, detail: (error instanceof Error ? error.message : String(error)).split('\n')[0] }
-  }
+/** Looks for a GPU in a process of its own: a driver may print lines there, or end it. */
+export function probeWebgpu(): Promise<Probe> {
+  const script = join(packageRoot, 'dist/src/backends/webgpu/inspect.js')
+  return new Promise((resolve) => {
+    execFile(process.execPath, [script], (error, stdout) => {
+      if (error)
+        resolve({ works: false, detail: `the driver of the GPU ended the process (${error.signal ?? error.code})` })
+      else resolve(JSON.parse(stdout))
+    })
+  })
 }
