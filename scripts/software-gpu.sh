@@ -3,20 +3,25 @@
 #
 #     scripts/software-gpu.sh npm test
 #
-# It is SwiftShader, with its Vulkan loader, out of Debian's chromium-common: 31 MB are downloaded once into ~/.cache/longwave and
-# unpacked there, without root. Where that cannot be had the command runs without.
+# It is SwiftShader with a Vulkan loader, three files out of Debian's chromium-common (31 MB, downloaded once, without root), which are
+# kept in ~/.cache/longwave. Where that cannot be had the command runs without.
 folder="${XDG_CACHE_HOME:-$HOME/.cache}/longwave/swiftshader"
-if [ ! -d "$folder/usr" ]; then
+icd="$folder/vk_swiftshader_icd.json"
+
+fetch() {
+  cd "$1" && apt-get -qq download chromium-common && dpkg -x chromium-common_*.deb . || return
+  mkdir -p "$folder" && cd usr/lib/chromium && mv libvulkan.so.1 libvk_swiftshader.so vk_swiftshader_icd.json "$folder"
+}
+if [ ! -f "$icd" ]; then
   new=$(mktemp -d)
-  (cd "$new" && apt-get download chromium-common && dpkg -x chromium-common_*.deb . && rm chromium-common_*.deb) >&2 &&
-    mkdir -p "$folder" && cp -R "$new/." "$folder"
+  (fetch "$new") >&2
   rm -rf "$new"
 fi
-chromium="$folder/usr/lib/chromium"
-if [ -f "$chromium/vk_swiftshader_icd.json" ]; then
-  export VK_ICD_FILENAMES="$chromium/vk_swiftshader_icd.json"
-  export LD_LIBRARY_PATH="$chromium${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+
+if [ -f "$icd" ]; then
+  export VK_ICD_FILENAMES="$icd"
+  export LD_LIBRARY_PATH="$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 else
-  echo "software-gpu: chromium-common of Debian cannot be had (as root: apt-get update): running without a GPU" >&2
+  echo "software-gpu: Debian's chromium-common cannot be had (apt-get update?): running without a GPU" >&2
 fi
 exec "$@"
