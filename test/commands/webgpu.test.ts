@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { gpu } from '../backends/has-gpu.js'
 import { command } from '../run-command.js'
-import { longwave } from '../shell/run.js'
+import { longwave, shell } from '../shell/run.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'longwave-webgpu-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -44,6 +44,14 @@ describe.skipIf(!gpu)('on a GPU', () => {
     const onCpu = await command(['classify', '-q', '-m', 'origin', '-d', 'cpu', '--strand', '+', fragments])
     expect(labelsOf(onGpu.stdout)).toHaveLength(12)
     expect(labelsOf(onGpu.stdout)).toEqual(labelsOf(onCpu.stdout))
+  })
+
+  // The bindings end the process if their thread is ended inside them.
+  test.each([1.2, 1.8, 2.4, 3])('interrupted after %d s: exit 130 and nothing else', async (seconds) => {
+    const many = Array.from({ length: 20 }, () => '"$ROOT/fixtures/fragments.fa"').join(' ')
+    const line = `timeout --preserve-status -s INT ${seconds} "$NODE" "$ROOT/bin/run.js"`
+    const { code, stderr } = await shell(`${line} classify -q -m origin -d webgpu ${many}`)
+    expect([code, stderr]).toEqual([130, ''])
   })
 
   test('doctor names it', async () => {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { exitCodes, UserError } from '../../errors.js'
+import { native } from '../../runtime/native-calls.js'
 
 /** A GPU that is open, and what went wrong with it: WebGPU tells of most errors later than the call that made them. */
 export interface Gpu {
@@ -20,7 +21,7 @@ let opened: Promise<Gpu> | null = null
 
 /** The GPU of this thread, opened once. Errors: UserError with exit code 69 that says what to install. */
 export function openGpu(): Promise<Gpu> {
-  opened ??= open()
+  opened ??= native(open)
   return opened
 }
 

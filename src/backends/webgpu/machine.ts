@@ -1,3 +1,4 @@
+import { native, nativeNow } from '../../runtime/native-calls.js'
 import { Arena } from './arena.js'
 import { type Block, BufferPool, usages } from './buffers.js'
 import type { Gpu } from './dawn.js'
@@ -40,7 +41,8 @@ export class Machine {
 
   /** A new tensor, contents undefined. */
   allocate(rows: number, cols: number): GpuTensor {
-    return new GpuTensor(this.storage.take(rows * cols * 4), 0, rows, cols, cols, true)
+    const block = nativeNow(() => this.storage.take(rows * cols * 4))
+    return new GpuTensor(block, 0, rows, cols, cols, true)
   }
 
   release(x: GpuTensor): void {
@@ -60,7 +62,7 @@ export class Machine {
       operands[name] = this.copied(tensors[name])
       copies.push(operands[name])
     }
-    this.dispatch(kernel, operands, tables, numbers, blocks)
+    nativeNow(() => this.dispatch(kernel, operands, tables, numbers, blocks))
     for (const copy of copies) this.release(copy)
   }
 
@@ -82,46 +84,57 @@ export class Machine {
 
   /** Makes a tensor of its own block all zeros. */
   clear(x: GpuTensor): void {
-    this.endPass()
-    this.use(x.block)
-    this.commands().clearBuffer(x.block.buffer)
+    nativeNow(() => {
+      this.endPass()
+      this.use(x.block)
+      this.commands().clearBuffer(x.block.buffer)
+    })
   }
 
   /** Copies numbers into a contiguous tensor. */
   write(x: GpuTensor, data: Float32Array<ArrayBuffer>): void {
-    // The GPU gets them at once, before commands that wait here and read what was there.
-    if (x.block.lastUsed === this.submits) this.flush()
-    this.gpu.device.queue.writeBuffer(x.block.buffer, x.at * 4, data)
+    nativeNow(() => {
+      // The GPU gets them at once, before commands that wait here and read what was there.
+      if (x.block.lastUsed === this.submits) this.flush()
+      this.gpu.device.queue.writeBuffer(x.block.buffer, x.at * 4, data)
+    })
   }
 
   async read(x: GpuTensor): Promise<Float32Array> {
     const bytes = x.rows * x.cols * 4
     if (bytes === 0) return new Float32Array()
     const rows = x.contiguous ? x : this.copied(x)
-    const staging = this.readback.take(bytes)
-    this.endPass()
-    this.use(rows.block)
-    this.commands().copyBufferToBuffer(rows.block.buffer, rows.at * 4, staging.buffer, 0, bytes)
-    this.flush()
+    const staging = nativeNow(() => {
+      const block = this.readback.take(bytes)
+      this.endPass()
+      this.use(rows.block)
+      this.commands().copyBufferToBuffer(rows.block.buffer, rows.at * 4, block.buffer, 0, bytes)
+      this.flush()
+      return block
+    })
     if (rows !== x) this.release(rows)
     try {
-      await staging.buffer.mapAsync(mapRead, 0, bytes)
+      await native(() => staging.buffer.mapAsync(mapRead, 0, bytes))
     } catch (error) {
       this.gpu.check()
       throw error
     }
     this.gpu.check()
-    const numbers = new Float32Array(staging.buffer.getMappedRange(0, bytes).slice(0))
-    staging.buffer.unmap()
-    this.readback.give(staging)
-    return numbers
+    return nativeNow(() => {
+      const numbers = new Float32Array(staging.buffer.getMappedRange(0, bytes).slice(0))
+      staging.buffer.unmap()
+      this.readback.give(staging)
+      return numbers
+    })
   }
 
   close(): void {
-    this.flush()
-    this.storage.close()
-    this.readback.close()
-    this.arena.close()
+    nativeNow(() => {
+      this.flush()
+      this.storage.close()
+      this.readback.close()
+      this.arena.close()
+    })
   }
 
   private dispatch(
