@@ -10,6 +10,12 @@ export interface ScanShape {
   state: boolean
 }
 
+/** Code for each state. Written out for as many as fit into registers, where an array must be indexed by constants. */
+const each = (N: number, code: (n: string) => string): string =>
+  N <= 32
+    ? Array.from({ length: N }, (_, n) => code(`${n}u`)).join('\n    ')
+    : `for (var n = 0u; n < ${N}u; n++) { ${code('n')} }`
+
 /** [E, N + 2] in one buffer, because a kernel has no more than eight: log2(e) A, then D, then the bias of dt. */
 export const parametersKernel = (N: number, D: boolean, bias: boolean): Kernel => ({
   name: `scan parameters ${N} ${D} ${bias}`,
@@ -40,7 +46,7 @@ const walk = ({ N, softplus }: ScanShape, start: string, eachRow: string, atEnd:
   let mine = p.parameters_at + e * ${N + 2}u;
   var A: array<f32, ${N}>;
   var h: array<f32, ${N}>;
-  for (var n = 0u; n < ${N}u; n++) { A[n] = parameters[mine + n]; }
+  ${each(N, (n) => `A[${n}] = parameters[mine + ${n}];`)}
   let D = parameters[mine + ${N}u];
   let bias = parameters[mine + ${N + 1}u];
   ${start}
@@ -56,7 +62,8 @@ const walk = ({ N, softplus }: ScanShape, start: string, eachRow: string, atEnd:
   ${atEnd}`
 
 const leaveState = (N: number) => `
-  for (var n = 0u; n < ${N}u; n++) { state[p.state_at + (u32(leave) * p.E + e) * ${N}u + n] = h[n]; }`
+  let kept = p.state_at + (u32(leave) * p.E + e) * ${N}u;
+  ${each(N, (n) => `state[kept + ${n}] = h[${n}];`)}`
 
 const counts = ['E', 'G', 'across', 'backwards', 'B_at', 'B_step', 'C_at', 'C_step']
 
@@ -65,7 +72,7 @@ export const summaryKernel = (shape: ScanShape): Kernel => {
   const { N } = shape
   const eachRow = `
     sum += step;
-    for (var n = 0u; n < ${N}u; n++) { h[n] = exp2(step * A[n]) * h[n] + weighed * BC[B + n]; }`
+    ${each(N, (n) => `h[${n}] = exp2(step * A[${n}]) * h[${n}] + weighed * BC[B + ${n}];`)}`
   const atEnd = `
   let leave = pieces[piece + 3u];
   sums[p.sums_at + u32(leave) * p.E + e] = sum;${leaveState(N)}`
@@ -117,16 +124,14 @@ export const applyKernel = (shape: ScanShape): Kernel => {
     ? `
   let resume = pieces[piece + 2u];
   if (resume >= 0) {
-    for (var n = 0u; n < ${N}u; n++) { h[n] = state[p.state_at + (u32(resume) * p.E + e) * ${N}u + n]; }
+    let before = p.state_at + (u32(resume) * p.E + e) * ${N}u;
+    ${each(N, (n) => `h[${n}] = state[before + ${n}];`)}
   }`
     : ''
   const eachRow = `
     let C = p.C_at + row * p.C_step + group_at;
     var sum = D * input;
-    for (var n = 0u; n < ${N}u; n++) {
-      h[n] = exp2(step * A[n]) * h[n] + weighed * BC[B + n];
-      sum += BC[C + n] * h[n];
-    }
+    ${each(N, (n) => `h[${n}] = exp2(step * A[${n}]) * h[${n}] + weighed * BC[B + ${n}]; sum += BC[C + ${n}] * h[${n}];`)}
     ${z ? 'sum *= silu(z[p.z_at + row * p.z_step + e]);' : ''}
     y[p.y_at + row * p.y_step + e] ${add ? '+=' : '='} sum;`
   const atEnd = state ? `let leave = pieces[piece + 3u];\n  if (leave >= 0) {${leaveState(N)}\n  }` : ''
