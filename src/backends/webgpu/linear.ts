@@ -69,6 +69,7 @@ var<workgroup> ws: array<f32, 1040>;`,
 export const linear =
   (machine: Machine): Backend['linear'] =>
   async (x, weight, options = {}) => {
+    await machine.pace()
     const [T, I, O] = [x.rows, x.cols, weight.rows]
     const bias = optional(options.bias, 1, O)
     const residual = optional(options.residual, T, O)

@@ -16,6 +16,8 @@ export interface Operands {
 
 /** Commands that may wait for one submit: about two chunks of a large model. */
 const mostQueued = 1024
+/** Submits that may wait for the GPU. */
+const mostBehind = 4
 /** Workgroups in one dimension, on every GPU. */
 const mostAcross = 65535
 const mapRead = 0x1
@@ -32,6 +34,8 @@ export class Machine {
   private pass: GPUComputePassEncoder | null = null
   private queued = 0
   private submits = 0
+  /** When each submit that the GPU may still be at is over, the oldest first. */
+  private readonly behind: Promise<unknown>[] = []
 
   constructor(readonly gpu: Gpu) {
     this.storage = new BufferPool(gpu, usages.storage | usages.copySource | usages.copyTarget)
@@ -100,6 +104,12 @@ export class Machine {
     })
   }
 
+  /** Waits while the GPU is far behind: what it has still to do takes memory. */
+  async pace(): Promise<void> {
+    while (this.behind.length > mostBehind) await this.behind.shift()
+    this.gpu.check()
+  }
+
   async read(x: GpuTensor): Promise<Float32Array> {
     const bytes = x.rows * x.cols * 4
     if (bytes === 0) return new Float32Array()
@@ -120,6 +130,7 @@ export class Machine {
       throw error
     }
     this.gpu.check()
+    this.behind.length = 0
     return nativeNow(() => {
       const numbers = new Float32Array(staging.buffer.getMappedRange(0, bytes).slice(0))
       staging.buffer.unmap()
@@ -202,6 +213,8 @@ export class Machine {
     this.arena.send()
     this.gpu.device.queue.submit([this.encoder.finish()])
     this.arena.clear()
+    const done = native(() => this.gpu.device.queue.onSubmittedWorkDone())
+    this.behind.push(done.catch(() => {})) // what went wrong is told by `check`
     this.encoder = null
     this.queued = 0
     this.submits++

@@ -36,6 +36,7 @@ export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): 
   const gather = gatherRows(machine)
   return {
     name: 'webgpu',
+    streamBytes: 2 ** 30,
     upload,
     weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
     zeros: (rows, cols) => {
