@@ -103,6 +103,19 @@ describe.skipIf(!gpu)('webgpu', () => {
     await backend.close()
   })
 
+  it('says that the GPU was lost, and opens it again', async () => {
+    const lost = await openWebgpuBackend()
+    const x = lost.upload([1, 2], 1, 2)
+    await lost.download(x)
+    gpu!.device.destroy()
+    await expect(lost.download(lost.activate(x, 'none'))).rejects.toMatchObject({
+      message: expect.stringMatching(/^the GPU was lost: /),
+      exitCode: exitCodes.unavailable,
+    })
+    b = await openWebgpuBackend()
+    expect([...(await b.download(b.upload([3], 1, 1)))]).toEqual([3])
+  })
+
   it('says what to do about a tensor that is too large for the GPU', () => {
     const error = (work: () => unknown) => {
       try {

@@ -19,7 +19,7 @@ interface Dawn {
 const packageName: string = 'webgpu'
 let opened: Promise<Gpu> | null = null
 
-/** The GPU of this thread, opened once. Errors: UserError with exit code 69 that says what to install. */
+/** The GPU of this thread, opened once, and again after it failed. Errors: UserError with exit code 69 that says what to install. */
 export function openGpu(): Promise<Gpu> {
   opened ??= native(open)
   return opened
@@ -37,6 +37,7 @@ async function open(): Promise<Gpu> {
   let failure: UserError | null = null
   const fail = (message: string) => {
     failure ??= new UserError(message, exitCodes.unavailable)
+    opened = null
   }
   device.lost.then(({ message }) => fail(`the GPU was lost: ${firstLine(message)}`))
   device.addEventListener('uncapturederror', (event) => {
