@@ -50,13 +50,16 @@ test('the program names its interpreter in a way that every system and npm for W
   expect(readFileSync(join(packageRoot, 'bin/run.js'), 'utf8').split('\n')[0]).toBe('#!/usr/bin/env node')
 })
 
-test('no dependency but the optional one has an install script', () => {
+test('no dependency but the optional ones has an install script', () => {
   const lock = JSON.parse(readFileSync(join(packageRoot, 'package-lock.json'), 'utf8'))
   const scripts = Object.entries<{ hasInstallScript?: boolean; dev?: boolean; devOptional?: boolean }>(lock.packages)
   const names = scripts.filter(([, entry]) => entry.hasInstallScript && !entry.dev).map(([path]) => path)
-  expect(names.filter((path) => !path.endsWith('/fsevents'))).toEqual(['node_modules/onnxruntime-node'])
-  expect(manifest.optionalDependencies).toHaveProperty('onnxruntime-node')
-  expect(manifest.allowScripts).toEqual({ 'onnxruntime-node': false })
+  expect(names.filter((path) => !path.endsWith('/fsevents'))).toEqual([
+    'node_modules/onnxruntime-node',
+    'node_modules/webgpu',
+  ])
+  expect(Object.keys(manifest.optionalDependencies)).toEqual(['onnxruntime-node', 'webgpu'])
+  expect(manifest.allowScripts).toEqual({ 'onnxruntime-node': false, webgpu: false })
 })
 
 test('npm shows the manual page of a global installation', () => {

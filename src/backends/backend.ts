@@ -98,6 +98,8 @@ export interface Probe {
 export interface Backend {
   /** Of its device in the registry. */
   readonly name: string
+  /** Bytes of a residual stream that may wait on the device between the layers of a sweep; of more all waits on the host. Absent: of any. */
+  readonly streamBytes?: number
 
   /** Copies `rows * cols` numbers in. */
   upload(data: ArrayLike<number>, rows: number, cols: number): Tensor

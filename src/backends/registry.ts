@@ -26,6 +26,13 @@ const entries = {
     precisions: ['f32'],
     automatic: true,
   },
+  webgpu: {
+    open: async () => (await import('./webgpu/webgpu.js')).openWebgpuBackend(),
+    probe: async () => (await import('./webgpu/probe.js')).probeWebgpu(),
+    lanes: 1,
+    precisions: ['f32'],
+    automatic: false,
+  },
   tfjs: {
     open: async () => (await import('./tfjs/tfjs.js')).openTfjsBackend(),
     probe: async () => (await import('./tfjs/load.js')).probeTfjs(),

@@ -9,8 +9,34 @@ export interface Spool {
   close(): void
 }
 
+/** Of streams of so many bytes: on the device, where there is room for them. */
+export function openSpool(backend: Backend, bytes: number): Spool {
+  return bytes <= (backend.streamBytes ?? 0) ? new DeviceSpool(backend) : new RamSpool(backend)
+}
+
+/** In the memory of the device: nothing has to be waited for. */
+class DeviceSpool implements Spool {
+  private readonly kept = new Map<number, Tensor>()
+
+  constructor(private readonly backend: Backend) {}
+
+  async put(number: number, x: Tensor): Promise<void> {
+    this.backend.release(this.kept.get(number) ?? null)
+    this.kept.set(number, this.backend.activate(x, 'none'))
+  }
+
+  async get(number: number): Promise<Tensor> {
+    return this.backend.activate(this.kept.get(number)!, 'none')
+  }
+
+  close(): void {
+    this.backend.release(...this.kept.values())
+    this.kept.clear()
+  }
+}
+
 /** In the memory of the process. */
-export class RamSpool implements Spool {
+class RamSpool implements Spool {
   private readonly kept: { data: FloatArray; rows: number; cols: number }[] = []
 
   constructor(private readonly backend: Backend) {}

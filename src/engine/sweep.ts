@@ -3,7 +3,7 @@ import type { MixerState } from '../layers/mixers/mixer.js'
 import type { Input } from './chunk.js'
 import { type Network, stateTensors } from './network.js'
 import type { Reading } from './reader.js'
-import { RamSpool, type Spool } from './spool.js'
+import { openSpool } from './spool.js'
 
 /**
  * Runs one sequence that is longer than a chunk through a bidirectional network, exactly, layer by layer over a spool of the residual
@@ -12,18 +12,13 @@ import { RamSpool, type Spool } from './spool.js'
  *
  * `chunk`: tokens per piece, a multiple of the network's stride. `reading` gets rows in reading order.
  */
-export async function sweep(
-  network: Network,
-  input: Input,
-  chunk: number,
-  reading: Reading,
-  stream: Spool = new RamSpool(network.backend),
-  borders: Spool = new RamSpool(network.backend),
-): Promise<void> {
+export async function sweep(network: Network, input: Input, chunk: number, reading: Reading): Promise<void> {
   const b = network.backend
   const state = network.zeroState(1)
   const segments: Segments[] = []
   const length = network.length(input)
+  const bytes = (length / network.stride) * network.spec.d_model * 4
+  const [stream, borders] = [openSpool(b, bytes), openSpool(b, bytes)]
   for (let from = 0; from < length; from += chunk) {
     const to = Math.min(from + chunk, length)
     const tokens = oneSegment(to - from, from, to === length, 0)

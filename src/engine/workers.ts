@@ -1,4 +1,4 @@
-import { type MessagePort, Worker } from 'node:worker_threads'
+import { type MessagePort, SHARE_ENV, Worker } from 'node:worker_threads'
 import '../runtime/children.js' // before the first worker: they share its list
 import { UserError } from '../errors.js'
 import { nativeThread } from '../runtime/native-calls.js'
@@ -65,7 +65,12 @@ export class WorkerPool<Job, Result> {
   }
 
   private start(script: URL, workerData: unknown): Lane<Result> {
-    const { thread: worker, settle, left } = nativeThread(() => new Worker(script, { workerData, resourceLimits }))
+    // SHARE_ENV: what a worker sets for a library that it loads is set where the library looks, in the process.
+    const {
+      thread: worker,
+      settle,
+      left,
+    } = nativeThread(() => new Worker(script, { workerData, resourceLimits, env: SHARE_ENV }))
     const lane: Lane<Result> = { worker, settle, pending: [] }
     lane.worker.on('message', (answer: Answer<Result>) => {
       const job = lane.pending.shift()!

@@ -1,9 +1,9 @@
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads'
 
 /**
- * A thread that is ended inside native code takes the process with it: the binding of ONNX Runtime throws a C++
- * exception that nobody catches (`terminate called after throwing an instance of 'Napi::Error'`, exit code 134) when
- * its thread is torn down during a call, and a process that exits tears its threads down. So a thread marks when it is
+ * A thread that is ended inside native code takes the process with it: the bindings of ONNX Runtime and of WebGPU throw a
+ * C++ exception that nobody catches (`terminate called after throwing an instance of 'Napi::Error'`, exit code 134) when
+ * their thread is torn down during a call, and a process that exits tears its threads down. So a thread marks when it is
  * inside native code, and whoever ends it waits until it is not.
  */
 
@@ -23,16 +23,34 @@ const own = isMainThread ? null : ((getEnvironmentData(key) as Calls | undefined
  */
 export async function native<T>(call: () => Promise<T>): Promise<T> {
   if (!own) return call()
-  Atomics.add(own, UNDER_WAY, 1)
-  if (Atomics.load(own, CLOSED) === 1) {
-    leave(own)
-    Atomics.wait(own, CLOSED, 1)
-  }
+  enter(own)
   try {
     return await call()
   } finally {
     leave(own)
   }
+}
+
+let inside = false
+
+/** As `native`, for what has come back from native code when it returns; one may hold others. */
+export function nativeNow<T>(call: () => T): T {
+  if (!own || inside) return call()
+  enter(own)
+  inside = true
+  try {
+    return call()
+  } finally {
+    inside = false
+    leave(own)
+  }
+}
+
+function enter(calls: Calls): void {
+  Atomics.add(calls, UNDER_WAY, 1)
+  if (Atomics.load(calls, CLOSED) === 0) return
+  leave(calls)
+  Atomics.wait(calls, CLOSED, 1)
 }
 
 function leave(calls: Calls): void {

@@ -33,6 +33,8 @@ export interface Operation {
   views: boolean
   /** Parameters and states of several rows, which are read without a step and so are never views. */
   whole?: string[]
+  /** A backend without gradients has none of it. */
+  trains?: boolean
   /** Length of the longest sum behind one result: sets the tolerance of float32. */
   terms: number
   /** Result `y` and states; in-place results under the name of their input. */
@@ -527,6 +529,7 @@ export function adamwCase(rows: number, cols: number, step: number, views = fals
       v: { rows, cols, data: values(rows, cols, 0.1).data.map((x) => Math.fround(x * x)) },
     },
     views,
+    trains: true,
     terms: 4,
     forward: async (b, { param, grad, m, v }) => {
       if (!b.gradients) throw new Error(`${b.name} has no gradients`)

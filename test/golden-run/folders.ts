@@ -1,11 +1,12 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { gpu } from '../backends/has-gpu.js'
 import { checkKernel } from './kernel.js'
 import { checkModel } from './model.js'
 import { checkS4d } from './s4d.js'
 import { checkTokenizer } from './tokenizer.js'
 
-export type BackendName = 'reference' | 'cpu' | 'tfjs'
+export type BackendName = 'reference' | 'cpu' | 'webgpu' | 'tfjs'
 
 /** One comparison: the worst difference as a share of the tolerance. Above 1, or not a number, is a miss. */
 export interface Comparison {
@@ -25,8 +26,11 @@ const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 's4block-diag', 's5'
 /** In plain JavaScript, as tests run it, the others take `tfjs` minutes. */
 const quickOnTfjs = ['hf-mamba', 'hf-falcon-mamba', 'caduceus-ph', 's4d']
 
-/** In float32, `cpu` with polynomial exponentials: they are given 20 times the tolerance. */
-export const slack: Record<BackendName, number> = { reference: 1, cpu: 20, tfjs: 20 }
+/**
+ * In float32, `cpu` with polynomial exponentials: they are given 20 times the tolerance; `webgpu`, whose functions are as good as the
+ * card's, 50 times.
+ */
+export const slack: Record<BackendName, number> = { reference: 1, cpu: 20, tfjs: 20, webgpu: 50 }
 
 export async function goldenFolders(root: string): Promise<string[]> {
   const entries = await readdir(root, { withFileTypes: true })
@@ -41,7 +45,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   const config = JSON.parse((await readFile(join(folder, 'config.json'), 'utf8')).replaceAll(/\bInfinity\b/g, '1e999'))
   const family = [config.model_type, config.ssm_cfg?.layer, config.kernel, config.kind]
   if (family.some((name) => notYet.has(name))) return 'not supported yet'
-  const backends: BackendName[] = ['reference', 'cpu']
+  const backends: BackendName[] = ['reference', 'cpu', ...(gpu ? (['webgpu'] as const) : [])]
   if (quickOnTfjs.includes(basename(folder))) backends.push('tfjs')
   if (config.kind === 's4d') return { check: checkS4d, backends }
   return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }

@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { exitCodes, UserError } from '../../errors.js'
+import { native } from '../../runtime/native-calls.js'
+
+/** A GPU that is open, and what went wrong with it: WebGPU tells of most errors later than the call that made them. */
+export interface Gpu {
+  device: GPUDevice
+  adapter: GPUAdapter
+  /** Throws what went wrong since it was opened, if anything did. */
+  check(): void
+}
+
+/** Its own types stay out: it is an optional dependency, and the build must not need it. */
+interface Dawn {
+  create(options: string[]): GPU
+}
+
+const packageName: string = 'webgpu'
+let opened: Promise<Gpu> | null = null
+
+/** The GPU of this thread, opened once, and again after it failed. Errors: UserError with exit code 69 that says what to install. */
+export function openGpu(): Promise<Gpu> {
+  opened ??= native(open)
+  return opened
+}
+
+/** What every adapter comes from. The process dies if it is collected while a device lives, so it is never let go. */
+let entrance: GPU | null = null
+
+async function open(): Promise<Gpu> {
+  entrance ??= await enter()
+  const adapter = await entrance.requestAdapter({ powerPreference: 'high-performance' })
+  if (!adapter) throw new UserError(howToGetAnAdapter(), exitCodes.unavailable)
+  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits
+  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } })
+  let failure: UserError | null = null
+  const fail = (message: string) => {
+    failure ??= new UserError(message, exitCodes.unavailable)
+    opened = null
+  }
+  device.lost.then(({ message }) => fail(`the GPU was lost: ${firstLine(message)}`))
+  device.addEventListener('uncapturederror', (event) => {
+    event.preventDefault() // it would be printed
+    const { error } = event
+    if (error.constructor.name === 'GPUOutOfMemoryError')
+      fail('the GPU is out of memory: compute fewer rows at a time (--chunk)')
+    else fail(`the GPU refused its work: ${firstLine(error.message)}`)
+  })
+  const check = () => {
+    if (failure) throw failure
+  }
+  return { device, adapter, check }
+}
+
+async function enter(): Promise<GPU> {
+  // The Vulkan loader of Linux complains on stderr where it is not set.
+  process.env.XDG_RUNTIME_DIR ??= tmpdir()
+  try {
+    const { create }: Dawn = await import(packageName)
+    return create([])
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
+    const problem = missing ? 'is not installed' : `does not load here (${firstLine((error as Error).message)})`
+    throw new UserError(
+      `the device webgpu needs the npm package webgpu, which ${problem}; to have it, install longwave again with npm's --include=optional`,
+      exitCodes.unavailable,
+    )
+  }
+}
+
+function howToGetAnAdapter(): string {
+  const nothing = 'the device webgpu found no GPU'
+  if (process.platform !== 'linux') return `${nothing}: install or update the driver of your graphics card`
+  if (existsSync('/dev/nvidiactl'))
+    return `${nothing}: there is an NVIDIA card without its Vulkan driver; in a container, install libvulkan1 and set NVIDIA_DRIVER_CAPABILITIES=all`
+  return `${nothing}: install the Vulkan loader and the Vulkan driver of your card (Debian: libvulkan1 mesa-vulkan-drivers)`
+}
+
+const firstLine = (text: string) => text.split('\n')[0]

@@ -1,0 +1,69 @@
+import type { Activation, Backend, Combination } from '../backend.js'
+import type { Kernel } from './kernel.js'
+import type { Machine } from './machine.js'
+import { gelu, sigmoid } from './math.js'
+import { gpu } from './tensor.js'
+
+/** The WGSL of an activation of `value`. */
+export const activated = (value: string, how: Activation): string => (how === 'none' ? value : `${how}(${value})`)
+
+/** What `activated` calls. */
+export const activations = sigmoid + gelu
+
+const combined: Record<Combination, string> = {
+  add: 'u + v',
+  multiply: 'u * v',
+  gate: 'u * silu(v)',
+  glu: 'u * sigmoid(v)',
+}
+
+const combineKernel = (how: Combination): Kernel => ({
+  name: `combine ${how}`,
+  reads: ['a', 'b'],
+  writes: ['y'],
+  counts: ['rows', 'cols'],
+  threads: 64,
+  library: sigmoid,
+  body: `
+  let i = block * 64u + lane;
+  if (i >= p.rows * p.cols) { return; }
+  let r = i / p.cols;
+  let c = i % p.cols;
+  let u = a[p.a_at + r * p.a_step + c];
+  let v = b[p.b_at + r * p.b_step + c];
+  y[p.y_at + i] = ${combined[how]};`,
+})
+
+export const combine =
+  (machine: Machine): Backend['combine'] =>
+  (a, b, how) => {
+    const { rows, cols } = a
+    const y = machine.allocate(rows, cols)
+    const tensors = { a: gpu(a), b: gpu(b, rows, cols), y }
+    machine.run(combineKernel(how), { tensors, numbers: { rows, cols }, blocks: Math.ceil((rows * cols) / 64) })
+    return y
+  }
+
+const activateKernel = (how: Activation): Kernel => ({
+  name: `activate ${how}`,
+  reads: ['x'],
+  writes: ['y'],
+  counts: ['rows', 'cols'],
+  threads: 64,
+  library: activations,
+  body: `
+  let i = block * 64u + lane;
+  if (i >= p.rows * p.cols) { return; }
+  let value = x[p.x_at + i / p.cols * p.x_step + i % p.cols];
+  y[p.y_at + i] = ${activated('value', how)};`,
+})
+
+export const activate =
+  (machine: Machine): Backend['activate'] =>
+  (x, how) => {
+    const { rows, cols } = x
+    const y = machine.allocate(rows, cols)
+    const tensors = { x: gpu(x), y }
+    machine.run(activateKernel(how), { tensors, numbers: { rows, cols }, blocks: Math.ceil((rows * cols) / 64) })
+    return y
+  }

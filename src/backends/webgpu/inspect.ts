@@ -1,0 +1,28 @@
+import type { Probe } from '../backend.js'
+import { openGpu } from './dawn.js'
+
+/** Those that would make a difference here. */
+const features = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix', 'timestamp-query'] as const
+
+/** Opens the GPU as a model would, and says which it is. */
+async function inspect(): Promise<Probe> {
+  try {
+    const { adapter } = await openGpu()
+    const { info, limits } = adapter
+    const names = [info.description || info.device, info.vendor, info.architecture].filter(Boolean)
+    const found = features.filter((feature) => adapter.features.has(feature))
+    const detail = [
+      `${[...new Set(names)].join(', ')}${info.isFallbackAdapter ? ' (a processor that plays a GPU)' : ''}`,
+      `tensors of up to ${Math.floor(limits.maxStorageBufferBindingSize / 2 ** 20)} MiB`,
+      `${limits.maxStorageBuffersPerShaderStage} storage buffers, ${limits.maxComputeWorkgroupStorageSize / 2 ** 10} KiB of workgroup memory`,
+      found.length > 0 ? `has ${found.join(', ')}` : 'no optional features',
+      'only when asked for (-d webgpu)',
+    ]
+    return { works: true, detail: detail.join('; ') }
+  } catch (error) {
+    return { works: false, detail: (error instanceof Error ? error.message : String(error)).split('\n')[0] }
+  }
+}
+
+// Run by itself: see probe.ts.
+process.stdout.write(JSON.stringify(await inspect()))

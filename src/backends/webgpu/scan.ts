@@ -1,0 +1,158 @@
+import type { ScanArgs, Tensor } from '../backend.js'
+import type { Part } from '../segments.js'
+import type { Machine } from './machine.js'
+import { partsOf } from './parts.js'
+import { applyKernel, foldKernel, parametersKernel, type ScanShape, summaryKernel } from './scan-kernels.js'
+import { columnsOf, type GpuTensor, gpu, optional, stateOf } from './tensor.js'
+
+/**
+ * How a scan goes about it: one thread for each channel of a segment from end to end, which is the least work, or for each channel of
+ * its pieces, side by side. `auto` takes pieces where whole segments would leave most of a GPU idle.
+ */
+export type ScanForm = 'auto' | 'sequential' | 'pieces'
+
+/** A piece leaves N states a channel, which is little beside its rows. */
+const pieceRows = 64
+/** Threads that keep a large GPU busy: reasoned, not measured (docs/decisions.md). */
+const busyThreads = 65536
+
+/**
+ * Mamba-1 selective scan in three phases: every piece from a zero state, which gives its last state and the sum of its steps; the states
+ * before the pieces, one from the other; every piece again from there. The sequential form is the last phase alone, a segment being the
+ * piece.
+ */
+export function selectiveScan(
+  machine: Machine,
+  args: ScanArgs,
+  states: Tensor | null,
+  addTo: Tensor | undefined,
+  form: ScanForm,
+): Tensor {
+  const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
+  const { parts } = partsOf(args.segments, args.direction, T)
+  const state = stateOf(states, E, N, parts)
+  const out = addTo ? gpu(addTo, T, E) : machine.allocate(T, E)
+  const operands = operandsOf(machine, args)
+  const scan = { machine, args, parts, operands }
+  const shape = { N, softplus: args.softplus, z: !!args.z, add: !!addTo }
+  if (form === 'pieces' || (form === 'auto' && worthCutting(parts, E))) cutScan(scan, shape, state, out)
+  else {
+    const pieces = parts.map((part) => [rowOf(part, 0, args), part.rows, part.resumes ? part.slot : -1, part.slot])
+    apply(scan, { ...shape, state: !!state }, pieces, state, out)
+  }
+  machine.release(operands.parameters)
+  if (operands.copied) machine.release(operands.BC)
+  return out
+}
+
+interface Scan {
+  machine: Machine
+  args: ScanArgs
+  parts: Part[]
+  operands: Operands
+}
+
+const worthCutting = (parts: Part[], E: number) =>
+  parts.length * E < busyThreads && parts.some(({ rows }) => rows > 2 * pieceRows)
+
+/** Row of step `t` of a part in reading order. */
+const rowOf = ({ from, rows }: Part, t: number, { direction }: ScanArgs) =>
+  direction === 'forward' ? from + t : from + rows - 1 - t
+
+function cutScan(scan: Scan, shape: Omit<ScanShape, 'state'>, state: GpuTensor | null, out: GpuTensor): void {
+  const { machine, args, parts, operands } = scan
+  const [E, N] = [args.u.cols, shape.N]
+  const pieces: number[][] = []
+  const segments: number[][] = []
+  for (const part of parts) {
+    segments.push([pieces.length, Math.ceil(part.rows / pieceRows), part.resumes ? part.slot : -1, part.slot])
+    for (let t = 0; t < part.rows; t += pieceRows)
+      pieces.push([rowOf(part, t, args), Math.min(pieceRows, part.rows - t), -1, pieces.length])
+  }
+  const ends = machine.allocate(pieces.length * E, N)
+  const sums = machine.allocate(pieces.length, E)
+  const { u, dt, BC, parameters, numbers } = operands
+  machine.run(summaryKernel({ ...shape, state: true }), {
+    tensors: { u, dt, BC, parameters, state: ends, sums },
+    tables: { pieces: Int32Array.from(pieces.flat()) },
+    numbers,
+    blocks: pieces.length * numbers.across,
+  })
+  const across = Math.ceil((E * N) / 64)
+  machine.run(foldKernel(N, !!state), {
+    tensors: { sums, parameters, ends, ...(state && { state }) },
+    tables: { segments: Int32Array.from(segments.flat()) },
+    numbers: { E, across },
+    blocks: segments.length * across,
+  })
+  const resumed = pieces.map(([row, rows], i) => [row, rows, i, -1])
+  apply(scan, { ...shape, state: true }, resumed, ends, out)
+  machine.release(ends)
+  machine.release(sums)
+}
+
+/** `pieces`: as `applyKernel` has them. */
+function apply(
+  { machine, operands }: Scan,
+  shape: ScanShape,
+  pieces: number[][],
+  state: GpuTensor | null,
+  y: GpuTensor,
+) {
+  const { u, dt, z, BC, parameters, numbers } = operands
+  machine.run(applyKernel(shape), {
+    tensors: { u, dt, BC, parameters, y, ...(z && { z }), ...(state && { state }) },
+    tables: { pieces: Int32Array.from(pieces.flat()) },
+    numbers,
+    blocks: pieces.length * numbers.across,
+  })
+}
+
+interface Operands {
+  u: GpuTensor
+  dt: GpuTensor
+  z: GpuTensor | null
+  /** [E, N + 2]: see `parametersKernel`. */
+  parameters: GpuTensor
+  /** B and C in one buffer, where they often are: a kernel has no more than eight. */
+  BC: GpuTensor
+  copied: boolean
+  numbers: { E: number; G: number; across: number } & Record<string, number>
+}
+
+function operandsOf(machine: Machine, args: ScanArgs): Operands {
+  const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
+  const G = args.B.cols / N
+  if (!Number.isInteger(G)) throw new RangeError(`B has ${args.B.cols} columns, no multiple of ${N} states`)
+  let [B, C] = [gpu(args.B, T, G * N), gpu(args.C, T, G * N)]
+  const copied = B.block !== C.block
+  if (copied) {
+    const both = machine.allocate(T, 2 * G * N)
+    const [left, right] = [columnsOf(both, 0, G * N), columnsOf(both, G * N, 2 * G * N)]
+    machine.copy(B, left)
+    machine.copy(C, right)
+    ;[B, C] = [left, right]
+  }
+  const direction = { backwards: args.direction === 'reverse' ? 1 : 0 }
+  const places = { B_at: B.at, B_step: B.step, C_at: C.at, C_step: C.step }
+  return {
+    u: gpu(args.u, T, E),
+    dt: gpu(args.dt, T, E),
+    z: optional(args.z, T, E),
+    parameters: parametersOf(machine, args, E, N),
+    BC: B,
+    copied,
+    numbers: { E, G, across: Math.ceil(E / 64), ...direction, ...places },
+  }
+}
+
+function parametersOf(machine: Machine, { A_log, D, dtBias }: ScanArgs, E: number, N: number): GpuTensor {
+  const [d, bias] = [optional(D, 1, E), optional(dtBias, 1, E)]
+  const y = machine.allocate(E, N + 2)
+  machine.run(parametersKernel(N, !!d, !!bias), {
+    tensors: { A_log: gpu(A_log, E, N), y, ...(d && { D: d }), ...(bias && { bias }) },
+    numbers: { E },
+    blocks: Math.ceil(E / 64),
+  })
+  return y
+}

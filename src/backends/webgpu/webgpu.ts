@@ -1,0 +1,77 @@
+import type { Backend } from '../backend.js'
+import { widened } from '../weight.js'
+import { causalConv, unfold } from './conv.js'
+import { openGpu } from './dawn.js'
+import { activate, combine } from './elementwise.js'
+import { linear } from './linear.js'
+import { Machine } from './machine.js'
+import { norm } from './norm.js'
+import { gatherRows, pool } from './rows.js'
+import { s4d } from './s4d.js'
+import { type ScanForm, selectiveScan } from './scan.js'
+import { columnsOf, GpuTensor, gpu } from './tensor.js'
+
+export interface WebgpuOptions {
+  scan?: ScanForm
+}
+
+/**
+ * Kernels in WGSL on a GPU, by the npm package webgpu. It computes in float32 and cannot train. Backends of one thread share the device.
+ * Errors: UserError with exit code 69 where there is no package or no GPU.
+ */
+export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): Promise<Backend> {
+  const machine = new Machine(await openGpu())
+  const upload = (data: ArrayLike<number>, rows: number, cols: number) => {
+    const x = machine.allocate(rows, cols)
+    write(x, data)
+    return x
+  }
+  const write: Backend['write'] = (tensor, data) => {
+    const x = gpu(tensor)
+    if (!x.contiguous) throw new RangeError('a tensor to write must be contiguous')
+    if (data.length !== x.rows * x.cols)
+      throw new RangeError(`${data.length} numbers for a tensor [${x.rows}, ${x.cols}]`)
+    machine.write(x, Float32Array.from(data))
+  }
+  const gather = gatherRows(machine)
+  return {
+    name: 'webgpu',
+    streamBytes: 2 ** 30,
+    upload,
+    weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
+    zeros: (rows, cols) => {
+      const x = machine.allocate(rows, cols)
+      machine.clear(x)
+      return x
+    },
+    write,
+    download: (x) => machine.read(gpu(x)),
+    release: (...tensors) => {
+      for (const x of tensors) if (x) machine.release(gpu(x))
+    },
+    columns: (x, from, to) => columnsOf(gpu(x), from, to),
+    rows: (tensor, from, to) => {
+      const x = gpu(tensor)
+      if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
+      return new GpuTensor(x.block, x.at + from * x.step, to - from, x.cols, x.step, false)
+    },
+    reshape: (tensor, rows, cols) => {
+      const x = gpu(tensor)
+      if (!x.contiguous) throw new RangeError('a tensor to reshape must be contiguous')
+      if (rows * cols !== x.rows * x.cols) throw new RangeError(`[${x.rows}, ${x.cols}] as [${rows}, ${cols}]`)
+      return new GpuTensor(x.block, x.at, rows, cols, cols, false)
+    },
+    close: async () => machine.close(),
+    embedRows: (ids, table) => gather(table, ids),
+    linear: linear(machine),
+    norm: norm(machine),
+    causalConv: causalConv(machine),
+    selectiveScan: (args, state, addTo) => selectiveScan(machine, args, state, addTo, scan),
+    s4d: (args, state) => s4d(machine, args, state),
+    combine: combine(machine),
+    activate: activate(machine),
+    unfold: unfold(machine),
+    gatherRows: gather,
+    pool: pool(machine),
+  }
+}

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Backend } from '../../src/backends/backend.js'
+import { openReferenceBackend } from '../../src/backends/reference/index.js'
+import { openWebgpuBackend } from '../../src/backends/webgpu/webgpu.js'
+import { exitCodes } from '../../src/errors.js'
+import { gpu } from './has-gpu.js'
+import { operations, runForward, scanCase, values } from './operations.js'
+import { segmentsOf } from './segments.js'
+
+const silu = (x: number) => x / (1 + Math.exp(-x))
+
+/** The largest difference. */
+function difference(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  expect(got.length).toBe(wanted.length)
+  return Array.from(got).reduce((worst, v, i) => Math.max(worst, Math.abs(v - wanted[i])), 0)
+}
+
+describe.skipIf(!gpu)('webgpu', () => {
+  let b: Backend
+  beforeAll(async () => {
+    b = await openWebgpuBackend()
+  })
+  afterAll(() => b.close())
+
+  it.each(['sequential', 'pieces'] as const)('gives the same bits from run to run, scans %s', async (scan) => {
+    const cases = operations().filter((op, i) => !op.trains && i % (op.name.startsWith('scan') ? 9 : 17) === 0)
+    expect(cases.length).toBeGreaterThan(15)
+    const runAll = async () => {
+      const backend = await openWebgpuBackend({ scan })
+      const results = []
+      for (const op of cases) results.push(await runForward(backend, op))
+      await backend.close()
+      return results
+    }
+    expect(await runAll()).toEqual(await runAll())
+  })
+
+  it('reads and writes columns of one tensor in one operation', async () => {
+    const [T, E, N] = [150, 5, 3]
+    const wide = values(T, 4 * E)
+    const [A_log, B, C] = [values(E, N, 0.7), values(T, N), values(T, N)]
+    const scanInto = async (backend: Backend) => {
+      const put = ({ data, rows, cols }: typeof wide) => backend.upload(data, rows, cols)
+      const all = put(wide)
+      const part = (i: number) => backend.columns(all, i * E, (i + 1) * E)
+      backend.selectiveScan(
+        {
+          ...{ u: part(0), dt: part(1), z: part(2), A_log: put(A_log), B: put(B), C: put(C), D: null, dtBias: null },
+          ...{ softplus: true, segments: segmentsOf([T]), direction: 'forward' },
+        },
+        null,
+        part(3),
+      )
+      return backend.download(all)
+    }
+    const wanted = await scanInto(openReferenceBackend())
+    expect(difference(await scanInto(b), wanted)).toBeLessThan(1e-4)
+    expect(difference(wanted, wide.data)).toBeGreaterThan(0.1)
+  })
+
+  it('keeps the order of what is written, read and given back', async () => {
+    const x = b.upload([1, 2, 3], 1, 3)
+    const before = b.activate(x, 'silu')
+    b.write(x, [4, 5, 6])
+    const after = b.activate(x, 'silu')
+    b.release(x)
+    const next = b.upload([7, 8, 9], 1, 3)
+    const zeros = b.zeros(1, 3)
+    const numbers = []
+    for (const one of [before, after, next, zeros]) numbers.push(...(await b.download(one)))
+    expect(difference(numbers, [...[1, 2, 3, 4, 5, 6].map(silu), 7, 8, 9, 0, 0, 0])).toBeLessThan(1e-5)
+  })
+
+  it('takes more commands than one submit has', async () => {
+    const one = b.upload([1], 1, 1)
+    let sum = b.zeros(1, 1)
+    for (let i = 0; i < 3000; i++) {
+      const next = b.combine(sum, one, 'add')
+      b.release(sum)
+      sum = next
+    }
+    expect([...(await b.download(sum))]).toEqual([3000])
+  })
+
+  it('takes more workgroups than one dimension has, and tables larger than a page', async () => {
+    const rows = 300_000
+    const x = b.upload([1, 2, 3], 3, 1)
+    const ids = Int32Array.from({ length: rows }, (_, i) => i % 3)
+    const wide = b.embedRows(ids, b.upload(values(3, 20).data.fill(5), 3, 20))
+    expect((await b.download(wide)).every((v) => v === 5)).toBe(true)
+    const got = await b.download(b.gatherRows(x, ids))
+    expect(got.every((v, i) => v === 1 + (i % 3))).toBe(true)
+  })
+
+  it.each(['sequential', 'pieces'] as const)('scans 256 states, %s', async (scan) => {
+    const backend = await openWebgpuBackend({ scan })
+    const op = scanCase({ lengths: [3, 70], E: 3, N: 256, state: 'carried' })
+    const wanted = await runForward(openReferenceBackend(), op)
+    const got = await runForward(backend, op)
+    const largest = Math.max(1, ...Array.from(wanted.y.data, Math.abs))
+    expect(difference(got.y.data, wanted.y.data) / largest).toBeLessThan(1e-5)
+    expect(difference(got.state.data, wanted.state.data) / largest).toBeLessThan(1e-5)
+    await backend.close()
+  })
+
+  it('says that the GPU was lost, and opens it again', async () => {
+    const lost = await openWebgpuBackend()
+    const x = lost.upload([1, 2], 1, 2)
+    await lost.download(x)
+    gpu!.device.destroy()
+    await expect(lost.download(lost.activate(x, 'none'))).rejects.toMatchObject({
+      message: expect.stringMatching(/^the GPU was lost: /),
+      exitCode: exitCodes.unavailable,
+    })
+    b = await openWebgpuBackend()
+    expect([...(await b.download(b.upload([3], 1, 1)))]).toEqual([3])
+  })
+
+  it('says what to do about a tensor that is too large for the GPU', () => {
+    const error = (work: () => unknown) => {
+      try {
+        return work()
+      } catch (thrown) {
+        return thrown
+      }
+    }
+    expect(error(() => b.zeros(2 ** 17, 2 ** 17))).toMatchObject({
+      message: expect.stringMatching(/^this GPU takes tensors of up to \d+ MiB, and one has 65536 MiB: .*--chunk/),
+      exitCode: exitCodes.unavailable,
+    })
+  })
+})
