@@ -1,4 +1,8 @@
 import { type Gpu, openGpu } from '../../src/backends/webgpu/dawn.js'
+import { probeWebgpu } from '../../src/backends/webgpu/probe.js'
 
-/** What the tests of webgpu run on, `scripts/software-gpu.sh` where there is no card; null: they are skipped. */
-export const gpu: Gpu | null = await openGpu().catch(() => null)
+/**
+ * What the tests of webgpu run on, `scripts/software-gpu.sh` where there is no card; null: they are skipped. Probed first, as drivers
+ * that are no good print lines.
+ */
+export const gpu: Gpu | null = (await probeWebgpu()).works ? await openGpu() : null
