@@ -117,6 +117,17 @@ test('bench fasta has both readers on both inputs, and both read all bases', asy
   expect([cells[1][3], cells[3][3]]).toEqual(['1', '1'])
 })
 
+test('bench scan sets a scan beside a copy and a product', async () => {
+  const { rows } = JSON.parse(await bench('scan', '-d', 'cpu', '--rows', '64', '--json'))
+  expect(rows.map(({ d_inner, sequences }: { d_inner: number; sequences: number }) => [d_inner, sequences])).toEqual(
+    [[512, 1], [512, 64], [1536, 1], [1536, 64]], // biome-ignore format: a table
+  )
+  for (const { device, ...numbers } of rows) {
+    expect(device).toBe('cpu')
+    for (const x of Object.values(numbers)) expect(x).toBeGreaterThan(0)
+  }
+})
+
 test('bench operations has the operations of a block and their gradients', async () => {
   const { rows } = JSON.parse(await bench('operations', '--rows', '16', '--json'))
   expect(rows).toHaveLength(32)
