@@ -1,9 +1,9 @@
 import { oneSegment, type Segments } from '../backends/segments.js'
 import type { MixerState } from '../layers/mixers/mixer.js'
 import type { Input } from './chunk.js'
-import { type Network, stateTensors } from './network.js'
+import { type Network, type NetworkState, stateTensors } from './network.js'
 import type { Reading } from './reader.js'
-import { openSpool } from './spool.js'
+import { openSpool, type Spool } from './spool.js'
 
 /**
  * Runs one sequence that is longer than a chunk through a bidirectional network, exactly, layer by layer over a spool of the residual
@@ -15,10 +15,36 @@ import { openSpool } from './spool.js'
 export async function sweep(network: Network, input: Input, chunk: number, reading: Reading): Promise<void> {
   const b = network.backend
   const state = network.zeroState(1)
-  const segments: Segments[] = []
   const length = network.length(input)
   const bytes = (length / network.stride) * network.spec.d_model * 4
   const [stream, borders] = [openSpool(b, bytes), openSpool(b, bytes)]
+  try {
+    await sweepOver(network, input, chunk, reading, { state, stream, borders })
+  } finally {
+    b.release(...stateTensors(state))
+    stream.close()
+    borders.close()
+  }
+}
+
+interface Kept {
+  state: NetworkState
+  /** The residual stream of every chunk. */
+  stream: Spool
+  /** The reverse state at every border of chunks. */
+  borders: Spool
+}
+
+async function sweepOver(
+  network: Network,
+  input: Input,
+  chunk: number,
+  reading: Reading,
+  { state, stream, borders }: Kept,
+): Promise<void> {
+  const b = network.backend
+  const length = network.length(input)
+  const segments: Segments[] = []
   for (let from = 0; from < length; from += chunk) {
     const to = Math.min(from + chunk, length)
     const tokens = oneSegment(to - from, from, to === length, 0)
@@ -56,7 +82,4 @@ export async function sweep(network: Network, input: Input, chunk: number, readi
     await reading.onRows(hidden, segments[c])
     b.release(hidden)
   }
-  b.release(...stateTensors(state))
-  stream.close()
-  borders.close()
 }

@@ -1,4 +1,4 @@
-import { type Device, devices } from '../../backends/registry.js'
+import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
 import { type Plan, planOf } from '../../engine/plan.js'
@@ -88,8 +88,7 @@ export class AudioPipeline {
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
     const { device, threads, chunk, wanted } = this.options
-    const atOnce = devices[device].lanes === 1 ? 1 : threads
-    const lanes = Math.max(1, Math.min(atOnce, this.recordings.length))
+    const lanes = Math.max(1, Math.min(this.plan.workers, this.recordings.length))
     const { model } = this
     const pieces = this.pieces.bind(this)
     const work = async function* (drawn: Iterable<Recording>, lane: number) {
