@@ -77,24 +77,37 @@ export function benchInference(options: InferenceBenchOptions): Promise<Inferenc
       counts.flatMap((threads) => [start, ...loads].map((load) => run(model, threads, load))),
     )
     const measured = (await interleaved(runs, rounds, onRound)).map(middle)
-    return planned.flatMap(({ model, loads }, m) =>
-      loads.flatMap(({ name, input }, w) => {
-        const rows = counts.map((threads, c) => {
-          const first = (m * counts.length + c) * (1 + loads.length)
-          const [start, all] = [measured[first], measured[first + 1 + w]]
-          const computing = all.seconds - start.seconds
-          const speed = computing > 0 ? input.bases / computing : null
-          return { model: model.name, input: name, threads, speed, start, all }
-        })
-        return rows.map(({ speed, start, all, ...row }) => ({
-          ...row,
-          tokens_per_second: speed,
-          ratio: speed && rows[0].speed && speed / rows[0].speed,
-          start_seconds: start.seconds,
-          peak_mib: all.peakBytes / 2 ** 20,
-        }))
-      }),
-    )
+    return rowsOf(planned, counts, measured)
+  })
+}
+
+interface Planned {
+  model: Pick<Model, 'name'>
+  loads: { name: string; input: Pick<Input, 'bases'> }[]
+}
+
+/** `measured`: of each model, for each number of threads, the start and then the loads. */
+export function rowsOf(planned: Planned[], counts: number[], measured: Usage[]): InferenceBenchRow[] {
+  let next = 0
+  return planned.flatMap(({ model, loads }) => {
+    const size = 1 + loads.length
+    const ofModel = measured.slice(next, next + counts.length * size)
+    next += ofModel.length
+    return loads.flatMap(({ name, input }, w) => {
+      const rows = counts.map((threads, c) => {
+        const [start, all] = [ofModel[c * size], ofModel[c * size + 1 + w]]
+        const computing = all.seconds - start.seconds
+        const speed = computing > 0 ? input.bases / computing : null
+        return { model: model.name, input: name, threads, speed, start, all }
+      })
+      return rows.map(({ speed, start, all, ...row }) => ({
+        ...row,
+        tokens_per_second: speed,
+        ratio: speed && rows[0].speed && speed / rows[0].speed,
+        start_seconds: start.seconds,
+        peak_mib: all.peakBytes / 2 ** 20,
+      }))
+    })
   })
 }
 

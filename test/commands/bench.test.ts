@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { rowsOf } from '../../src/bench/inference.js'
 import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { interleaved, median } from '../../src/bench/rounds.js'
 import { command } from '../run-command.js'
@@ -54,6 +55,28 @@ test('bench classify prints a line on the machine and a row per input and number
     [basename(folder), 'windows of 400 bp', '2'],
     [basename(folder), 'one record of 3000 bp', '1'],
     [basename(folder), 'one record of 3000 bp', '2'],
+  ])
+})
+
+test('models with different numbers of inputs keep their own measurements', () => {
+  const load = (name: string) => ({ name, input: { bases: 100 } })
+  const planned = [
+    { model: { name: 'a' }, loads: [load('reads'), load('record')] },
+    { model: { name: 'b' }, loads: [load('reads')] },
+  ]
+  // Start and loads of a with one thread and with two, then of b.
+  const seconds = [1, 11, 21, 2, 7, 12, 3, 8, 4, 6]
+  const measured = seconds.map((each) => ({ seconds: each, peakBytes: each * 2 ** 20 }))
+  const rows = rowsOf(planned, [1, 2], measured)
+  expect(
+    rows.map((r) => [r.model, r.input, r.threads, r.tokens_per_second, r.ratio, r.start_seconds, r.peak_mib]),
+  ).toEqual([
+    ['a', 'reads', 1, 10, 1, 1, 11],
+    ['a', 'reads', 2, 20, 2, 2, 7],
+    ['a', 'record', 1, 5, 1, 1, 21],
+    ['a', 'record', 2, 10, 2, 2, 12],
+    ['b', 'reads', 1, 20, 1, 3, 8],
+    ['b', 'reads', 2, 50, 2.5, 4, 6],
   ])
 })
 
