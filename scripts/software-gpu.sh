@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command with a GPU that the processor plays, for tests of the device webgpu on a machine without one:
 #
-#     scripts/software-gpu.sh npm test
+#     scripts/software-gpu.sh npm test        (npm run test:webgpu: those tests alone)
 #
 # It is SwiftShader with a Vulkan loader, three files out of Debian's chromium-common (31 MB, downloaded once, without root), which are
 # kept in ~/.cache/longwave. Where that cannot be had the command runs without.

@@ -4,7 +4,7 @@ import { inferenceBenchFlags, threadsOf } from '../../src/shell/flags.js'
 export default class BenchClassify extends BenchCommand {
   static override description =
     'Measure classify as a shell runs it, on synthetic reads and on one long record in windows: tokens per second with one thread and with several, and peak memory.'
-  static override examples = ['<%= config.bin %> bench classify', '<%= config.bin %> bench classify -m origin -t 2']
+  static override examples = ['<%= config.bin %> bench classify', '<%= config.bin %> bench classify -m origin']
   static override flags = inferenceBenchFlags
 
   async run(): Promise<void> {

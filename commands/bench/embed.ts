@@ -4,7 +4,7 @@ import { inferenceBenchFlags, threadsOf } from '../../src/shell/flags.js'
 export default class BenchEmbed extends BenchCommand {
   static override description =
     'Measure embed as a shell runs it, on synthetic reads and on one long record in windows: tokens per second with one thread and with several, and peak memory.'
-  static override examples = ['<%= config.bin %> bench embed', '<%= config.bin %> bench embed -m origin -t 2']
+  static override examples = ['<%= config.bin %> bench embed', '<%= config.bin %> bench embed -m origin']
   static override flags = inferenceBenchFlags
 
   async run(): Promise<void> {

@@ -8,7 +8,7 @@ import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
 import { type Block, type Command, commandsOf, documentedBlocks, isSynopsis } from './commands.js'
 import { mayPrintNothing, notRun, notShell, shortened, wildcards } from './exceptions.js'
-import { prepareFolder, programs } from './folder.js'
+import { makeFilms, prepareFolder, programs } from './folder.js'
 
 const lacksFfmpeg = ({ line }: Command) => !hasFfmpeg && /\bffmpeg\b|\.(mp3|mp4|mkv|m4a)\b/.test(line)
 const manifest = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))
@@ -41,7 +41,10 @@ function isRun({ line }: Command): boolean {
 
 const folder = temporaryFolder()
 let path = ''
+const films = join(folder, 'films')
 beforeAll(() => {
+  if (hasFfmpeg) makeFilms(films)
+  else mkdirSync(films)
   const bin = join(folder, 'bin')
   mkdirSync(bin)
   path = `${programs(bin)}:${join(packageRoot, 'node_modules/.bin')}:${process.env.PATH}`
@@ -63,7 +66,7 @@ describe.each([...new Set(running.map(({ document }) => document))])('%s', (docu
         cwd,
         document,
         commands.flatMap(({ line }) => filesOf(line)),
-        hasFfmpeg,
+        films,
       )
       for (const command of commands) await check(command, cwd)
     })

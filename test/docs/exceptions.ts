@@ -55,17 +55,12 @@ export const notRun: { starts: string; why: string }[] = [
 
 /** Commands that end within seconds with these flags behind them, on one thread unless they say otherwise (test/run-command.ts). */
 export const shortened: { starts: string; flags: string; why: string }[] = [
-  {
-    starts: 'longwave bench classify',
-    flags: '--rounds 1 --tokens 2000 --layers 1 --d-model 16',
-    why: 'two minutes',
-  },
-  {
-    starts: 'longwave bench embed',
-    flags: '--rounds 1 --tokens 2000 --layers 1 --d-model 16',
-    why: 'two minutes',
-  },
-  { starts: 'longwave bench transcribe', flags: '--minutes 2 --layers 1 --d-model 16', why: 'an hour of audio' },
+  { starts: 'longwave bench classify -m', flags: '--rounds 1 --tokens 2000', why: 'a minute' },
+  { starts: 'longwave bench classify', flags: '--rounds 1 --tokens 2000 -m promoter', why: 'two minutes' },
+  { starts: 'longwave bench embed -m', flags: '--rounds 1 --tokens 2000', why: 'a minute' },
+  { starts: 'longwave bench embed', flags: '--rounds 1 --tokens 2000 -m promoter', why: 'two minutes' },
+  { starts: 'longwave bench transcribe -m', flags: '--rounds 1 --minutes 2', why: 'an hour of audio' },
+  { starts: 'longwave bench transcribe', flags: '--rounds 1 --minutes 2 -m digits', why: 'an hour of audio' },
   { starts: 'longwave bench train', flags: '--rounds 1 --length 50 --layers 1 --d-model 16', why: 'two minutes' },
   { starts: 'longwave bench scan', flags: '--rounds 1 --rows 64', why: 'a minute' },
   { starts: 'longwave bench fasta', flags: '--rounds 1 --megabytes 1', why: 'a minute' },

@@ -31,13 +31,15 @@ function withoutNumber(id: string): string {
 
 /**
  * Fills an empty folder with everything that the documents name: records, recordings, tables, settings, models, and
- * `bin/` and `fixtures/` of the package. All of it is small, and what a document trains is not there yet.
+ * `bin/` and `fixtures/` of the package. All of it is small, and what a document trains is not there yet. `films` is a
+ * folder of the recordings that ffmpeg made.
  */
-export function prepareFolder(folder: string, document: string, makes: string[], ffmpeg: boolean): void {
+export function prepareFolder(folder: string, document: string, makes: string[], films: string): void {
   const at = (name: string) => join(folder, name)
   for (const name of ['bin', 'fixtures']) symlinkSync(join(packageRoot, name), at(name))
   records(at, recordsOf[document] ?? fragments)
-  recordings(at, ffmpeg)
+  recordings(at)
+  cpSync(films, folder, { recursive: true })
   settings(at)
   if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
 }
@@ -76,7 +78,7 @@ function records(at: (name: string) => string, { fasta, labelOf }: Labelled): vo
 const texts = { 'digits.wav': 'two six four eight', 'sentence.wav': 'billy lived in new york' }
 const sounds = { 'dog.wav': 'dog_bark', 'rain.wav': 'rain' }
 
-function recordings(at: (name: string) => string, ffmpeg: boolean): void {
+function recordings(at: (name: string) => string): void {
   const table = (rows: Record<string, string>) =>
     Object.entries(rows)
       .map(([path, text]) => `${path}\t${text}\n`)
@@ -94,13 +96,14 @@ function recordings(at: (name: string) => string, ffmpeg: boolean): void {
     writeFileSync(at(`${name}.tsv`), table(sounds))
   cpSync(fixture('rain.wav'), at('shore.wav'))
   cpSync(fixture('digits.wav'), at('numbers.wav'))
-  if (!ffmpeg) return
-  for (const [name, from] of Object.entries({
-    'numbers.mp3': 'digits',
-    'numbers.mp4': 'digits',
-    'sentence.mp3': 'sentence',
-  }))
-    execFileSync('ffmpeg', ['-v', 'error', '-i', fixture(`${from}.wav`), at(name)], { stdio: 'ignore' })
+}
+
+/** Makes a folder with recordings of other kinds, by ffmpeg. */
+export function makeFilms(folder: string): void {
+  mkdirSync(folder)
+  const films = { 'numbers.mp3': 'digits', 'numbers.mp4': 'digits', 'sentence.mp3': 'sentence' }
+  for (const [name, from] of Object.entries(films))
+    execFileSync('ffmpeg', ['-v', 'error', '-i', fixture(`${from}.wav`), join(folder, name)], { stdio: 'ignore' })
 }
 
 function settings(at: (name: string) => string): void {

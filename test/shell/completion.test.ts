@@ -13,6 +13,11 @@ beforeAll(() => {
   writeFileSync(join(folder, 'reads two.fa'), '')
   writeFileSync(join(folder, 'x$y*.fa'), '')
   mkdirSync(join(folder, 'orange'))
+  // Reading all completions of the system takes zsh a second.
+  if (has('zsh'))
+    execFileSync('zsh', ['-fc', 'autoload -Uz compinit; compinit -u -d "$HOME/zcompdump"'], {
+      env: { PATH: process.env.PATH, HOME: folder },
+    })
 })
 
 /** The line of a terminal after these keys, as the shell itself completes it. `script` (util-linux) is the terminal. */
@@ -25,7 +30,7 @@ function typed(shell: 'bash' | 'zsh', keys: string): Promise<string> {
     ],
     zsh: [
       'zsh -f -i',
-      'autoload -Uz compinit; compinit -u -D; source "$COMPLETION"; show() { print -r -- "$BUFFER" > "$LINE" }; zle -N show; bindkey "^G" show',
+      'autoload -Uz compinit; compinit -C -d "$HOME/zcompdump"; source "$COMPLETION"; show() { print -r -- "$BUFFER" > "$LINE" }; zle -N show; bindkey "^G" show',
     ],
   }[shell]
   const child = spawn('script', ['-qec', command, '/dev/null'], {
