@@ -14,9 +14,11 @@ export class ByteReader {
   /** The next `length` bytes, fewer at the end, without passing them. They are valid until the next call. */
   async peek(length: number): Promise<Uint8Array> {
     while (this.block.length < length) {
+      // A copy: the source may fill the place of this block as soon as it hands out the next one.
+      const held = this.block.length === 0 ? this.block : Uint8Array.from(this.block)
       const next = await this.source.next()
+      this.block = next.done ? held : held.length === 0 ? next.value : Buffer.concat([held, next.value])
       if (next.done) break
-      this.block = this.block.length === 0 ? next.value : Buffer.concat([this.block, next.value])
     }
     return this.block.subarray(0, length)
   }

@@ -5,8 +5,10 @@ import { ByteReader } from '../byte-reader.js'
 import { readBytes, type Source, stdinName } from '../bytes.js'
 import { foreignName } from '../format.js'
 import { FileProblem, type InputProblem } from '../problem.js'
+import { decodeHere, decoderOf } from './decode.js'
 import { readThroughFfmpeg } from './ffmpeg.js'
 import { audioFormat, audioMagicLength, isText, unknownFormat } from './format.js'
+import { isId3, passId3 } from './id3.js'
 import { MonoDecoder } from './pcm.js'
 import { resample } from './resample.js'
 import { findSamples, type WavData } from './wav.js'
@@ -43,8 +45,8 @@ export interface Audio extends AsyncIterable<Float32Array> {
 }
 
 /**
- * Opens a WAV file (or `-`, standard input), or another format through ffmpeg. Memory stays at a few blocks however
- * long it is. What is accepted: docs/input.md. Errors (UserError), here or while reading: 65 not readable as audio, 66
+ * Opens a WAV, FLAC, MP3, Opus or Vorbis file (or `-`, standard input), or another format through ffmpeg. Memory stays
+ * at a few blocks however long it is. What is accepted: docs/input.md. Errors (UserError), here or while reading: 65 not readable as audio, 66
  * no or unreadable file, 69 ffmpeg is needed and not installed, 74 reading broke off.
  */
 export function readAudio(path: string, options: AudioOptions = {}): Promise<Audio> {
@@ -66,9 +68,14 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
   const warn = (text: string) => options.report?.({ kind: 'warning', file, message: printable(`${file}: ${text}`) })
   let reader = new ByteReader(bytes)
   try {
-    const head = await reader.peek(audioMagicLength)
+    let head = await reader.peek(audioMagicLength)
     if (head.length === 0) throw new FileProblem('empty, expected audio')
-    const format = audioFormat(head)
+    let format = audioFormat(head)
+    if (isId3(head)) {
+      await passId3(reader)
+      head = await reader.peek(audioMagicLength)
+      format = audioFormat(head) ?? format
+    }
     if (format === undefined) {
       const foreign = foreignName(head)
       if (foreign) throw new FileProblem(`${foreign}, expected audio`)
@@ -85,6 +92,11 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
         options,
         warn,
       )
+    }
+    const decoder = decoderOf(format, head)
+    if (decoder) {
+      const { reader: samples, data } = await decodeHere(decoder, reader, warn)
+      return streamOf(file, samples, data, options, warn)
     }
     if (named) await reader.close()
     const decoded = await readThroughFfmpeg(named ?? reader.rest(), format, warn)
@@ -115,7 +127,8 @@ function streamOf(file: string, reader: ByteReader, data: WavData, options: Audi
   }
   const first = Math.round(offset * format.rate)
   const end = first + Math.round(duration * format.rate)
-  const frames = data.frames === undefined ? undefined : Math.max(0, Math.min(data.frames, end) - first)
+  const held = data.frames ?? data.expected
+  const frames = held === undefined ? undefined : Math.max(0, Math.min(held, end) - first)
   const samples = resample(decode(file, reader, data, { first, end, channel, warn }), format.rate, rate)
   return {
     file,

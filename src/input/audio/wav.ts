@@ -10,6 +10,8 @@ export interface WavData {
   bytes: number | undefined
   /** Frames in these bytes, without those that only fill up the last block of ADPCM. */
   frames: number | undefined
+  /** Frames to expect where it is not their bytes that the header counts: more or fewer may come. */
+  expected?: number
 }
 
 /** More of a `fmt ` chunk than any format uses. */
