@@ -55,14 +55,14 @@ function start(args: string[], env: NodeJS.ProcessEnv) {
   return { child, ended }
 }
 
-writeFileSync(path('a.flac'), Buffer.concat([Buffer.from('fLaC'), Buffer.alloc(100)]))
+writeFileSync(path('a.mka'), Buffer.concat([Buffer.from([0x1a, 0x45, 0xdf, 0xa3]), Buffer.alloc(100)]))
 
 test.each([
   ['SIGINT', 130],
   ['SIGHUP', 129],
 ] as const)('%s ends a hanging ffmpeg too', async (signal, expected) => {
   const { env, pid } = hanging()
-  const { child, ended } = start(['transcribe', '-d', 'reference', path('a.flac')], env)
+  const { child, ended } = start(['transcribe', '-d', 'reference', path('a.mka')], env)
   const ffmpeg = await pid()
   child.kill(signal)
   expect(await ended).toBe(expected)
@@ -76,7 +76,7 @@ test('a reader that goes away ends it', async () => {
     process.stdout.write(file.subarray(0, 40))
     process.stdout.write(Buffer.from([255, 255, 255, 255]))
     setInterval(() => process.stdout.writable && process.stdout.write(file.subarray(44)), 20)`)
-  const { child, ended } = start(['transcribe', '-d', 'reference', '-m', 'digits', '-f', 'srt', path('a.flac')], env)
+  const { child, ended } = start(['transcribe', '-d', 'reference', '-m', 'digits', '-f', 'srt', path('a.mka')], env)
   const ffmpeg = await pid()
   child.stdout.once('data', () => child.stdout.destroy())
   await ended
@@ -84,28 +84,28 @@ test('a reader that goes away ends it', async () => {
 })
 
 test('SIGTERM ends the ffmpeg of a worker thread', async () => {
-  const { child, ended, ffmpeg } = await training(['a.flac'])
+  const { child, ended, ffmpeg } = await training(['a.mka'])
   child.kill('SIGTERM')
   expect(await ended).toBe(143)
   await until(() => isGone(ffmpeg))
 })
 
 test('an error elsewhere ends the ffmpeg of a worker thread', async () => {
-  const { ended, ffmpeg } = await training(['bad.flac', 'a.flac'])
+  const { ended, ffmpeg } = await training(['bad.mka', 'a.mka'])
   expect(await ended).toBe(65)
   await until(() => isGone(ffmpeg))
 })
 
-/** A training, of which one recording hangs in ffmpeg; bad.flac fails a second later. */
+/** A training, of which one recording hangs in ffmpeg; bad.mka fails a second later. */
 async function training(files: string[]) {
   const data = path(`data ${Math.random()}`)
   mkdirSync(data)
-  copyFileSync(path('a.flac'), join(data, 'a.flac'))
-  copyFileSync(path('a.flac'), join(data, 'bad.flac'))
+  copyFileSync(path('a.mka'), join(data, 'a.mka'))
+  copyFileSync(path('a.mka'), join(data, 'bad.mka'))
   copyFileSync(wav, join(data, 'b.wav'))
   const table = join(data, 'table.tsv')
   writeFileSync(table, ['file\ttext', ...files.map((file) => `${file}\tone two`), 'b.wav\ttwo', ''].join('\n'))
-  const bad = `if (process.argv.some((word) => word.endsWith('bad.flac'))) {
+  const bad = `if (process.argv.some((word) => word.endsWith('bad.mka'))) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
     process.exit(1)
   }`

@@ -288,13 +288,13 @@ describe('classify', () => {
   })
 
   test.skipIf(!hasFfmpeg)('a bad file is skipped and counted, what goes through ffmpeg is read', async () => {
-    const flac = await shell(`ffmpeg -v error -i ${quoted('sentence.wav')} -f flac -`)
-    writeFileSync(path('sentence.flac'), flac.stdout)
-    writeFileSync(path('broken.flac'), flac.stdout.subarray(0, 4))
-    const files = [path('broken.flac'), sentence, path('sentence.flac')]
+    const matroska = await shell(`ffmpeg -v error -i ${quoted('sentence.wav')} -c:a flac -f matroska -`)
+    writeFileSync(path('sentence.mka'), matroska.stdout)
+    writeFileSync(path('broken.mka'), matroska.stdout.subarray(0, 4))
+    const files = [path('broken.mka'), sentence, path('sentence.mka')]
     const { code, stdout, stderr } = await command(['classify', '-m', path('sounds'), '--on-error', 'skip', ...files])
     const [, first, second, none] = table(stdout.toString())
-    expect([code, first[0], second[0], none]).toEqual([0, sentence, path('sentence.flac'), undefined])
+    expect([code, first[0], second[0], none]).toEqual([0, sentence, path('sentence.mka'), undefined])
     expect(second.slice(1)).toEqual(first.slice(1))
     expect(stderr).toMatch(/^2 files .*; left out: 1 bad files/m)
   })

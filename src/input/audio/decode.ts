@@ -7,7 +7,7 @@ import { isReadable, openOgg } from './ogg/read.js'
 import { floatFormat, inOneFormat } from './one-format.js'
 import type { WavData } from './wav.js'
 
-/** Opens a file at whose first byte the reader stands. Errors (FileProblem), here or while reading: 65. */
+/** Opens a file at whose first byte the reader stands. */
 type Open = (reader: ByteReader, warn: (text: string) => void) => Promise<Opened>
 
 /** What decodes a format in this process; undefined: it is left to ffmpeg. `head`: how the file begins. */
@@ -17,15 +17,19 @@ export function decoderOf(format: string | undefined, head: Uint8Array): Open | 
   return format === 'Ogg' && isReadable(head) ? openOgg : undefined
 }
 
-/** The samples of a file as ffmpeg would give them: 32-bit float, with the rate and the channels that it has. */
+/**
+ * The samples of a file as ffmpeg would give them: 32-bit float, with the rate and the channels that it has. `format`:
+ * its name. Errors (FileProblem), here or while reading: 65 a header that is damaged, no sample.
+ */
 export async function decodeHere(
   open: Open,
+  format: string,
   reader: ByteReader,
   warn: (text: string) => void,
 ): Promise<{ reader: ByteReader; data: WavData }> {
   const { expected, blocks } = await open(reader, warn)
   const first = await blocks.next()
-  if (first.done) throw new FileProblem('no sample in it')
+  if (first.done) throw new FileProblem(`${format} without a sample in it: damaged, cut off or something else`)
   const samples = new ByteReader(bytes(first.value, blocks, reader))
   // What has begun can be closed.
   await samples.peek(1)

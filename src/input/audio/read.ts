@@ -93,9 +93,9 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
         warn,
       )
     }
-    const decoder = decoderOf(format, head)
-    if (decoder) {
-      const { reader: samples, data } = await decodeHere(decoder, reader, warn)
+    const open = decoderOf(format, head)
+    if (format && open) {
+      const { reader: samples, data } = await decodeHere(open, format, reader, warn)
       return streamOf(file, samples, data, options, warn)
     }
     if (named) await reader.close()

@@ -28,7 +28,7 @@ async function read(file: string) {
   }
 }
 
-const flac = [specimen('speechbrain_example2.flac')]
+const aiff = [specimen('goaudio_bloop.aif')]
 const unknown = (place = '') =>
   `no known format of audio, expected WAV or what ffmpeg reads${place}; raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav`
 
@@ -49,7 +49,7 @@ describe('a program in the place of ffmpeg', () => {
 
   test('that is killed is an error, after what it gave', async () => {
     stand.install(give([16384], `process.kill(process.pid, 'SIGKILL')`))
-    const { samples, error } = await decode(flac)
+    const { samples, error } = await decode(aiff)
     expect(samples).toEqual(Float32Array.of(0.5))
     expect([error?.message, error?.exitCode]).toEqual(['test: ffmpeg was killed (SIGKILL)', 74])
   })
@@ -59,13 +59,13 @@ describe('a program in the place of ffmpeg', () => {
     ['a header alone', give([])],
   ])('that gives %s and ends well is an error', async (_, script) => {
     stand.install(script)
-    const { error } = await decode(flac)
-    expect([error?.message, error?.exitCode]).toEqual(['test: FLAC that ffmpeg cannot read (no sample in it)', 65])
+    const { error } = await decode(aiff)
+    expect([error?.message, error?.exitCode]).toEqual(['test: AIFF that ffmpeg cannot read (no sample in it)', 65])
   })
 
   test('says when each frame sounds: a late start and holes are silence, less than 0.1 s is not', async () => {
     stand.install(`${frames(2000, 'NOPTS', 2050, 2200, 2151)} ${give([16384, 16384, 16384, 16384, 16384])}`)
-    const { samples, warnings } = await decode(flac)
+    const { samples, warnings } = await decode(aiff)
     const silence = (count: number) => new Array(count).fill(0)
     const expected = [...silence(2000), ...half(3), ...silence(2200 - 2003), ...half(2)]
     expect(samples).toEqual(Float32Array.from(expected))
@@ -74,7 +74,7 @@ describe('a program in the place of ffmpeg', () => {
 
   test('whose times step back, or ahead by days, loses no sample', async () => {
     stand.install(`${frames(0, 5000, 1000, 1001, 200_000_000)} ${give([16384, 16384, 16384, 16384, 16384])}`)
-    const { samples, warnings } = await decode(flac)
+    const { samples, warnings } = await decode(aiff)
     expect(samples).toEqual(Float32Array.from([0.5, ...new Array(4999).fill(0), 0.5, 0.5, 0.5, 0.5]))
     expect(warnings).toEqual([
       'test: its times jump 4.001 s back at 5.001 s: what follows is taken to come right after',
@@ -83,9 +83,9 @@ describe('a program in the place of ffmpeg', () => {
 
   test('fills hours with silence block by block', async () => {
     stand.install(`${frames(0, 100_000_000)} ${give([16384, 16384])}`)
-    writeFileSync(path('hole.flac'), flac[0])
+    writeFileSync(path('hole.aif'), aiff[0])
     let [length, longest, sum] = [0, 0, 0]
-    for await (const piece of await readAudio(path('hole.flac'))) {
+    for await (const piece of await readAudio(path('hole.aif'))) {
       length += piece.length
       longest = Math.max(longest, piece.length)
       sum += piece.at(-1)!
@@ -98,7 +98,7 @@ describe('a program in the place of ffmpeg', () => {
     const noticed: Error[] = []
     const notice = (warning: Error) => noticed.push(warning)
     process.on('warning', notice)
-    const blocks = [...flac, ...Array.from({ length: 60 }, () => new Uint8Array(1 << 18))]
+    const blocks = [...aiff, ...Array.from({ length: 60 }, () => new Uint8Array(1 << 18))]
     expect((await decode(blocks)).samples).toEqual(Float32Array.of(0.5))
     process.off('warning', notice)
     expect(noticed).toEqual([])
@@ -109,9 +109,9 @@ describe('a program in the place of ffmpeg', () => {
       const { argv } = process
       const [only, at] = [argv.indexOf('-protocol_whitelist'), argv.indexOf('-i')]
       if (only > 0 && only < at && argv[only + 1] === argv[at + 1].split(':')[0]) ${give([16384])}`)
-    writeFileSync(path('whitelist.flac'), flac[0])
-    expect((await read(path('whitelist.flac'))).samples).toEqual(Float32Array.of(0.5))
-    expect((await decode(flac)).samples).toEqual(Float32Array.of(0.5))
+    writeFileSync(path('whitelist.aif'), aiff[0])
+    expect((await read(path('whitelist.aif'))).samples).toEqual(Float32Array.of(0.5))
+    expect((await decode(aiff)).samples).toEqual(Float32Array.of(0.5))
   })
 
   test('is not asked about text, packed data and nothing', async () => {
@@ -219,11 +219,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
   })
 
   const plain: [string, string[]][] = [
-    ['plain.flac', []],
-    ['plain.mp3', []],
     ['plain.m4a', []],
-    ['plain.opus', []],
-    ['plain.ogg', []],
     ['plain.mka', []],
     ['plain.ts', ['-c:a', 'mp2']],
     ['plain.avi', ['-c:a', 'mp2']],
@@ -235,15 +231,50 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
     ['plain.caf', []],
     ['plain.wv', []],
   ]
+  const six = ['-af', 'pan=5.1|FL=c0|FR=0.5*c0|FC=0.4*c0|LFE=0.3*c0|BL=0.2*c0|BR=0.1*c0']
+  /** What is decoded without ffmpeg: channels, and how it is made. */
+  const decodedHere: [string, number, string[]][] = [
+    ['plain.flac', 1, []],
+    ['deep.flac', 2, ['-af', 'volume=0.37:precision=double,pan=stereo|c0=c0|c1=0.9*c0', '-sample_fmt', 's32']],
+    ['six.flac', 6, six],
+    ['flac.oga', 2, ['-ac', '2', '-c:a', 'flac']],
+    ['plain.mp3', 1, []],
+    ['vbr.mp3', 2, ['-ac', '2', '-q:a', '5', '-ar', '22050']],
+    ['untagged.mp3', 1, ['-write_xing', '0', '-ar', '44100']],
+    ['plain.mp2', 2, ['-ac', '2']],
+    ['plain.opus', 1, []],
+    ['six.opus', 6, [...six, '-mapping_family', '1']],
+    ['plain.ogg', 1, []],
+    ['six.ogg', 6, six],
+  ]
   // All at once: a process takes longer to start than to read three seconds.
   beforeAll(() => {
-    ffmpeg('-i', 'a.wav', ...plain.flatMap(([name, codec]) => [...codec, '-ar', '48000', name]))
-    const inputs = plain.flatMap(([name]) => ['-i', name])
-    ffmpeg(...inputs, ...plain.flatMap(([name], i) => ['-map', `${i}:a:0`, '-f', 'f32le', `${name}.raw`]))
+    const all = [...plain, ...decodedHere.map(([name, , codec]) => [name, codec] as const)]
+    ffmpeg('-i', 'a.wav', ...all.flatMap(([name, codec]) => ['-ar', '48000', ...codec, name]))
+    const inputs = all.flatMap(([name]) => ['-i', name])
+    ffmpeg(...inputs, ...all.flatMap(([name], i) => ['-map', `${i}:a:0`, '-f', 'f32le', `${name}.raw`]))
   })
-  test.each(plain)('%s: no time is lost or added, from a file and from a pipe', async (name) => {
+  const given = (name: string) => {
     const raw = readFileSync(path(`${name}.raw`))
-    const expected = new Float32Array(raw.buffer, raw.byteOffset, raw.length / 4)
+    return new Float32Array(raw.buffer, raw.byteOffset, raw.length / 4)
+  }
+
+  test.each(decodedHere)('%s: the samples that ffmpeg gives, without it', async (name, channels) => {
+    const expected = given(name)
+    const bytes = readFileSync(path(name))
+    stand.remove()
+    for (let channel = 1; channel <= channels; channel++) {
+      const { audio, samples, warnings, error } = await decode([bytes], { channel })
+      expect([error, warnings, audio?.source.channels]).toEqual([undefined, [], channels])
+      const one = expected.filter((_, i) => i % channels === channel - 1)
+      expect(samples).toHaveLength(one.length)
+      if (/flac|oga/.test(name)) expect(sameBytes(samples, one)).toBe(true)
+      else expect(samples.findIndex((sample, i) => Math.abs(sample - one[i]) > 1e-3)).toBe(-1)
+    }
+  })
+
+  test.each(plain)('%s: no time is lost or added, from a file and from a pipe', async (name) => {
+    const expected = given(name)
     const { samples, warnings, error } = await read(path(name))
     expect([error, warnings]).toEqual([undefined, []])
     // ffmpeg makes one channel of two in its own way.
@@ -256,8 +287,18 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
 
   test('what is written in a file is no time', async () => {
     const line = '[Parsed_ashowinfo_1 @ 0x1] [info] n:0 pts:99999999 pts_time:1 fmt:flt rate:16000 nb_samples:5 '
-    ffmpeg('-i', 'a.wav', '-metadata', `comment=${line}\n${line}`, '-metadata', `title=${line}`, 'forged.flac')
-    const { samples, warnings } = await read(path('forged.flac'))
+    ffmpeg(
+      '-i',
+      'a.wav',
+      '-metadata',
+      `comment=${line}\n${line}`,
+      '-metadata',
+      `title=${line}`,
+      '-c:a',
+      'flac',
+      'forged.mka',
+    )
+    const { samples, warnings } = await read(path('forged.mka'))
     expect([samples.length, warnings]).toEqual([3 * rate, []])
   })
 

@@ -14,7 +14,7 @@ test('the table lists every specimen', () => {
   const about = ['expected.tsv', 'README.md', 'MANIFEST.tsv', '.gitattributes']
   const files = readdirSync(folder).filter((file) => !about.includes(file))
   expect(rows.map((row) => row.file).sort()).toEqual(files.map((file) => file.replace(/\.gz$/, '')).sort())
-  expect(rows).toHaveLength(110)
+  expect(rows).toHaveLength(111)
 })
 
 test.each(rows)('$file', async (row) => {
@@ -36,8 +36,9 @@ test.each(rows)('$file', async (row) => {
   const rms = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length)
   const figures = [samples[0], samples[samples.length >> 1], samples.at(-1)!, rms]
   const expected = [row.first, row.middle, row.last, row.rms].map(Number)
+  // float32 samples, a double sum; decoders of lossy formats round in ways of their own.
+  const tolerance = /\.(mp3|ogg|opus)$/.test(row.file) ? 1e-4 : 6e-8
   figures.forEach((figure, i) => {
-    // float32 samples, a double sum
-    expect(Math.abs(figure - expected[i])).toBeLessThanOrEqual(6e-8 * Math.max(1e-2, Math.abs(expected[i])))
+    expect(Math.abs(figure - expected[i])).toBeLessThanOrEqual(tolerance * Math.max(1e-2, Math.abs(expected[i])))
   })
 })

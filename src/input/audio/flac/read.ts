@@ -13,8 +13,8 @@ const mostFailures = 1000
 
 /**
  * A FLAC file (RFC 9639), frame by frame; one behind another is read as well. Every frame says which samples it holds:
- * one that is damaged becomes silence, and those after it keep their time. Errors (FileProblem 65): no header, no whole
- * frame.
+ * one that is damaged becomes silence, and those after it keep their time. Errors (FileProblem 65): no header, damage
+ * throughout.
  */
 export async function openFlac(reader: ByteReader, warn: (text: string) => void): Promise<Opened> {
   const info = await readMetadata(reader)
@@ -27,6 +27,7 @@ async function* readFiles(reader: ByteReader, first: StreamInfo, warn: (text: st
   for (let info = first; ; info = await readMetadata(reader)) {
     const file = new File(reader, info, damage, seconds)
     yield* file.blocks()
+    if (file.seconds === 0) return
     if (damage.line && file.isLast) warn(damage.line)
     if (file.given < info.total) warn(cutOff(file.given, info.total, file.rate))
     if (file.isLast) return
@@ -87,7 +88,6 @@ class File {
         await reader.skip(this.damaged(bytes))
       }
     }
-    if (this.origin === undefined) throw new FileProblem('FLAC without a whole frame: damaged or cut off')
   }
 
   private *inTime({ header, block }: Frame, isLost: boolean): Generator<Block> {

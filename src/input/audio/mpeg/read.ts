@@ -1,6 +1,5 @@
 import type { MPEGDecoder } from 'mpg123-decoder'
 import type { ByteReader } from '../../byte-reader.js'
-import { FileProblem } from '../../problem.js'
 import { cutOff, Damage, longestHole } from '../damage.js'
 import { type Block, lengthOf, type Opened, part, silence } from '../decoded.js'
 import { unprinted } from '../unprinted.js'
@@ -13,17 +12,19 @@ const worthSaying = 0.1
 /**
  * MP3 and the other layers of MPEG audio, frame by frame, through libmpg123. What the encoder added at both ends is
  * left out, going by the tag in the first frame; a file behind the first is read as well. Frames have no numbers: bytes
- * that are none become as much silence as frames of that length would last. Errors (FileProblem 65): no frame.
+ * that are none become as much silence as frames of that length would last.
  */
 export async function openMpeg(reader: ByteReader, warn: (text: string) => void): Promise<Opened> {
   const frames = new FrameReader(reader)
   const first = await frames.next()
-  if (!first) throw new FileProblem('MP3 without a frame: damaged, cut off or something else')
+  if (!first) return { expected: undefined, blocks: nothing() }
   const tag = parseInfoTag(first.bytes, first.header)
   const added = tag?.added.reduce((sum, [from, to]) => sum + to - from, 0) ?? 0
   const expected = tag?.decoded === undefined ? undefined : Math.max(0, tag.decoded - added)
   return { expected, blocks: readFrames(frames, first, expected, warn) }
 }
+
+async function* nothing(): AsyncGenerator<Block> {}
 
 async function* readFrames(
   frames: FrameReader,
@@ -64,6 +65,7 @@ async function* readFrames(
   } finally {
     decoder.free()
   }
+  if (count === 0) return
   const left = (frames.left * count * samples) / bytes / rate
   if (damage.line) warn(damage.line)
   else if (expected !== undefined && recording.given < expected) warn(cutOff(recording.given, expected, rate))

@@ -37,7 +37,8 @@ export class Link {
   async *take(page: Page, isAfterDamage: boolean): AsyncGenerator<Block> {
     const blocks: Block[] = []
     const packets = this.packets.take(page)
-    this.isLost ||= isAfterDamage || this.packets.isBroken
+    // Before the first samples pages may be missing because the recording was begun in the middle.
+    this.isLost ||= isAfterDamage || (this.packets.isBroken && this.position !== undefined)
     let length = 0
     for (const packet of packets) {
       const block = packet.length > 0 ? await this.codec.decode(packet) : undefined

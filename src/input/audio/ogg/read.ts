@@ -1,5 +1,4 @@
 import type { ByteReader } from '../../byte-reader.js'
-import { FileProblem } from '../../problem.js'
 import { Damage } from '../damage.js'
 import type { Block, Opened } from '../decoded.js'
 import { type Codec, startsWith } from './codec.js'
@@ -26,10 +25,7 @@ export function isReadable(head: Uint8Array): boolean {
   return streams.length === 1 && codecOf(streams[0].pieces[0]) !== undefined
 }
 
-/**
- * FLAC, Opus or Vorbis in Ogg; streams one behind the other ("chained") are read as one. Errors (FileProblem 65): no
- * sample in it.
- */
+/** FLAC, Opus or Vorbis in Ogg; streams one behind the other ("chained") are read as one. */
 export async function openOgg(reader: ByteReader, warn: (text: string) => void): Promise<Opened> {
   return { expected: undefined, blocks: readPages(reader, warn) }
 }
@@ -59,7 +55,7 @@ async function* readPages(reader: ByteReader, warn: (text: string) => void): Asy
   } finally {
     link?.codec.close()
   }
-  if (given === 0) throw new FileProblem('Ogg without a sample in it: damaged or cut off')
+  if (given === 0) return
   if (damage.line) warn(damage.line)
   if (link && !link.isEnded) warn(`ends without its last page, after ${link.seconds.toFixed(3)} s: it may be cut off`)
 }
