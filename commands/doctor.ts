@@ -4,7 +4,7 @@ import { shared } from '../src/shell/flags.js'
 
 export default class Doctor extends LongwaveCommand {
   static override description =
-    'Show what this machine has, which backend and kernels were chosen, and why not the others.'
+    'Show what this machine has, which backend and kernels were chosen, and why not the others; what reads audio.'
   static override flags = { json: shared.json }
 
   async run(): Promise<void> {
@@ -24,6 +24,8 @@ export default class Doctor extends LongwaveCommand {
       ['wasm simd', yes(machine.simd)],
       ['wasm relaxed simd', yes(machine.relaxed_simd)],
       ['onnxruntime', `${yes(machine.onnxruntime.works)}: ${machine.onnxruntime.detail}`],
+      ['audio', machine.audio],
+      ['ffmpeg', `${yes(machine.ffmpeg.works)}: ${machine.ffmpeg.detail}`],
       ...machine.backends.map((b) => [`backend ${b.name}`, `${b.state}: ${b.detail}`]),
     ]
     await print(columns(rows))

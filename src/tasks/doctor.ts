@@ -3,6 +3,7 @@ import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
 import { type Device, deviceNames, devices, pickDevice } from '../backends/registry.js'
+import { probeFfmpeg, readHere } from '../input/audio/support.js'
 import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -19,6 +20,10 @@ export interface Machine {
   simd: boolean
   relaxed_simd: boolean
   onnxruntime: Finding
+  /** Formats of audio that are read without another program, and by what. */
+  audio: string
+  /** What reads the others. */
+  ffmpeg: Finding
   backends: BackendChoice[]
 }
 
@@ -49,6 +54,8 @@ export async function inspectMachine(): Promise<Machine> {
     simd: WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01])),
     relaxed_simd: WebAssembly.validate(wasmVectorFunction(3, [0xfd, 0x85, 0x02])),
     onnxruntime,
+    audio: readHere,
+    ffmpeg: await probeFfmpeg(),
     backends,
   }
 }

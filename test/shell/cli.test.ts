@@ -193,7 +193,14 @@ test('doctor says what was picked and why', async () => {
   expect([node, simd]).toEqual([process.version, true])
   expect(backends[0]).toMatchObject({ name: 'cpu', state: 'picked' })
   expect(backends[0].detail).toMatch(/SIMD kernels, because .*; matrix products by/)
-  expect((await command(['doctor'])).stdout.toString()).toMatch(/^backend cpu +picked: /m)
+  const path = process.env.PATH
+  process.env.PATH = ''
+  const { stdout: table } = await command(['doctor'])
+  process.env.PATH = path
+  expect(table.toString()).toMatch(/^backend cpu +picked: /m)
+  expect(table.toString()).toMatch(
+    /^audio +WAV, FLAC; MP3 by libmpg123, .*\nffmpeg +no: not installed; needed for other/m,
+  )
 })
 
 test.skipIf(process.platform !== 'linux')('too little address space is a line with its cures, which help', async () => {

@@ -4,10 +4,7 @@ export const riffIds = ['RIFF', 'RIFX', 'RF64', 'BW64']
 /** Bytes from the start of a file that are enough to tell what it is, or that it is text. */
 export const audioMagicLength = 4096
 
-/**
- * Formats that are left to ffmpeg: name, where its mark stands, the mark; the start of the file, where that is not the
- * mark.
- */
+/** Formats that are no WAV: name, where its mark stands, the mark; the start of the file, where that is not the mark. */
 const foreign: [string, number, string, string?][] = [
   ['FLAC', 0, 'fLaC'],
   ['Ogg', 0, 'OggS'],
@@ -40,7 +37,7 @@ export const unknownFormat =
   'no known format of audio, expected WAV or what ffmpeg reads; ' +
   'raw samples need a header: ffmpeg -f s16le -ar 16000 -ac 1 -i FILE NEW.wav'
 
-/** What a file is by its first bytes: `wav`, the name of a format for ffmpeg, or undefined. */
+/** What a file is by its first bytes: `wav`, the name of another format, or undefined. */
 export function audioFormat(head: Uint8Array): 'wav' | (string & {}) | undefined {
   const text = Buffer.from(head).toString('latin1')
   const found = foreign.find(([, at, mark, start = '']) => text.startsWith(mark, at) && text.startsWith(start))

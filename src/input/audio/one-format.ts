@@ -1,6 +1,7 @@
 import { endianness } from 'node:os'
+import { FileProblem } from '../problem.js'
 import { type Block, lengthOf } from './decoded.js'
-import { Resampler } from './resample.js'
+import { lowestRate, Resampler } from './resample.js'
 import type { WavFormat } from './wav-format.js'
 
 /** How the bytes of `inOneFormat` are to be read: float samples, as ffmpeg gives them. */
@@ -20,7 +21,8 @@ export function floatFormat({ rate, channels }: Block): WavFormat {
 
 /**
  * Blocks as bytes, with the rate and the channels of the first: where a stream changes them on its way, what follows is
- * resampled, and where it has other channels each becomes their mean.
+ * resampled, and where it has other channels each becomes their mean. Errors (FileProblem 65): a rate that comes from
+ * damage.
  */
 export async function* inOneFormat(first: Block, rest: AsyncIterable<Block>): AsyncGenerator<Uint8Array> {
   const interleaver = new Interleaver(first.channels.length)
@@ -37,6 +39,8 @@ export async function* inOneFormat(first: Block, rest: AsyncIterable<Block>): As
     if (block.rate !== from) {
       yield* flush()
       from = block.rate
+      if (from < lowestRate)
+        throw new FileProblem(`${from} samples a second on its way, expected at least ${lowestRate}`)
       if (from !== rate) resamplers = Array.from({ length: count }, () => new Resampler(from, rate))
     }
     const channels = block.channels.length === count ? block.channels : new Array(count).fill(mean(block))

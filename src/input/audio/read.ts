@@ -10,7 +10,7 @@ import { readThroughFfmpeg } from './ffmpeg.js'
 import { audioFormat, audioMagicLength, isText, unknownFormat } from './format.js'
 import { isId3, passId3 } from './id3.js'
 import { MonoDecoder } from './pcm.js'
-import { resample } from './resample.js'
+import { lowestRate, resample } from './resample.js'
 import { findSamples, type WavData } from './wav.js'
 import { framesIn } from './wav-format.js'
 import { whatFollows } from './wav-rest.js'
@@ -57,12 +57,6 @@ export function readAudio(path: string, options: AudioOptions = {}): Promise<Aud
 export function readAudioSource(source: Source, options: AudioOptions = {}): Promise<Audio> {
   return openAudio(source, options)
 }
-
-/**
- * The lowest rate that is brought to that of a model: what is below half of it is no speech. Telephones begin at 8,000;
- * less than this comes from damaged headers, and a second of it could be asked to become a million.
- */
-const lowestRate = 1000
 
 async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: string): Promise<Audio> {
   const warn = (text: string) => options.report?.({ kind: 'warning', file, message: printable(`${file}: ${text}`) })

@@ -77,6 +77,12 @@ export class Resampler {
   }
 }
 
+/**
+ * The lowest rate that is brought to another: what is below half of it is no speech. Telephones begin at 8,000; less
+ * than this comes from damaged headers, and a second of it could be asked to become a million.
+ */
+export const lowestRate = 1000
+
 /** Outputs made at once, about: the rates must not decide how much memory a block of input takes. */
 const mostOutputs = 1 << 16
 

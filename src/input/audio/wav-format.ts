@@ -77,7 +77,7 @@ const standardCoefficients: [number, number][] = [
 ]
 
 /** Sampling rates beyond this come from damaged headers only. */
-const maxRate = 1_000_000
+export const maxRate = 1_000_000
 
 /** Reads the bytes of a `fmt ` chunk. Errors (FileProblem 65): a codec that is not decoded, figures that do not fit. */
 export function parseFormat(bytes: Uint8Array, littleEndian: boolean): WavFormat {

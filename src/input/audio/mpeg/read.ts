@@ -2,7 +2,7 @@ import type { MPEGDecoder } from 'mpg123-decoder'
 import type { ByteReader } from '../../byte-reader.js'
 import { cutOff, Damage, longestHole } from '../damage.js'
 import { type Block, lengthOf, type Opened, part, silence } from '../decoded.js'
-import { unprinted } from '../unprinted.js'
+import { fenced } from '../fenced.js'
 import { type Frame, FrameReader } from './frames.js'
 import { type InfoTag, parseInfoTag } from './info-tag.js'
 
@@ -52,18 +52,18 @@ async function* readFrames(
       const tag = parseInfoTag(frame.bytes, frame.header)
       if (tag) {
         // Another file: nothing of the one before is left in the decoder.
-        if (count > 0) await decoder.reset()
+        if (count > 0) await fenced(() => decoder.reset())
         recording.begin(tag)
         continue
       }
-      const block = decodeFrame(decoder, frame)
+      const block = await decodeFrame(decoder, frame)
       if (!block.isWhole) damage.add(recording.given / rate, frame.header.samples / frame.header.rate)
       yield* recording.take(block)
       bytes += frame.header.bytes
       count++
     }
   } finally {
-    decoder.free()
+    await fenced(() => decoder.free())
   }
   if (count === 0) return
   const left = (frames.left * count * samples) / bytes / rate
@@ -74,13 +74,13 @@ async function* readFrames(
 }
 
 /** All samples of a frame; those that cannot be decoded are silence. */
-function decodeFrame(decoder: MPEGDecoder, { header, bytes }: Frame): Block & { isWhole: boolean } {
+async function decodeFrame(decoder: MPEGDecoder, { header, bytes }: Frame): Promise<Block & { isWhole: boolean }> {
   const { rate, samples, channels } = header
-  const { channelData, samplesDecoded } = unprinted(() => decoder.decodeFrame(bytes))
-  const isWhole = samplesDecoded === samples
-  const silent = () => Array.from({ length: channels }, () => new Float32Array(samples))
+  const decoded = await fenced(() => decoder.decodeFrame(bytes))
   // The decoder gives two channels, also of one.
-  return { rate, channels: isWhole ? channelData.slice(0, channels) : silent(), isWhole }
+  if (decoded?.samplesDecoded === samples)
+    return { rate, channels: decoded.channelData.slice(0, channels), isWhole: true }
+  return { rate, channels: Array.from({ length: channels }, () => new Float32Array(samples)), isWhole: false }
 }
 
 /** Leaves out what an encoder added to a recording. */

@@ -7,7 +7,7 @@ export interface Codec {
   skip: number
   /** The samples of a packet; a packet of the header has none. Undefined: it is damaged. */
   decode(packet: Uint8Array): Promise<Block | undefined>
-  close(): void
+  close(): Promise<void>
 }
 
 /** What a packet of the header gives. */

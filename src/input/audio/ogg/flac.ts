@@ -23,6 +23,6 @@ export async function openFlac(head: Uint8Array): Promise<Codec> {
       // The next frame takes the place of these samples, and a page has several.
       return { ...frame.block, channels: frame.block.channels.map((samples) => samples.slice()) }
     },
-    close: () => {},
+    close: async () => {},
   }
 }

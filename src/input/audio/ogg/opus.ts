@@ -1,4 +1,4 @@
-import { unprinted } from '../unprinted.js'
+import { fenced } from '../fenced.js'
 import { type Codec, inWavOrder, noSamples, startsWith } from './codec.js'
 
 /** Opus always decodes to this rate, whatever was recorded. */
@@ -50,11 +50,12 @@ export async function openOpus(packet: Uint8Array): Promise<Codec> {
         isHeader = false
         return noSamples(rate)
       }
-      const { channelData, samplesDecoded } = unprinted(() => decoder.decodeFrame(packet))
-      if (samplesDecoded === 0) return undefined
+      const decoded = await fenced(() => decoder.decodeFrame(packet))
+      if (!decoded || decoded.samplesDecoded === 0) return undefined
+      const { channelData } = decoded
       if (gain !== 1) for (const samples of channelData) for (const [i, x] of samples.entries()) samples[i] = x * gain
       return { rate, channels: inWavOrder(channelData) }
     },
-    close: () => decoder.free(),
+    close: () => fenced(() => decoder.free()),
   }
 }

@@ -43,7 +43,7 @@ async function* readPages(reader: ByteReader, warn: (text: string) => void): Asy
         const seconds = link?.seconds ?? 0
         const open = codecOf(page.pieces[0])
         if (open) {
-          link?.codec.close()
+          await link?.codec.close()
           link = new Link(page.serial, await open(page.pieces[0]), damage, seconds)
         } else warn(`a stream of another kind begins at ${seconds.toFixed(3)} s: it is not read`)
       } else if (link?.serial === page.serial) {
@@ -53,7 +53,7 @@ async function* readPages(reader: ByteReader, warn: (text: string) => void): Asy
       }
     }
   } finally {
-    link?.codec.close()
+    await link?.codec.close()
   }
   if (given === 0) return
   if (damage.line) warn(damage.line)

@@ -1,5 +1,6 @@
 import type { OggVorbisDecoder } from '@wasm-audio-decoders/ogg-vorbis'
-import { unprinted } from '../unprinted.js'
+import { fenced } from '../fenced.js'
+import { maxRate } from '../wav-format.js'
 import { type Codec, inWavOrder, noSamples, startsWith } from './codec.js'
 
 type Page = Parameters<OggVorbisDecoder['decodeOggPages']>[0][number]
@@ -11,7 +12,7 @@ export function parseVorbisId(packet: Uint8Array): { channels: number; rate: num
   if (!startsWith(packet, '\x01vorbis') || packet.length < idBytes) return undefined
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length)
   const [channels, rate] = [packet[11], view.getUint32(12, true)]
-  return channels === 0 || channels > 8 || rate === 0 ? undefined : { channels, rate }
+  return channels === 0 || channels > 8 || rate === 0 || rate > maxRate ? undefined : { channels, rate }
 }
 
 export async function openVorbis(id: Uint8Array): Promise<Codec> {
@@ -21,7 +22,7 @@ export async function openVorbis(id: Uint8Array): Promise<Codec> {
   await decoder.ready
   // The decoder takes pages of its own parser; this is as much of them as it looks at.
   const decode = (page: { data: Uint8Array; codecFrames: object[] }) =>
-    unprinted(() => decoder.decodeOggPages([page as Page]))
+    fenced(() => decoder.decodeOggPages([page as Page]))
   await decode({ data: id, codecFrames: [] })
   let setup: Uint8Array | undefined
   let isReady = false
@@ -38,10 +39,10 @@ export async function openVorbis(id: Uint8Array): Promise<Codec> {
       // The header goes with the first packet of sound.
       const frame = isReady ? { data: packet } : { data: packet, header: { vorbisSetup: setup } }
       isReady = true
-      const { channelData, errors } = await decode({ data: packet, codecFrames: [frame] })
-      if (errors.length > 0 || channelData.length !== channels) return undefined
-      return { rate, channels: inWavOrder(channelData) }
+      const decoded = await decode({ data: packet, codecFrames: [frame] })
+      if (!decoded || decoded.errors.length > 0 || decoded.channelData.length !== channels) return undefined
+      return { rate, channels: inWavOrder(decoded.channelData) }
     },
-    close: () => decoder.free(),
+    close: () => fenced(() => decoder.free()),
   }
 }
