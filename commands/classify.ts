@@ -1,8 +1,10 @@
 import { Flags } from '@oclif/core'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { audioFlags, dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
+import { audioFlags, dnaFlags, format, formatOf, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
+
+const formats = ['tsv', 'jsonl', 'json'] as const
 
 export default class Classify extends LongwaveCommand {
   static override description =
@@ -18,7 +20,7 @@ export default class Classify extends LongwaveCommand {
     model: shared.model,
     output: shared.output,
     force: shared.force,
-    format: format(['tsv', 'jsonl', 'json']),
+    format: format(formats),
     probabilities: Flags.boolean({ description: 'add the probability of every label' }),
     'min-score': number({ min: 0, max: 1, description: "below this score the label is 'unclassified'" }),
     report: Flags.string({ helpValue: 'FILE', description: 'also write totals per label to this file' }),
@@ -28,6 +30,7 @@ export default class Classify extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Classify)
+    const format = formatOf(formats, flags)
     const { classification, labelsOf, Report, unclassified, wantClasses } = await import('../src/tasks/classify.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { closeAll, openOutput } = await import('../src/output/output.js')
@@ -38,15 +41,17 @@ export default class Classify extends LongwaveCommand {
       { role: '-o', path: flags.output },
       ...(flags.report === undefined ? [] : [{ role: '--report', path: flags.report }]),
     ]
-    const opened = await openRun(flags, { inputs: args.inputs, outputs }, wantClasses, (line) => this.note(line))
+    const opened = await openRun(flags, { inputs: args.inputs, folders: true, outputs }, wantClasses, (line) =>
+      this.note(line),
+    )
     const labels = labelsOf(opened.spec)
     const place = flags.window === undefined ? ['length'] : ['start', 'end']
-    const nested = flags.format !== 'tsv'
+    const nested = format !== 'tsv'
     const detail = nested ? ['probabilities'] : labels.map((label) => `p:${label}`)
     const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? detail : [])]
     const output = await openOutput(flags.output, flags)
     const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
-    const rows = await openRows(flags.format, output, columns)
+    const rows = await openRows(format, output, columns)
     const report = new Report(labels, opened.spec.input.kind === 'log-mel' ? 'seconds' : 'bases')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 

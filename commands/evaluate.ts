@@ -61,7 +61,7 @@ export default class Evaluate extends LongwaveCommand {
     const folder = statSync(flags.data, { throwIfNoEntry: false })?.isDirectory() ? flags.data : null
     const rows = folder === null ? null : await table.recordings(folder, note)
     const inputs = rows === null ? [flags.data] : rows.map(({ id }) => join(flags.data, id))
-    const files = { inputs, outputs: [] }
+    const files = { inputs, folders: false, outputs: [] }
     // A recording of a folder is a line of the table, whatever its path is called there; other records have ids.
     const entryOf = (record: SequenceRecord) =>
       rows === null ? table.entryOf(record) : rows[(record as Recording).index]

@@ -117,19 +117,3 @@ export function serve<Job, Opened, Result>(
     })
   })
 }
-
-/** Results of `jobs` in their order, with at most `depth` under way; jobs are drawn only as fast as results are taken. */
-export async function* inOrder<Job, Result>(
-  jobs: AsyncIterable<Job> | Iterable<Job>,
-  run: (job: Job) => Promise<Result>,
-  depth: number,
-): AsyncGenerator<Result> {
-  const underWay: Promise<Result>[] = []
-  for await (const job of jobs) {
-    const result = run(job)
-    result.catch(() => {}) // seen when it is awaited below
-    underWay.push(result)
-    if (underWay.length >= depth) yield await underWay.shift()!
-  }
-  while (underWay.length > 0) yield await underWay.shift()!
-}

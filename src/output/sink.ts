@@ -169,10 +169,10 @@ async function explain(name: string, step: () => Promise<void>): Promise<void> {
   }
 }
 
-const existsAlready = (path: string) =>
+export const existsAlready = (path: string) =>
   new UserError(`${path}: the output exists already; --force replaces it`, exitCodes.cannotCreate)
 
-const cannotCreate = (path: string, error: unknown) =>
+export const cannotCreate = (path: string, error: unknown) =>
   new UserError(`${path}: cannot create the output: ${reason(error)}`, exitCodes.cannotCreate)
 
 /** 'ENOSPC: no space left on device, write' -> 'no space left on device'. */

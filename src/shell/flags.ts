@@ -110,11 +110,28 @@ export const shared = {
   json: Flags.boolean({ description: 'print the result as one JSON object' }),
 }
 
+/** Seconds, or hours, minutes and seconds as in `00:01:30`. */
+const seconds = (options: { min: number; description: string }) =>
+  Flags.custom<number>({
+    description: options.description,
+    helpValue: 'TIME',
+    parse: async (text) => {
+      const parts = /^(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+)$/.exec(text.trim())
+      const [hours, minutes, last] = (parts?.slice(1) ?? []).map((part) => Number(part ?? 0))
+      const value = (hours * 60 + minutes) * 60 + last
+      if (value >= options.min && value <= 1e9 && (last < 60 || !text.includes(':'))) return value
+      throw new UserError(
+        `expected seconds from ${options.min} on or a time such as 00:01:30, got '${text}'`,
+        exitCodes.usage,
+      )
+    },
+  })()
+
 /** Flags of the commands that read audio. */
 export const audioFlags = {
   channel: integer({ min: 1, description: 'channel of audio to read [default: the mean of all]' }),
-  offset: number({ min: 0, max: 1e9, description: 'seconds of audio to skip at the start' }),
-  duration: number({ min: 0.001, max: 1e9, description: 'seconds of audio to read [default: to the end]' }),
+  offset: seconds({ min: 0, description: 'audio to skip at the start: seconds, or 00:01:30' }),
+  duration: seconds({ min: 0.001, description: 'audio to read: seconds, or 00:00:30 [default: to the end]' }),
 }
 
 const length = { min: 0.001, max: Number.MAX_SAFE_INTEGER }
@@ -165,9 +182,21 @@ export const inferenceBenchFlags = {
   json: shared.json,
 }
 
-/** `-f`: the first format is the default. */
+/** `-f`, see `formatOf`. */
 export const format = <const F extends readonly [string, ...string[]]>(formats: F) =>
-  Flags.option({ options: formats })({ char: 'f', default: formats[0] as F[number], description: 'output format' })
+  Flags.option({ options: formats })({
+    char: 'f',
+    description: `output format [default: by the suffix of -o, else ${formats[0]}]`,
+  })
+
+/** The format that is asked for: by name, else by the suffix of the output, else the first. */
+export function formatOf<const F extends readonly [string, ...string[]]>(
+  formats: F,
+  { format, output }: { format?: F[number]; output: string },
+): F[number] {
+  const name = output.toLowerCase().replace(/\.gz$/, '')
+  return format ?? formats.find((each) => name.endsWith(`.${each}`)) ?? formats[0]
+}
 
 /** Every command has these. */
 export const everywhere = {

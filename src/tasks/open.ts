@@ -1,10 +1,14 @@
+import { basename } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, pickDevice } from '../backends/registry.js'
 import { modelFiles, modelFolder, summarizeModel } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { isRecording } from '../input/audio/format.js'
+import { holdsRecords } from '../input/dna/format.js'
 import { readRecords } from '../input/dna/read.js'
+import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
 import type { Weights } from '../layers/params.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
@@ -50,7 +54,10 @@ export interface AudioFlags extends RunFlags {
 export interface CommandFiles {
   /** Arguments; undefined or none: --infile-list or standard input. */
   inputs: string[] | undefined
-  outputs: readonly Named[]
+  /** A folder among them stands for the files in it that the model reads. */
+  folders: boolean
+  /** Known beforehand, or by what is read. Errors of the function are those of the command. */
+  outputs: readonly Named[] | ((files: readonly InputFile[]) => readonly Named[])
 }
 
 interface Model {
@@ -74,7 +81,8 @@ export async function openRun(
   note: (line: string) => void,
   strand?: Strand,
 ): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, files, note)
+  const { model, files: read } = await open(flags, files, note)
+  const paths = read.map(({ path }) => path)
   const { spec, weights } = model
   const { input } = spec
   const wanted = want(spec)
@@ -92,11 +100,12 @@ export async function openTranscription(
   flags: AudioFlags & { beam?: number },
   files: CommandFiles,
   note: (line: string) => void,
-): Promise<{ paths: string[]; run: Transcription }> {
-  const { model, paths } = await open(flags, files, note)
+): Promise<{ files: InputFile[]; run: Transcription }> {
+  const { model, files: read } = await open(flags, files, note)
   transcriber(model.spec)
   const options = { ...audioOptions(flags, note), beam: flags.beam }
-  return { paths, run: new Transcription(model, recordingsOf(paths), options) }
+  const paths = read.map(({ path }) => path)
+  return { files: read, run: new Transcription(model, recordingsOf(paths), options) }
 }
 
 /** Whether a model transcribes. */
@@ -108,23 +117,33 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
 async function open(
   flags: DnaFlags,
-  { inputs, outputs }: CommandFiles,
+  { inputs, folders, outputs }: CommandFiles,
   note: (line: string) => void,
-): Promise<{ model: Model; paths: string[] }> {
+): Promise<{ model: Model; files: InputFile[] }> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const folder = await modelFolder(flags.model)
   const list = flags['infile-list']
-  const paths = await inputPaths(inputs, list)
-  await refuseOverlap(outputs, [
-    ...paths.map((path) => ({ role: 'the input', path })),
+  const given = await inputPaths(inputs, list)
+  const files = folders ? await inputFiles(given, () => readableBy(folder), note) : given.map(asItIs)
+  await refuseOverlap(typeof outputs === 'function' ? outputs(files) : outputs, [
+    ...files.map(({ path }) => ({ role: 'the input', path })),
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
   ])
   const model = await openCheckpoint(folder)
   if (pickDevice(flags.device) === 'cpu') noteMissing(note)
-  return { model, paths }
+  return { model, files }
+}
+
+const asItIs = (path: string): InputFile => ({ path, name: basename(path) })
+
+/** What the model in a folder reads. */
+async function readableBy(folder: string): Promise<Readable> {
+  const { spec } = await summarizeModel(folder)
+  if (spec?.input.kind === 'log-mel') return { plural: 'recordings', is: isRecording }
+  return { plural: 'FASTA, FASTQ or JSON lines', is: holdsRecords }
 }
 
 function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, note: (line: string) => void): DnaRun {

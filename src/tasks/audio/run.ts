@@ -14,6 +14,7 @@ import type { LeftOutCount, Run } from '../run.js'
 import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
 import { type Given, inItemOrder } from './lanes.js'
 import { featureParts, type Recording } from './recordings.js'
+import { loudnessOf } from './word-times.js'
 
 export interface AudioModel {
   spec: ModelSpec & { input: LogMelInput }
@@ -50,12 +51,15 @@ export interface AudioNote {
   /** The first piece of it, and the last. */
   begins: boolean
   ends: boolean
+  /** Of each frame of the recording in this piece (WordTimes), where it is asked for. */
+  loudness?: Float32Array
 }
 
 export interface PipelineOptions extends AudioOptions {
   cut: CutAudio
   /** The sequences are windows that the caller asked for. */
   windows: boolean
+  loudness: boolean
   /** A recording that breaks off is taken to end there; otherwise it gives no result. */
   keepBroken: boolean
 }
@@ -154,8 +158,12 @@ export class AudioPipeline {
       const recording = span.record as Recording
       const time = (frames: number) => from + Math.min(frames * frameSeconds(input), recording.seconds)
       const inSeconds = { record: recording, start: time(span.start), end: time(span.end) }
-      const note = { recording, span: inSeconds, begins: start === 0, ends }
-      yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0 }
+      const note: AudioNote = { recording, span: inSeconds, begins: start === 0, ends }
+      if (this.options.loudness) {
+        const recorded = Math.ceil(recording.seconds / frameSeconds(input)) - span.start - start
+        note.loudness = loudnessOf(rows, input.n_mels).subarray(0, Math.max(0, recorded))
+      }
+      yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0, urgent: recording.live }
     }
   }
 }
@@ -185,6 +193,7 @@ export class AudioRun implements Run<Prediction> {
       ...options,
       cut,
       windows,
+      loudness: false,
       keepBroken: false,
     })
   }
