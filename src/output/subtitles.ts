@@ -45,7 +45,7 @@ export class Cues {
         this.line.words.push(word)
       }
     }
-    if (this.line && this.pauses(this.line, until)) done.push(...this.end())
+    if (this.line && this.isOver(this.line, until)) done.push(...this.end())
     return done
   }
 
@@ -60,11 +60,13 @@ export class Cues {
     const { characters, seconds, shortest } = this.limits
     if (word.start - line.start < shortest) return true
     const length = [...line.text, ' ', ...word.text].length
-    return length <= characters && word.end - line.start <= seconds && !this.pauses(line, word.start)
+    return length <= characters && word.end - line.start <= seconds && !this.isOver(line, word.start)
   }
 
-  private pauses(line: Cue, next: number): boolean {
-    return next - line.end >= this.limits.pause
+  /** No word that begins at `next` or later fits. */
+  private isOver(line: Cue, next: number): boolean {
+    const { seconds, pause } = this.limits
+    return next - line.end >= pause || next - line.start >= seconds
   }
 }
 

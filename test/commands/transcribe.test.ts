@@ -6,12 +6,13 @@ import { waveform } from '../../src/bench/transcribe.js'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { HeadSpec } from '../../src/spec.js'
-import { randomWeights, seeded, tinySpec } from '../engine/models.js'
+import { randomWeights, tinySpec } from '../engine/models.js'
 import { hasFfmpeg } from '../input/audio/has-ffmpeg.js'
-import { chunk, fmt, int16, riff, specimen, rows as specimens } from '../input/audio/helpers.js'
+import { specimen, rows as specimens } from '../input/audio/helpers.js'
 import { command } from '../run-command.js'
 import { shell, temporaryFolder } from '../shell/run.js'
 import { letters, loudnessModel, randomAudioModel } from '../tasks/audio/models.js'
+import { recordingOf, talk as talkFor } from './talk.js'
 
 const folder = temporaryFolder()
 const classes: HeadSpec = { kind: 'classes', labels: ['rain', 'dog', 'bell'], pool: 'mean' }
@@ -26,26 +27,16 @@ const path = (name: string) => join(folder, name)
 /** In the words of a shell. */
 const quoted = (name: string) => JSON.stringify(path(name))
 
+const voice = talkFor(70)
 const talk = path('talk.wav')
 const sentence = path('sentence.wav')
 const cut = path('cut.wav')
 const dna = path('dna.fa')
 
-/** 70 s of a voice of sorts: syllables of changing pitch and strength, with pauses. */
-function voice(): number[] {
-  const random = seeded(3)
-  let [pitch, loud] = [200, 0]
-  return Array.from({ length: 70 * 8000 }, (_, i) => {
-    if (i % 2000 === 0) [pitch, loud] = [150 + 700 * random(), random() < 0.2 ? 0 : random()]
-    const t = i / 8000
-    return Math.round(9000 * loud * Math.sin(2 * Math.PI * pitch * t) * Math.sin(2 * Math.PI * 4 * t) + 20 * random())
-  })
-}
-
 beforeAll(async () => {
   for (const [name, { spec, weights }] of Object.entries(models)) await saveCheckpoint(path(name), spec, weights)
   await saveCheckpoint(path('dna'), tinySpec('mamba'), randomWeights(tinySpec('mamba')))
-  writeFileSync(talk, riff([chunk('fmt ', fmt({ rate: 8000 })), chunk('data', int16(voice()))]))
+  writeFileSync(talk, recordingOf(voice))
   writeFileSync(sentence, specimen('derived_jfk_8k_mulaw.wav'))
   const whole = specimen('derived_jfk_streaming_size_ffffffff.wav')
   writeFileSync(cut, specimen('derived_jfk_truncated_body.wav'))
@@ -147,10 +138,7 @@ describe('transcribe', () => {
 
   test('--offset and --duration; times stay those of the recording', async () => {
     const late = path('late.wav')
-    writeFileSync(
-      late,
-      riff([chunk('fmt ', fmt({ rate: 8000 })), chunk('data', int16([...Array(12_000).fill(0), ...voice()]))]),
-    )
+    writeFileSync(late, recordingOf([...Array(12_000).fill(0), ...voice]))
     const rows = async (...args: string[]) => table(await text('causal', ['-f', 'tsv', ...args])).slice(1)
     const spoken = await rows(talk)
     const plus = (seconds: string) => (Number(seconds) + 1.5).toFixed(3)

@@ -57,8 +57,9 @@ export class BeamDecoder implements CtcDecoder {
   private readonly least: number
   private readonly settle: number
   private row = 0
-  /** How many tokens were given. */
+  /** How many tokens were given, and the last row of the last one. */
   private given = 0
+  private givenRow = -1
 
   constructor(
     private readonly V: number,
@@ -97,6 +98,7 @@ export class BeamDecoder implements CtcDecoder {
     this.texts.restart()
     this.row = 0
     this.given = 0
+    this.givenRow = -1
     this.start()
     return done
   }
@@ -225,15 +227,24 @@ export class BeamDecoder implements CtcDecoder {
     return length
   }
 
-  /** The tokens of the likeliest text that were not given yet, up to `length` of them in all. */
+  /**
+   * The tokens of the likeliest text that were not given yet, up to `length` of them in all. Its likeliest alignment may
+   * have changed since the last ones were given: rows are not given twice.
+   */
   private take(length: number): DecodedToken[] {
     const tokens: DecodedToken[] = []
     let { spelled: at, last } = likeliest(this.beams[0])
     for (; at && at.length > this.given; last = at.lastBefore, at = at.before)
       if (at.length <= length) tokens.push({ token: at.token, first: at.first, last })
+    tokens.reverse()
+    for (const token of tokens) {
+      token.first = Math.max(token.first, this.givenRow + 1)
+      token.last = Math.max(token.last, token.first)
+      this.givenRow = token.last
+    }
     this.given = length
     for (const { gap, on } of this.beams) for (const { spelled } of [gap, on]) cut(spelled, length)
-    return tokens.reverse()
+    return tokens
   }
 }
 
