@@ -66,6 +66,7 @@ export default class Classify extends LongwaveCommand {
       if (reportOutput) {
         const table = await tsvRows(reportOutput, report.columns)
         for (const row of report.rows()) await table.write(row)
+        await table.end()
       }
       await closeAll(output, ...(reportOutput ? [reportOutput] : []))
     }

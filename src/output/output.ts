@@ -23,7 +23,7 @@ export interface Output {
    * replaced.
    */
   withdraw(): Promise<void>
-  /** Leaves nothing behind. Harmless after `close`. */
+  /** Leaves nothing behind; standard output gets what was written so far. Harmless after `close`. */
   abort(): Promise<void>
 }
 
@@ -33,6 +33,9 @@ export interface OutputOptions {
 }
 
 const bufferSize = 256 * 1024
+
+/** Milliseconds that a reader of standard output waits at most for a row that was written. */
+const longestWait = 500
 
 /**
  * Opens `path` for writing before any work is done: exit 73 if it exists without `force`, or cannot be created.
@@ -61,6 +64,9 @@ class BufferedOutput implements Output {
   private used = 0
   /** Sink calls run one after the other; a failure stays, so that no later write seems to succeed. */
   private tail: Promise<void> = Promise.resolve()
+  /** Calls of the sink that have not come back. */
+  private underWay = 0
+  private timer: NodeJS.Timeout | undefined
   private state: 'open' | 'finished' | 'closed' = 'open'
   readonly patch: Output['patch']
 
@@ -75,6 +81,7 @@ class BufferedOutput implements Output {
           await this.queue(() => writeAt(bytes, position))
         }
       : null
+    if (sink.writeNow) process.on('exit', this.writeRest)
   }
 
   write(chunk: string | Uint8Array): Promise<void> {
@@ -84,10 +91,21 @@ class BufferedOutput implements Output {
     if (bytes.length >= bufferSize) return this.queue(() => this.sink.write(bytes))
     this.buffer.set(bytes, this.used)
     this.used += bytes.length
+    if (this.sink.writeNow) this.timer ??= setTimeout(() => void this.flush(), longestWait).unref()
     return this.tail
   }
 
+  /** What an exit (a signal, an error) leaves in the buffer. Bytes under way would come behind it. */
+  private readonly writeRest = () => {
+    if (this.used === 0 || this.underWay > 0) return
+    try {
+      this.sink.writeNow?.(this.buffer.subarray(0, this.used))
+    } catch {} // the process ends with the code that it has
+  }
+
   flush(): Promise<void> {
+    clearTimeout(this.timer)
+    this.timer = undefined
     if (this.used === 0) return this.tail
     const full = this.buffer.subarray(0, this.used)
     const part = this.used < bufferSize / 2 ? Buffer.from(full) : full
@@ -97,7 +115,8 @@ class BufferedOutput implements Output {
   }
 
   private queue(step: () => Promise<void>): Promise<void> {
-    this.tail = this.tail.then(step)
+    this.underWay++
+    this.tail = this.tail.then(step).finally(() => this.underWay--)
     // Whoever awaits the next write sees the failure; it must not end the process as unhandled before that.
     this.tail.catch(() => {})
     return this.tail
@@ -114,7 +133,7 @@ class BufferedOutput implements Output {
     await this.finish()
     if (this.state === 'closed') return
     await this.sink.publish()
-    this.state = 'closed'
+    this.end()
   }
 
   async withdraw(): Promise<void> {
@@ -123,8 +142,14 @@ class BufferedOutput implements Output {
 
   async abort(): Promise<void> {
     if (this.state === 'closed') return
-    this.state = 'closed'
+    if (this.sink.writeNow) void this.flush()
+    this.end()
     await this.tail.catch(() => {})
     await this.sink.abort()
+  }
+
+  private end(): void {
+    this.state = 'closed'
+    process.off('exit', this.writeRest)
   }
 }

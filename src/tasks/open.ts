@@ -1,6 +1,6 @@
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, pickDevice } from '../backends/registry.js'
-import { modelFiles, modelFolder, summarizeModel } from '../checkpoints/catalogue.js'
+import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
@@ -115,6 +115,8 @@ async function open(
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const folder = await modelFolder(flags.model)
+  const shadowed = flags.model === undefined ? null : await shadowedFolder(flags.model)
+  if (shadowed !== null) note(shadowed)
   const list = flags['infile-list']
   const paths = await inputPaths(inputs, list)
   await refuseOverlap(outputs, [
