@@ -107,7 +107,7 @@ export interface Work {
   seconds: number
 }
 
-/** `12/300 records  41.2 Mbp  3.10 Mbp/s  ETA 0:42` */
+/** `12/300 records  41.2 Mbp  3.10 Mbp/s  24 %  ETA 0:42` */
 export function progressText({
   records,
   totalRecords,
@@ -123,15 +123,19 @@ export function progressText({
   ]
   if (seconds > 0) parts.push(`${quantity(tokens / seconds, unit)}/s`)
   const share = fraction ?? (totalRecords ? records / totalRecords : 0)
-  if (share > 0 && share < 1) parts.push(`ETA ${clock((seconds / share) * (1 - share))}`)
-  return parts.join('  ')
+  return [...parts, ...remaining(share, seconds)].join('  ')
 }
 
-/** `2 files  1:02:03 of audio  85.1 x real time` */
-export function audioProgress(files: number, audio: number, seconds: number): string {
-  const parts = [`${files} file${files === 1 ? '' : 's'}`, `${clock(audio)} of audio`]
+/** How far it is and how long the rest will take, while there is a rest. */
+const remaining = (share: number, seconds: number) =>
+  share > 0 && share < 1 ? [`${Math.floor(100 * share)} %`, `ETA ${clock((seconds / share) * (1 - share))}`] : []
+
+/** `2/8 files  1:02:03 of audio  85.1 x real time  25 %  ETA 2:10`. `total`: files in all. */
+export function audioProgress(files: number, total: number, audio: number, seconds: number): string {
+  const count = files < total ? `${files}/${total}` : String(files)
+  const parts = [`${count} file${total === 1 ? '' : 's'}`, `${clock(audio)} of audio`]
   if (seconds > 0) parts.push(`${Number((audio / seconds).toPrecision(3))} x real time`)
-  return parts.join('  ')
+  return [...parts, ...remaining(files / total, seconds)].join('  ')
 }
 
 /** Three significant digits with an SI prefix: 41.2 Mbp, 812 bp. */

@@ -176,11 +176,11 @@ export async function drain<Result>(
   abort: () => Promise<void>,
 ): Promise<void> {
   const began = performance.now()
-  const text = () => run.progress((performance.now() - began) / 1000)
+  const text = (over?: boolean) => run.progress((performance.now() - began) / 1000, over)
   try {
     for await (const result of run.results()) {
       await take(result)
-      progress.tick(text)
+      progress.tick(() => text())
     }
     await finish()
   } catch (error) {
@@ -189,5 +189,5 @@ export async function drain<Result>(
   }
   const leftOut = run.leftOut().filter(([count]) => count > 0)
   const left = leftOut.length > 0 ? [`left out: ${leftOut.map(([count, what]) => `${count} ${what}`).join(', ')}`] : []
-  progress.done([text(), ...left].join('; '))
+  progress.done([text(true), ...left].join('; '))
 }

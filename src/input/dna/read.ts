@@ -1,7 +1,8 @@
 import { exitCodes, UserError } from '../../errors.js'
-import { blockSize, readBytes, type Source, stdinName } from '../bytes.js'
+import { blockSize, type Source, stdinName } from '../bytes.js'
 import { refuseForeign } from '../format.js'
 import { FileProblem, type InputProblem } from '../problem.js'
+import { InputShare } from '../share.js'
 import { unpack } from '../unpack.js'
 import { Collector, type InputCounts } from './collector.js'
 import type { Parser } from './fasta.js'
@@ -23,20 +24,24 @@ export interface RecordStream extends AsyncIterable<RecordBatch> {
   readonly counts: InputCounts
 }
 
+/** Batches from files. */
+export interface FileRecords extends RecordStream {
+  readonly share: InputShare
+}
+
 /**
  * Reads FASTA, FASTQ and JSON lines, plain, gzip or bgzip, one file after the other; no path, or `-`, is standard
  * input. Memory stays at a few blocks however long a record is. What is accepted and how it is cleaned: docs/input.md.
  * Errors (UserError): 65 bad data, 66 no or unreadable file, 74 reading broke off.
  */
-export function readRecords(paths: readonly string[], options: ReadOptions = {}): RecordStream {
+export function readRecords(paths: readonly string[], options: ReadOptions = {}): FileRecords {
   const names = paths.length === 0 ? ['-'] : paths
   if (names.indexOf('-') !== names.lastIndexOf('-')) {
     throw new UserError(`standard input ('-') can be read only once`, exitCodes.usage)
   }
-  return readSources(
-    names.map((path) => ({ file: path === '-' ? stdinName : path, bytes: readBytes(path) })),
-    options,
-  )
+  const share = new InputShare(names)
+  const sources = names.map((path) => ({ file: path === '-' ? stdinName : path, bytes: share.bytes(path) }))
+  return Object.assign(readSources(sources, options), { share })
 }
 
 /** The same for bytes from anywhere. */

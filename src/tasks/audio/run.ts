@@ -130,9 +130,10 @@ export class AudioPipeline {
     }
   }
 
-  progress(seconds: number): string {
+  progress(seconds: number, over = false): string {
+    const total = over ? this.done : this.recordings.length
     const read = this.recordings.reduce((sum, recording) => sum + recording.seconds, 0)
-    return audioProgress(this.done, read, seconds)
+    return audioProgress(this.done, total, read, seconds)
   }
 
   leftOut(): LeftOutCount[] {
@@ -193,8 +194,8 @@ export class AudioRun implements Run<Prediction> {
     for await (const { result } of this.pipeline.results(predictions)) if (result) yield result
   }
 
-  progress(seconds: number): string {
-    return this.pipeline.progress(seconds)
+  progress(seconds: number, over?: boolean): string {
+    return this.pipeline.progress(seconds, over)
   }
 
   leftOut(): LeftOutCount[] {

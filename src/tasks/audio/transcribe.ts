@@ -94,8 +94,8 @@ export class Transcription implements Run<Transcribed> {
     }
   }
 
-  progress(seconds: number): string {
-    return this.pipeline.progress(seconds)
+  progress(seconds: number, over?: boolean): string {
+    return this.pipeline.progress(seconds, over)
   }
 
   leftOut(): LeftOutCount[] {
