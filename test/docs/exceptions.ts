@@ -7,7 +7,11 @@
 export const notShell: { starts: string; why: string }[] = [
   {
     starts: "import { openModel } from 'longwave'",
-    why: 'TypeScript; test/model.test.ts and test/install use the library',
+    why: 'JavaScript; library.test.ts runs it',
+  },
+  {
+    starts: "import { openModel, UserError } from 'longwave'",
+    why: 'JavaScript; library.test.ts runs it',
   },
   { starts: 'rule origin:', why: 'Snakemake is not installed here; its shell lines are run' },
   { starts: 'process ORIGIN {', why: 'Nextflow is not installed here; its script lines are run' },

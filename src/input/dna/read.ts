@@ -22,11 +22,8 @@ export interface ReadOptions {
 /** Batches of records, to be read once, with the counts so far. */
 export interface RecordStream extends AsyncIterable<RecordBatch> {
   readonly counts: InputCounts
-}
-
-/** Batches from files. */
-export interface FileRecords extends RecordStream {
-  readonly share: InputShare
+  /** Of records that are read from files. */
+  readonly share?: InputShare
 }
 
 /**
@@ -34,7 +31,7 @@ export interface FileRecords extends RecordStream {
  * input. Memory stays at a few blocks however long a record is. What is accepted and how it is cleaned: docs/input.md.
  * Errors (UserError): 65 bad data, 66 no or unreadable file, 74 reading broke off.
  */
-export function readRecords(paths: readonly string[], options: ReadOptions = {}): FileRecords {
+export function readRecords(paths: readonly string[], options: ReadOptions = {}): RecordStream {
   const names = paths.length === 0 ? ['-'] : paths
   if (names.indexOf('-') !== names.lastIndexOf('-')) {
     throw new UserError(`standard input ('-') can be read only once`, exitCodes.usage)

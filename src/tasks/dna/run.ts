@@ -2,7 +2,7 @@ import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
 import { type Plan, planOf } from '../../engine/plan.js'
-import type { FileRecords } from '../../input/dna/read.js'
+import type { RecordStream } from '../../input/dna/read.js'
 import { nameId } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { Weights } from '../../layers/params.js'
@@ -46,7 +46,7 @@ export class DnaRun implements Run<Prediction> {
 
   constructor(
     private readonly model: { spec: ModelSpec; weights: Weights },
-    private readonly records: FileRecords,
+    private readonly records: RecordStream,
     private readonly options: DnaOptions,
   ) {
     const { spec } = model
@@ -88,7 +88,7 @@ export class DnaRun implements Run<Prediction> {
 
   progress(seconds: number, over = false): string {
     const item = this.options.window === undefined ? 'record' : 'window'
-    const fraction = over ? 1 : this.records.share.value
+    const fraction = over ? 1 : this.records.share?.value
     return progressText({ records: this.done, item, tokens: this.check.rows, unit: 'bp', fraction, seconds })
   }
 
