@@ -225,6 +225,17 @@ describe('devices and pipes', () => {
     ])
   })
 
+  test('standard output that Node or Python throws away is as good as any', async () => {
+    const { stderr } = await shell(
+      `exec "$NODE" -e "
+        const { spawnSync } = require('node:child_process')
+        const run = (command, ...args) => spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] }).status
+        const script = process.env.ROOT + '/test/shell/write.js'
+        console.error(run(process.execPath, script, '-', '1'), run('bash', '-c', '\\"$NODE\\" ' + script + ' - 1; exit $?'))"`,
+    )
+    expect(stderr).toBe('0 0\n')
+  })
+
   test('a signal loses no row that was written', async () => {
     const line = 'exec "$NODE" "$ROOT/test/shell/write.js" - 3 --hang'
     const { code, stdout } = await shell(line, { kill: { signal: 'SIGINT', when: 'written' } })
