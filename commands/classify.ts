@@ -1,4 +1,6 @@
 import { Flags } from '@oclif/core'
+import { exitCodes, UserError } from '../src/errors.js'
+import type { Call, CallFormat, CallOptions } from '../src/output/calls.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
@@ -6,62 +8,71 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Classify extends LongwaveCommand {
   static override description =
-    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV and what ffmpeg reads. Writes one row per record (audio: per file), or per window.'
+    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV and what ffmpeg reads. Writes one row per record (audio: per file) or per window; --per-record and --merge make rows of windows.'
   static override examples = [
     '<%= config.bin %> classify -m origin fixtures/fragments.fa',
     'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',
-    '<%= config.bin %> classify -m origin --window 500 genome.fna.gz',
+    '<%= config.bin %> classify -m origin --window 500 -o calls.bed genome.fna.gz',
+    '<%= config.bin %> classify -m origin --window 500 --per-record contigs.fa',
     '<%= config.bin %> classify -m sounds clips/*.wav',
+    '<%= config.bin %> classify -m sounds --window 5 --merge -f audacity shore.wav > shore.txt',
   ]
   static override args = { inputs }
   static override flags = {
     model: shared.model,
     output: shared.output,
     force: shared.force,
-    format: format(['tsv', 'jsonl', 'json']),
+    format: format(['tsv', 'jsonl', 'json', 'bed'], ['audacity']),
     probabilities: Flags.boolean({ description: 'add the probability of every label' }),
     'min-score': number({ min: 0, max: 1, description: "below this score the label is 'unclassified'" }),
     report: Flags.string({ helpValue: 'FILE', description: 'also write totals per label to this file' }),
+    'per-record': Flags.boolean({ description: 'pool the windows of a record: one row for each record' }),
+    merge: Flags.boolean({ description: 'join neighbouring windows of one label: one row for each run of them' }),
     ...dnaFlags,
     ...audioFlags,
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Classify)
-    const { classification, labelsOf, Report, unclassified, wantClasses } = await import('../src/tasks/classify.js')
+    const { classification, labelsOf, Report, wantClasses } = await import('../src/tasks/classify.js')
+    const { EventCaller, RecordCaller, SpanCaller } = await import('../src/tasks/callers.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { closeAll, openOutput } = await import('../src/output/output.js')
-    const { openRows } = await import('../src/output/formats.js')
+    const { callRows } = await import('../src/output/calls.js')
     const { tsvRows } = await import('../src/output/tsv.js')
 
+    const kind = kindOf(flags)
     const outputs = [
       { role: '-o', path: flags.output },
       ...(flags.report === undefined ? [] : [{ role: '--report', path: flags.report }]),
     ]
     const opened = await openRun(flags, { inputs: args.inputs, outputs }, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
-    const place = flags.window === undefined ? ['length'] : ['start', 'end']
-    const nested = flags.format !== 'tsv'
-    const detail = nested ? ['probabilities'] : labels.map((label) => `p:${label}`)
-    const columns = ['id', ...place, 'label', 'score', ...(flags.probabilities ? detail : [])]
+    const dna = opened.spec.input.kind !== 'log-mel'
+    refuseFormat(flags.format, kind, dna, opened.paths.length)
     const output = await openOutput(flags.output, flags)
     const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
-    const rows = await openRows(flags.format, output, columns)
-    const report = new Report(labels, opened.spec.input.kind === 'log-mel' ? 'seconds' : 'bases')
+    const rows = await callRows(flags.format, output, { kind, dna, labels, probabilities: flags.probabilities })
+    const report = new Report(labels, dna ? 'bases' : 'seconds')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
-    const take = async (prediction: Prediction) => {
-      const { span, best, probabilities } = classification(prediction)
-      const { record, start, end } = span
-      const score = probabilities[best]
-      const label = score < (flags['min-score'] ?? 0) ? null : best
-      const where = flags.window === undefined ? [end - start] : [start, end]
-      const each = nested ? [new Map(labels.map((name, i) => [name, probabilities[i]]))] : probabilities
-      const name = label === null ? unclassified : labels[label]
-      await rows.write([record.id, ...where, name, score, ...(flags.probabilities ? each : [])])
-      report.add(label, span)
+    const minScore = flags['min-score'] ?? 0
+    const callers = {
+      record: () => new SpanCaller(minScore),
+      window: () => new SpanCaller(minScore),
+      event: () => new EventCaller(minScore),
+      'pooled record': () => new RecordCaller(minScore, (record) => opened.run.sizeOf(record)),
     }
+    const caller = callers[kind]()
+    const write = async (calls: Call[]) => {
+      for (const call of calls) {
+        await rows.write(call)
+        report.add(call)
+      }
+    }
+    const take = (prediction: Prediction) => write(caller.push(classification(prediction)))
     const finish = async () => {
+      await write(caller.end())
       await rows.end()
       if (reportOutput) {
         const table = await tsvRows(reportOutput, report.columns)
@@ -77,3 +88,35 @@ export default class Classify extends LongwaveCommand {
     await drain(opened, this.progress, take, finish, abort)
   }
 }
+
+interface RowFlags {
+  window?: number
+  merge: boolean
+  'per-record': boolean
+}
+
+/** What a row stands for. Errors: 2 for windows that are to be joined without a length, or in two ways. */
+function kindOf({ window, merge, 'per-record': perRecord }: RowFlags): CallOptions['kind'] {
+  if (merge && perRecord) throw usage('--merge and --per-record both join windows: give one of them')
+  if (window !== undefined) return perRecord ? 'pooled record' : merge ? 'event' : 'window'
+  if (perRecord)
+    throw usage('--per-record pools windows: give their length with --window (without it records are read whole)')
+  if (merge) throw usage('--merge joins windows: give their length with --window')
+  return 'record'
+}
+
+/** Errors: 2 for a format that cannot hold these rows. */
+function refuseFormat(format: CallFormat, kind: CallOptions['kind'], dna: boolean, inputs: number): void {
+  if (format !== 'bed' && format !== 'audacity') return
+  const otherwise = 'or use --format tsv or jsonl'
+  if (format === 'bed' && !dna)
+    throw usage(`bed counts bases, but this model reads audio: use --format audacity or tsv`)
+  if (format === 'audacity' && dna)
+    throw usage(`audacity counts seconds, but this model reads DNA: use --format bed or tsv`)
+  if (kind === 'record') throw usage(`${format} holds windows: give their length with --window, ${otherwise}`)
+  if (kind === 'pooled record')
+    throw usage(`${format} holds windows, not whole records: leave --per-record out, ${otherwise}`)
+  if (format === 'audacity' && inputs > 1) throw usage(`audacity holds one recording: name one input, ${otherwise}`)
+}
+
+const usage = (text: string) => new UserError(text, exitCodes.usage)

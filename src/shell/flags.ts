@@ -1,6 +1,7 @@
 import { Args, Flags, type Interfaces } from '@oclif/core'
 import { deviceNames } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
+import { formatBySuffix } from '../output/suffix.js'
 import { availableThreads } from '../runtime/threads.js'
 
 interface IntegerOptions {
@@ -165,9 +166,16 @@ export const inferenceBenchFlags = {
   json: shared.json,
 }
 
-/** `-f`: the first format is the default. */
-export const format = <const F extends readonly [string, ...string[]]>(formats: F) =>
-  Flags.option({ options: formats })({ char: 'f', default: formats[0] as F[number], description: 'output format' })
+/** `-f`: by default what the suffix of -o says, or else the first format; `named`: formats without a suffix. */
+export const format = <const F extends readonly [string, ...string[]], const N extends string = never>(
+  formats: F,
+  named: readonly N[] = [],
+) =>
+  Flags.option({ options: [...formats, ...named] as (F[number] | N)[] })({
+    char: 'f',
+    default: async ({ flags }) => formatBySuffix<F[number]>(flags.output ?? '', formats),
+    description: 'output format, unless the suffix of -o says it',
+  })
 
 /** Every command has these. */
 export const everywhere = {

@@ -15,8 +15,7 @@ import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
-import type { Prediction } from './predict.js'
-import type { Run } from './run.js'
+import type { Run, SpanRun } from './run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
 export interface RunFlags {
@@ -32,6 +31,7 @@ export interface RunFlags {
 export interface DnaFlags extends RunFlags {
   window?: number
   stride?: number
+  'per-record'?: boolean
   strand?: Strand
   'min-length'?: number
   'max-length'?: number
@@ -60,7 +60,9 @@ interface Model {
 
 export interface OpenedRun {
   spec: ModelSpec
-  run: Run<Prediction>
+  run: SpanRun
+  /** The inputs; no more than one is standard input. */
+  paths: string[]
 }
 
 /**
@@ -80,11 +82,11 @@ export async function openRun(
   const wanted = want(spec)
   if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
-    return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note) }
+    return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
   const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
-  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options) }
+  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths }
 }
 
 /** Opens a model that transcribes, and the recordings that the flags name. */
@@ -140,6 +142,7 @@ function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, 
     ...runOptions(flags, note),
     window,
     stride,
+    perRecord: flags['per-record'],
     strand: flags.strand,
     minLength: flags['min-length'],
     maxLength: flags['max-length'],

@@ -1,3 +1,6 @@
+import type { SequenceRecord } from '../input/dna/records.js'
+import type { Prediction } from './predict.js'
+
 /** How many were left out, and what they are. */
 export type LeftOutCount = [count: number, what: string]
 
@@ -9,4 +12,18 @@ export interface Run<Result> {
   progress(seconds: number, over?: boolean): string
   /** What gave no result, and why. */
   leftOut(): LeftOutCount[]
+}
+
+/** Of a record that has been read to its end. */
+export interface RecordSize {
+  /** Bases, or seconds. */
+  length: number
+  /** The share of N among the bases; absent for audio. */
+  nFraction?: number
+}
+
+/** A model that says one thing of each span. */
+export interface SpanRun extends Run<Prediction> {
+  /** To be asked when the prediction on its last span has come. `null`: reading the record broke off. */
+  sizeOf(record: SequenceRecord): RecordSize | null
 }

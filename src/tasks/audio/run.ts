@@ -2,6 +2,7 @@ import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
 import { type Plan, planOf } from '../../engine/plan.js'
+import type { SequenceRecord } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { Weights } from '../../layers/params.js'
 import { BufferPool } from '../../runtime/buffer-pool.js'
@@ -10,7 +11,7 @@ import type { LogMelInput, ModelSpec } from '../../spec.js'
 import { frameSeconds } from '../../tokens/log-mel.js'
 import { Check } from '../check.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
-import type { LeftOutCount, Run } from '../run.js'
+import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
 import { type Given, inItemOrder } from './lanes.js'
 import { featureParts, type Recording } from './recordings.js'
@@ -168,18 +169,23 @@ export interface PredictAudioOptions extends AudioOptions {
 }
 
 /** Recordings, or windows of them, through a model that says one thing of each. */
-export class AudioRun implements Run<Prediction> {
+export class AudioRun implements SpanRun {
   private readonly pipeline: AudioPipeline
+  private shortWindows = 0
 
   constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
     const { spec } = model
     const frames = (seconds: number | undefined) =>
       seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.input)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
+    // What is left of a recording after its windows is one more if it is at least half as long.
+    const minLength = window && window / 2
     const streams = isCausal(spec) && !needsWhole(options.wanted)
     const cut: CutAudio = (parts, chunk, buffers) => {
       const fresh = (_: Float32Array, length: number) => buffers.floats(length)
-      return spansOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
+      const piece = streams ? chunk : undefined
+      const tooShort = () => this.shortWindows++
+      return spansOf(parts, { width: spec.d_embed, window, stride, minLength, tooShort, piece, fresh })
     }
     const windows = window !== undefined
     this.pipeline = new AudioPipeline(model, recordings, {
@@ -199,7 +205,12 @@ export class AudioRun implements Run<Prediction> {
   }
 
   leftOut(): LeftOutCount[] {
-    return this.pipeline.leftOut()
+    return [...this.pipeline.leftOut(), [this.shortWindows, 'last windows too short']]
+  }
+
+  sizeOf(record: SequenceRecord): RecordSize | null {
+    const { broken, seconds } = record as Recording
+    return broken ? null : { length: seconds }
   }
 }
 

@@ -3,7 +3,7 @@ import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
 import { type Plan, planOf } from '../../engine/plan.js'
 import type { RecordStream } from '../../input/dna/read.js'
-import { nameId } from '../../input/dna/records.js'
+import { nameId, type SequenceRecord } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { Weights } from '../../layers/params.js'
 import { progressText } from '../../shell/progress.js'
@@ -12,8 +12,9 @@ import { reverseComplement } from '../../tokens/dna.js'
 import { dnaTokenizer } from '../../tokens/tokenizer.js'
 import { Check, lengthRead } from '../check.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
-import type { LeftOutCount, Run } from '../run.js'
+import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Span, type SpanPiece, spansOf } from '../windows.js'
+import { Composition } from './composition.js'
 import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
 
 export type Strand = '+' | '-' | 'both'
@@ -25,6 +26,8 @@ export interface DnaOptions extends LengthLimits {
   chunk?: number
   window?: number
   stride?: number
+  /** The windows of a record become one row: records are counted, not windows. */
+  perRecord?: boolean
   /** Default: both for a symmetric model, + for a stranded one. */
   strand?: Strand
   /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
@@ -35,9 +38,10 @@ export interface DnaOptions extends LengthLimits {
 }
 
 /** Records of DNA through a model. */
-export class DnaRun implements Run<Prediction> {
+export class DnaRun implements SpanRun {
   private readonly left: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
   private shortWindows = 0
+  private readonly composition = new Composition()
   /** Records, or windows, that were answered. */
   private done = 0
   private readonly plan: Plan
@@ -71,8 +75,8 @@ export class DnaRun implements Run<Prediction> {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, wanted, skip, window, stride, minLength } = this.options
-    const parts = settledParts(this.records, this.options, skip, this.left)
+    const { device, wanted, skip, window, stride, minLength, perRecord } = this.options
+    const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
     const streams =
       isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
     const piece = streams ? this.plan.chunk : undefined
@@ -80,14 +84,22 @@ export class DnaRun implements Run<Prediction> {
     const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
     const pieces = strandsOf(spans, spec, this.strand)
     const answers = predict(pieces, this.model, { device, plan: this.plan, wanted })
+    let record: SequenceRecord | undefined
     for await (const prediction of withStrands(answers)) {
-      if (prediction.last) this.done++
+      const { span, last } = prediction
+      if (perRecord ? span.record !== record : last) this.done++
+      record = span.record
       yield prediction
     }
   }
 
+  sizeOf(record: SequenceRecord): RecordSize {
+    return this.composition.size(record)
+  }
+
   progress(seconds: number, over = false): string {
-    const item = this.options.window === undefined ? 'record' : 'window'
+    const { window, perRecord } = this.options
+    const item = window === undefined || perRecord ? 'record' : 'window'
     const fraction = over ? 1 : this.records.share?.value
     return progressText({ records: this.done, item, tokens: this.check.rows, unit: 'bp', fraction, seconds })
   }

@@ -1,0 +1,84 @@
+import type { SequenceRecord } from '../input/dna/records.js'
+import { audacityRows } from './audacity.js'
+import { bedRows } from './bed.js'
+import { openRows, type TableFormat, tableFormats } from './formats.js'
+import type { Output } from './output.js'
+import type { RowWriter, Value } from './rows.js'
+
+export const callFormats = [...tableFormats, 'bed', 'audacity'] as const
+export type CallFormat = TableFormat | 'bed' | 'audacity'
+
+/** The label of what scores below --min-score. */
+export const unclassified = 'unclassified'
+
+/** A label for a record or a part of it. */
+export interface Call {
+  record: SequenceRecord
+  /** In bases of the record or seconds of the recording: 0-based, half-open. */
+  start: number
+  end: number
+  /** Its number; null: the score is too low for one. */
+  label: number | null
+  score: number
+  /** [labels] */
+  probabilities: Float64Array
+  /** How many windows it was made from. */
+  windows: number
+  /** [labels] The share of the windows of a record in which the label is the best. */
+  shares?: Float64Array
+  /** The share of N among the bases of a record. */
+  nFraction?: number
+}
+
+export interface CallOptions {
+  /** What a row stands for: a record, a window, joined windows, or a record made of its windows. */
+  kind: 'record' | 'window' | 'event' | 'pooled record'
+  /** Records are DNA. */
+  dna: boolean
+  labels: readonly string[]
+  /** Adds the probability (and where there are windows of a record, the share) of every label. */
+  probabilities: boolean
+}
+
+/** One row for each call. */
+export async function callRows(format: CallFormat, output: Output, options: CallOptions): Promise<RowWriter<Call>> {
+  const nameOf = (call: Call) => (call.label === null ? unclassified : options.labels[call.label])
+  if (format === 'bed') return mapped(await bedRows(output), (call) => ({ ...call, name: nameOf(call) }))
+  if (format === 'audacity') return mapped(await audacityRows(output), (call) => ({ ...call, text: nameOf(call) }))
+  const columns = columnsOf(options, nameOf, format !== 'tsv')
+  const table = await openRows(
+    format,
+    output,
+    columns.map(({ name }) => name),
+  )
+  return mapped(table, (call) => columns.map(({ cell }) => cell(call)))
+}
+
+interface Column {
+  name: string
+  cell: (call: Call) => Value
+}
+
+function columnsOf({ kind, dna, labels, probabilities }: CallOptions, nameOf: Column['cell'], nested: boolean) {
+  const whole = kind === 'record' || kind === 'pooled record'
+  const pooled = kind === 'pooled record'
+  /** A column for each label, or one for all. */
+  const each = (prefix: string, name: string, values: (call: Call) => Float64Array): Column[] =>
+    nested
+      ? [{ name, cell: (call) => new Map(labels.map((label, i) => [label, values(call)[i]])) }]
+      : labels.map((label, i) => ({ name: `${prefix}:${label}`, cell: (call) => values(call)[i] }))
+  const columns: Column[] = [{ name: 'id', cell: ({ record }) => record.id }]
+  if (whole) columns.push({ name: 'length', cell: ({ start, end }) => end - start })
+  else columns.push({ name: 'start', cell: ({ start }) => start }, { name: 'end', cell: ({ end }) => end })
+  columns.push({ name: 'label', cell: nameOf }, { name: 'score', cell: ({ score }) => score })
+  if (pooled || kind === 'event') columns.push({ name: 'windows', cell: ({ windows }) => windows })
+  if (pooled && dna) columns.push({ name: 'n_fraction', cell: ({ nFraction }) => nFraction! })
+  if (probabilities) columns.push(...each('p', 'probabilities', (call) => call.probabilities))
+  if (probabilities && pooled) columns.push(...each('share', 'shares', (call) => call.shares!))
+  return columns
+}
+
+const mapped = <From, To>(rows: RowWriter<To>, change: (row: From) => To): RowWriter<From> => ({
+  write: (row) => rows.write(change(row)),
+  end: () => rows.end(),
+})

@@ -1,0 +1,101 @@
+import type { SequenceRecord } from '../input/dna/records.js'
+import type { Call } from '../output/calls.js'
+import { bestOf, type Classification } from './classify.js'
+import type { RecordSize } from './run.js'
+import { softmax } from './softmax.js'
+
+/** Makes calls of what the model says of spans, which come in the order of the records and of their starts. */
+export interface Caller {
+  /** The calls that this span completes. */
+  push(classification: Classification): Call[]
+  /** Those that were still open. */
+  end(): Call[]
+}
+
+/** One call for each span. */
+export class SpanCaller implements Caller {
+  constructor(private readonly minScore: number) {}
+
+  push({ span, probabilities }: Classification): Call[] {
+    return [{ ...span, ...labelled(probabilities, this.minScore), windows: 1 }]
+  }
+
+  end = () => []
+}
+
+/** Joins windows of a record that follow each other without a gap and have one label; their scores by the mean. */
+export class EventCaller implements Caller {
+  private open: Call | null = null
+
+  constructor(private readonly minScore: number) {}
+
+  push({ span, probabilities }: Classification): Call[] {
+    const { open } = this
+    const next = { ...span, ...labelled(probabilities, this.minScore), windows: 1 }
+    if (open && open.record === next.record && open.label === next.label && next.start <= open.end) {
+      open.end = next.end
+      open.windows++
+      open.score += (next.score - open.score) / open.windows
+      for (const [i, p] of probabilities.entries()) open.probabilities[i] += (p - open.probabilities[i]) / open.windows
+      return []
+    }
+    const done = this.end()
+    this.open = next
+    return done
+  }
+
+  end(): Call[] {
+    const done = this.open ? [this.open] : []
+    this.open = null
+    return done
+  }
+}
+
+/**
+ * One call for each record, from the mean log-probabilities of its windows. It sums logits: those are log-probabilities
+ * but for a number of each window, the same for all labels, which the softmax takes away again.
+ */
+export class RecordCaller implements Caller {
+  private open: { record: SequenceRecord; logits: Float64Array; votes: Float64Array; windows: number } | null = null
+
+  constructor(
+    private readonly minScore: number,
+    /** Of a record that has been read to its end; null: reading it broke off. */
+    private readonly sizeOf: (record: SequenceRecord) => RecordSize | null,
+  ) {}
+
+  push({ span, logits, best }: Classification): Call[] {
+    const { record } = span
+    const done = this.open?.record === record ? [] : this.end()
+    this.open ??= {
+      record,
+      logits: new Float64Array(logits.length),
+      votes: new Float64Array(logits.length),
+      windows: 0,
+    }
+    const { open } = this
+    for (const [i, logit] of logits.entries()) open.logits[i] += logit
+    open.votes[best]++
+    open.windows++
+    return done
+  }
+
+  end(): Call[] {
+    const { open } = this
+    this.open = null
+    const size = open && this.sizeOf(open.record)
+    if (!open || !size) return []
+    const { record, logits, votes, windows } = open
+    const shares = votes.map((count) => count / windows)
+    const probabilities = softmax(logits.map((sum) => sum / windows))
+    const { length, nFraction } = size
+    return [{ record, start: 0, end: length, ...labelled(probabilities, this.minScore), windows, shares, nFraction }]
+  }
+}
+
+/** The best label, if its score is high enough for one. */
+function labelled(probabilities: Float64Array, minScore: number) {
+  const label = bestOf(probabilities)
+  const score = probabilities[label]
+  return { label: score < minScore ? null : label, score, probabilities }
+}
