@@ -22,15 +22,11 @@ export async function bedRows(output: Output): Promise<RowWriter<Feature>> {
   }
 }
 
-/**
- * The id up to the first white space, as samtools and bedtools read it from FASTA. Errors: 65 for a name that is none,
- * or whose lines readers of BED pass over.
- */
-function chromOf(record: SequenceRecord): string {
-  const [chrom] = record.id.trimStart().split(/\s/, 1)
-  if (chrom !== '' && !/^(#|(track|browser)$)/.test(chrom)) return chrom
-  const why = chrom === '' ? 'BED needs a name' : 'readers of BED pass over lines that begin with this name'
-  throw new UserError(`${record.file}: record ${nameId(record.id)}, line ${record.line}: ${why}`, exitCodes.data)
+/** The id, which has no white space. Errors: 65 for one that is empty, or whose lines readers of BED pass over. */
+function chromOf({ id, file, line }: SequenceRecord): string {
+  if (id !== '' && !/^(#|(track|browser)$)/.test(id)) return id
+  const why = id === '' ? 'BED needs a name' : 'readers of BED pass over lines that begin with this name'
+  throw new UserError(`${file}: record ${nameId(id)}, line ${line}: ${why}`, exitCodes.data)
 }
 
 /** White space would end a field for some readers, and an empty one is none for all. */

@@ -265,10 +265,10 @@ describe('classify', () => {
     const [columns, ...totals] = table(readFileSync(report, 'utf8'))
     expect(columns).toEqual(['label', 'count', 'percent', 'seconds'])
     expect(totals.reduce((sum, [, , , seconds]) => sum + Number(seconds), 0)).toBeCloseTo(5.45, 4)
-    const later = table((await classify('sounds', '--offset', '1', '--window', '2', sentence)).stdout.toString())
+    const later = table((await classify('sounds', '--offset', '1', '--window', '1.4', sentence)).stdout.toString())
     expect(later.slice(1).map(([, start, end]) => [start, end])).toEqual([
-      ['1', '3'],
-      ['3', '3.2'],
+      ['1', '2.4'],
+      ['2.4', '3.2'],
     ])
   })
 
