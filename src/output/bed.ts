@@ -1,11 +1,18 @@
 import { exitCodes, UserError } from '../errors.js'
-import { nameId, type SequenceRecord } from '../input/dna/records.js'
+import { shortened } from '../text/printable.js'
 import type { Output } from './output.js'
 import type { RowWriter } from './rows.js'
 
+/** A record: its name, and where that stands. */
+export interface BedRecord {
+  readonly id: string
+  readonly file: string
+  readonly line: number
+}
+
 /** A line of BED: bases of a record, 0-based and half-open. */
 export interface Feature {
-  record: SequenceRecord
+  record: BedRecord
   start: number
   end: number
   name: string
@@ -23,10 +30,11 @@ export async function bedRows(output: Output): Promise<RowWriter<Feature>> {
 }
 
 /** The id, which has no white space. Errors: 65 for one that is empty, or whose lines readers of BED pass over. */
-function chromOf({ id, file, line }: SequenceRecord): string {
+function chromOf({ id, file, line }: BedRecord): string {
   if (id !== '' && !/^(#|(track|browser)$)/.test(id)) return id
-  const why = id === '' ? 'BED needs a name' : 'readers of BED pass over lines that begin with this name'
-  throw new UserError(`${file}: record ${nameId(id)}, line ${line}: ${why}`, exitCodes.data)
+  const [name, why] =
+    id === '' ? ['(no name)', 'BED needs one'] : [shortened(id, 120), 'readers of BED pass over lines that begin so']
+  throw new UserError(`${file}: record ${name}, line ${line}: ${why}`, exitCodes.data)
 }
 
 /** White space would end a field for some readers, and an empty one is none for all. */

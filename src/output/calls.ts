@@ -1,6 +1,5 @@
-import type { SequenceRecord } from '../input/dna/records.js'
 import { audacityRows } from './audacity.js'
-import { bedRows } from './bed.js'
+import { bedRows, type Feature } from './bed.js'
 import { openRows, type TableFormat, tableFormats } from './formats.js'
 import type { Output } from './output.js'
 import type { RowWriter, Value } from './rows.js'
@@ -13,7 +12,7 @@ export const unclassified = 'unclassified'
 
 /** A label for a record or a part of it. */
 export interface Call {
-  record: SequenceRecord
+  record: Feature['record']
   /** In bases of the record or seconds of the recording: 0-based, half-open. */
   start: number
   end: number

@@ -93,7 +93,7 @@ export const shared = {
     max: 1 << 24,
     description: 'tokens computed at a time; changes speed and memory, never the result',
   }),
-  'min-length': integer({ min: 0, description: 'skip shorter records' }),
+  'min-length': integer({ min: 0, description: 'skip shorter records, and shorter last windows' }),
   'max-length': integer({ min: 1, description: 'skip longer records' }),
   'on-error': Flags.option({ options: ['fail', 'skip'] as const })({
     default: 'fail',

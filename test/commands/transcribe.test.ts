@@ -141,7 +141,7 @@ describe('transcribe', () => {
     const wav = readFileSync(sentence)
     expect(await text('loudness', ['-'], wav)).toBe('ha ha\n')
     expect(table(await text('loudness', ['-f', 'tsv'], wav))[1]).toEqual(['-', '0.000', '0.100', 'ha'])
-    const srt = await run('loudness', ['-f', 'srt', sentence, sentence])
+    const srt = await run('loudness', ['-o', path('both.srt'), sentence, sentence])
     expect([srt.code, srt.stderr]).toEqual([2, expect.stringMatching(/srt holds one recording: .*tsv or json/)])
   })
 

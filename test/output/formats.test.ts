@@ -19,10 +19,14 @@ const folder = temporaryFolder()
 async function written<Row = Cells>(open: (output: Output) => Promise<RowWriter<Row>>, rows: Row[]): Promise<string> {
   const path = join(folder, 'rows')
   const output = await openOutput(path, { force: true })
-  const writer = await open(output)
-  for (const row of rows) await writer.write(row)
-  await writer.end()
-  await output.close()
+  try {
+    const writer = await open(output)
+    for (const row of rows) await writer.write(row)
+    await writer.end()
+    await output.close()
+  } finally {
+    await output.abort()
+  }
   return readFileSync(path, 'utf8')
 }
 
@@ -92,6 +96,16 @@ test('bed: whole thousandths, no white space in a label, no empty field, positio
   expect(await written(bedRows, rows)).toBe(
     'chr1\t0\t5\ta_b_c_\t999\t.\nchr1\t3000000000\t3000000500\t.\t1000\t.\nchr1\t1\t2\tx\t0\t.\n',
   )
+})
+
+test.each([
+  ['', /x.fa: record \(no name\), line 3: BED needs one/],
+  ['#1', /x.fa: record #1, line 3: readers of BED pass over lines that begin so/],
+  ['track', /record track, line 3: readers of BED/],
+  ['browser', /record browser, line 3: readers of BED/],
+])('bed: the id %j is an error', async (id, message) => {
+  const row = { record: { id, file: 'x.fa', line: 3 }, start: 0, end: 1, name: 'x', score: 1 }
+  await expect(written(bedRows, [row])).rejects.toMatchObject({ exitCode: 65, message: expect.stringMatching(message) })
 })
 
 test('audacity: seconds with a point and six digits, a label in one line', async () => {
