@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core'
 import { exitCodes, UserError } from '../src/errors.js'
-import type { Call, CallFormat, CallOptions } from '../src/output/calls.js'
+import type { Call, CallFormat, CallKind } from '../src/output/calls.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
@@ -35,13 +35,13 @@ export default class Classify extends LongwaveCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Classify)
     const { classification, labelsOf, Report, wantClasses } = await import('../src/tasks/classify.js')
-    const { EventCaller, RecordCaller, SpanCaller } = await import('../src/tasks/callers.js')
+    const { callerOf, kindOf } = await import('../src/tasks/callers.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { closeAll, openOutput } = await import('../src/output/output.js')
     const { callRows } = await import('../src/output/calls.js')
     const { tsvRows } = await import('../src/output/tsv.js')
 
-    const kind = kindOf(flags)
+    const kind = kindOf({ ...flags, perRecord: flags['per-record'] })
     const outputs = [
       { role: '-o', path: flags.output },
       ...(flags.report === undefined ? [] : [{ role: '--report', path: flags.report }]),
@@ -56,14 +56,7 @@ export default class Classify extends LongwaveCommand {
     const report = new Report(labels, dna ? 'bases' : 'seconds')
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
-    const minScore = flags['min-score'] ?? 0
-    const callers = {
-      record: () => new SpanCaller(minScore),
-      window: () => new SpanCaller(minScore),
-      event: () => new EventCaller(minScore),
-      'pooled record': () => new RecordCaller(minScore, (record) => opened.run.sizeOf(record)),
-    }
-    const caller = callers[kind]()
+    const caller = callerOf(kind, flags['min-score'] ?? 0, opened.run)
     const write = async (calls: Call[]) => {
       for (const call of calls) {
         await rows.write(call)
@@ -89,24 +82,8 @@ export default class Classify extends LongwaveCommand {
   }
 }
 
-interface RowFlags {
-  window?: number
-  merge: boolean
-  'per-record': boolean
-}
-
-/** What a row stands for. Errors: 2 for windows that are to be joined without a length, or in two ways. */
-function kindOf({ window, merge, 'per-record': perRecord }: RowFlags): CallOptions['kind'] {
-  if (merge && perRecord) throw usage('--merge and --per-record both join windows: give one of them')
-  if (window !== undefined) return perRecord ? 'pooled record' : merge ? 'event' : 'window'
-  if (perRecord)
-    throw usage('--per-record pools windows: give their length with --window (without it records are read whole)')
-  if (merge) throw usage('--merge joins windows: give their length with --window')
-  return 'record'
-}
-
 /** Errors: 2 for a format that cannot hold these rows. */
-function refuseFormat(format: CallFormat, kind: CallOptions['kind'], dna: boolean, inputs: number): void {
+function refuseFormat(format: CallFormat, kind: CallKind, dna: boolean, inputs: number): void {
   if (format !== 'bed' && format !== 'audacity') return
   const otherwise = 'or use --format tsv or jsonl'
   if (format === 'bed' && !dna)

@@ -29,9 +29,11 @@ export interface Call {
   nFraction?: number
 }
 
+/** What a row stands for: a record, a window, joined windows, or a record made of its windows. */
+export type CallKind = 'record' | 'window' | 'event' | 'pooled record'
+
 export interface CallOptions {
-  /** What a row stands for: a record, a window, joined windows, or a record made of its windows. */
-  kind: 'record' | 'window' | 'event' | 'pooled record'
+  kind: CallKind
   /** Records are DNA. */
   dna: boolean
   labels: readonly string[]

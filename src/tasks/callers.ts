@@ -1,7 +1,8 @@
+import { exitCodes, UserError } from '../errors.js'
 import type { SequenceRecord } from '../input/dna/records.js'
-import type { Call } from '../output/calls.js'
+import type { Call, CallKind } from '../output/calls.js'
 import { bestOf, type Classification } from './classify.js'
-import type { RecordSize } from './run.js'
+import type { SpanRun } from './run.js'
 import { softmax } from './softmax.js'
 
 /** Makes calls of what the model says of spans, which come in the order of the records and of their starts. */
@@ -10,6 +11,32 @@ export interface Caller {
   push(classification: Classification): Call[]
   /** Those that were still open. */
   end(): Call[]
+}
+
+/** How windows become rows. */
+export interface Joining {
+  window?: number
+  /** Neighbouring windows of one label are one row. */
+  merge?: boolean
+  /** The windows of a record are one row. */
+  perRecord?: boolean
+}
+
+/** What a row stands for. Errors: 2 for windows that are to be joined without a length, or in two ways. */
+export function kindOf({ window, merge, perRecord }: Joining): CallKind {
+  if (merge && perRecord) throw usage('--merge and --per-record both join windows: give one of them')
+  if (window !== undefined) return perRecord ? 'pooled record' : merge ? 'event' : 'window'
+  if (perRecord)
+    throw usage('--per-record pools windows: give their length with --window (without it records are read whole)')
+  if (merge) throw usage('--merge joins windows: give their length with --window')
+  return 'record'
+}
+
+const usage = (text: string) => new UserError(text, exitCodes.usage)
+
+export function callerOf(kind: CallKind, minScore: number, run: Pick<SpanRun, 'sizeOf'>): Caller {
+  if (kind === 'pooled record') return new RecordCaller(minScore, run)
+  return kind === 'event' ? new EventCaller(minScore) : new SpanCaller(minScore)
 }
 
 /** One call for each span. */
@@ -60,8 +87,7 @@ export class RecordCaller implements Caller {
 
   constructor(
     private readonly minScore: number,
-    /** Of a record that has been read to its end; null: reading it broke off. */
-    private readonly sizeOf: (record: SequenceRecord) => RecordSize | null,
+    private readonly run: Pick<SpanRun, 'sizeOf'>,
   ) {}
 
   push({ span, logits, best }: Classification): Call[] {
@@ -83,7 +109,7 @@ export class RecordCaller implements Caller {
   end(): Call[] {
     const { open } = this
     this.open = null
-    const size = open && this.sizeOf(open.record)
+    const size = open && this.run.sizeOf(open.record)
     if (!open || !size) return []
     const { record, logits, votes, windows } = open
     const shares = votes.map((count) => count / windows)

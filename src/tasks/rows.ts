@@ -4,15 +4,18 @@ import { exitCodes, UserError } from '../errors.js'
 import { type GivenSequences, givenRecords } from '../input/dna/given.js'
 import { type RecordStream, readRecords } from '../input/dna/read.js'
 import type { Weights } from '../layers/params.js'
+import { type Call, unclassified } from '../output/calls.js'
 import { type Cue, Cues } from '../output/subtitles.js'
 import type { ModelSpec } from '../spec.js'
 import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription } from './audio/transcribe.js'
-import { classification, labelsOf, unclassified, wantClasses } from './classify.js'
+import { callerOf, type Joining, kindOf } from './callers.js'
+import { classification, labelsOf, wantClasses } from './classify.js'
 import { DnaRun, type Strand } from './dna/run.js'
 import { type EmbedPool, embedding, wantEmbedding } from './embed.js'
-import type { Prediction } from './predict.js'
+import type { SpanRun } from './run.js'
+import type { Span } from './windows.js'
 
 /** The library's `classify`, `embed` and `transcribe`: what the commands write, row by row (docs/library.md). */
 
@@ -41,7 +44,7 @@ export interface SpanOptions extends RunOptions {
   maxLength?: number
 }
 
-export interface ClassifyOptions extends SpanOptions {
+export interface ClassifyOptions extends SpanOptions, Joining {
   /** Below it the label is `unclassified`. */
   minScore?: number
 }
@@ -71,6 +74,11 @@ export interface ClassifiedRow extends Place {
   score: number
   /** Of every label, in the model's order. */
   probabilities: Map<string, number>
+  /** How many windows it was made from, with `merge` or `perRecord`. */
+  windows?: number
+  /** With `perRecord`: the share of the windows in which a label is the best, and of DNA the share of N among the bases. */
+  shares?: Map<string, number>
+  nFraction?: number
 }
 
 export interface EmbeddedRow extends Place {
@@ -102,19 +110,23 @@ export interface OpenedModel {
 export async function* classifyRows(
   model: OpenedModel,
   inputs: Inputs,
-  { minScore = 0, ...options }: ClassifyOptions,
+  options: ClassifyOptions,
 ): AsyncGenerator<ClassifiedRow> {
   const labels = labelsOf(model.spec)
-  for await (const prediction of predictions(model, inputs, wantClasses(model.spec), options)) {
-    const { span, best, probabilities } = classification(prediction)
-    const score = probabilities[best]
-    yield {
-      ...placeOf(span),
-      label: score < minScore ? unclassified : labels[best],
-      score,
-      probabilities: new Map(labels.map((label, i) => [label, probabilities[i]])),
-    }
-  }
+  const kind = kindOf(options)
+  const run = spanRun(model, inputs, wantClasses(model.spec), options)
+  const caller = callerOf(kind, options.minScore ?? 0, run)
+  const each = (values: Float64Array) => new Map(labels.map((label, i) => [label, values[i]]))
+  const row = (call: Call): ClassifiedRow => ({
+    ...placeOf(call),
+    label: call.label === null ? unclassified : labels[call.label],
+    score: call.score,
+    probabilities: each(call.probabilities),
+    ...(kind === 'event' || kind === 'pooled record' ? { windows: call.windows } : {}),
+    ...(call.shares ? { shares: each(call.shares), nFraction: call.nFraction } : {}),
+  })
+  for await (const prediction of run.results()) yield* caller.push(classification(prediction)).map(row)
+  yield* caller.end().map(row)
 }
 
 export async function* embedRows(
@@ -126,10 +138,8 @@ export async function* embedRows(
   if (all && options.strand === 'both')
     throw new UserError(`pool 'none' reads one strand: strand '+' or '-'`, exitCodes.usage)
   const strand = options.strand ?? (all ? '+' : undefined)
-  for await (const prediction of predictions(model, inputs, wantEmbedding(pool, layer)(model.spec), {
-    ...options,
-    strand,
-  }))
+  const run = spanRun(model, inputs, wantEmbedding(pool, layer)(model.spec), { ...options, strand })
+  for await (const prediction of run.results())
     yield { ...placeOf(prediction.span), embedding: embedding(prediction), last: prediction.last }
 }
 
@@ -146,21 +156,16 @@ export async function* transcribeLines(
     for (const line of [...cues.push(words), ...(last ? cues.end() : [])]) yield { path: recording.id, ...line }
 }
 
-function predictions(
-  model: OpenedModel,
-  inputs: Inputs,
-  wanted: Output,
-  options: SpanOptions,
-): AsyncGenerator<Prediction> {
+function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: SpanOptions): SpanRun {
   const { spec, weights } = model
   const { input } = spec
   const { window, stride, strand, minLength, maxLength } = options
   if (input.kind === 'log-mel') {
     const audio = { ...audioOptions(model, options), window, stride, wanted }
-    return new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(pathsOf(inputs)), audio).results()
+    return new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(pathsOf(inputs)), audio)
   }
   const dna = { ...common(model, options), window, stride, strand, minLength, maxLength, wanted }
-  return new DnaRun({ spec, weights }, recordsFrom(inputs, options), dna).results()
+  return new DnaRun({ spec, weights }, recordsFrom(inputs, options), dna)
 }
 
 const common = ({ device, threads, chunk }: OpenedModel, { onError, onWarning = () => {} }: RunOptions) => ({
@@ -189,4 +194,4 @@ function recordsFrom(inputs: Inputs, { onError, onWarning }: RunOptions): Record
   return readRecords([inputs].flat(), { onError, report: ({ message }) => onWarning?.(message) })
 }
 
-const placeOf = ({ record, start, end }: Prediction['span']): Place => ({ id: record.id, start, end })
+const placeOf = ({ record, start, end }: Span | Call): Place => ({ id: record.id, start, end })

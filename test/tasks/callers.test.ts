@@ -77,7 +77,7 @@ describe('records', () => {
     [second, { length: 10 }],
   ])
   const pool = (minScore: number, windows: Classification[]) =>
-    callsOf(new RecordCaller(minScore, (record) => sizes.get(record) ?? null), windows)
+    callsOf(new RecordCaller(minScore, { sizeOf: (record) => sizes.get(record) ?? null }), windows)
 
   test('have the mean log-probabilities, made probabilities again, and the share of windows of each label', () => {
     const windows = [
@@ -99,7 +99,7 @@ describe('records', () => {
   })
 
   test('come when the next one begins, and are judged by the pooled score', () => {
-    const caller = new RecordCaller(0.7, (record) => sizes.get(record)!)
+    const caller = new RecordCaller(0.7, { sizeOf: (record) => sizes.get(record)! })
     expect(caller.push(window(first, 0, 10, 0.9, 0.1))).toEqual([])
     expect(caller.push(window(first, 10, 20, 0.4, 0.6))).toEqual([])
     const [{ label, score }] = caller.push(window(second, 0, 10, 0.9, 0.1))

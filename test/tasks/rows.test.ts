@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openModel } from '../../src/index.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { command } from '../run-command.js'
+import { temporaryFolder } from '../shell/run.js'
 
+const temporary = temporaryFolder()
 const fixture = (name: string) => join(packageRoot, 'fixtures', name)
 const rowsOf = async <Row>(rows: AsyncIterable<Row>) => {
   const all: Row[] = []
@@ -43,6 +45,26 @@ describe('a model of DNA', async () => {
       rows.map((row) => ({ ...row, label: 'unclassified' })),
     )
     expect(await rowsOf(model.classify([]))).toEqual([])
+  })
+
+  test('classify joins windows as the command does', async () => {
+    const [args, options] = [['--window', '70', '--stride', '35', '--probabilities'], { window: 70, stride: 35 }]
+    const long = join(temporary, 'long.fa')
+    writeFileSync(long, `>a\n${sequences.map(({ sequence }) => sequence).join('')}\n>b\n${sequences[0].sequence}`)
+    const pooled = await rowsOf(model.classify(long, { ...options, perRecord: true }))
+    const printed = await jsonLines('classify', '-m', 'promoter', '--per-record', ...args, long)
+    expect(pooled.map(({ id, end, label, windows, nFraction }) => [id, end, label, windows, nFraction])).toEqual(
+      printed.map(({ id, length, label, windows, n_fraction }) => [id, length, label, windows, n_fraction]),
+    )
+    expect(pooled.map(({ shares }) => [...shares!.values()])).toEqual(
+      printed.map(({ shares }) => Object.values<number>(shares).map((share) => expect.closeTo(share, 5))),
+    )
+    const events = await rowsOf(model.classify(long, { ...options, merge: true }))
+    const lines = await jsonLines('classify', '-m', 'promoter', '--merge', ...args, long)
+    expect(events.map(({ id, start, end, label, windows }) => [id, start, end, label, windows])).toEqual(
+      lines.map(({ id, start, end, label, windows }) => [id, start, end, label, windows]),
+    )
+    await expect(rowsOf(model.classify(long, { merge: true }))).rejects.toMatchObject({ exitCode: 2 })
   })
 
   test('embed gives the vectors of the command, all rows too', async () => {
