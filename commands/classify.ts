@@ -25,6 +25,11 @@ export default class Classify extends LongwaveCommand {
     format: format(['tsv', 'jsonl', 'json', 'bed'], ['audacity']),
     probabilities: Flags.boolean({ description: 'add the probability of every label' }),
     'min-score': number({ min: 0, max: 1, description: "below this score the label is 'unclassified'" }),
+    'max-n': number({
+      min: 0,
+      max: 1,
+      description: "above this share of N the label of DNA is 'unclassified' [default: 0.5]",
+    }),
     report: Flags.string({ helpValue: 'FILE', description: 'also write totals per label to this file' }),
     'per-record': Flags.boolean({ description: 'pool the windows of a record: one row for each record' }),
     merge: Flags.boolean({ description: 'join neighbouring windows of one label: one row for each run of them' }),
@@ -36,6 +41,7 @@ export default class Classify extends LongwaveCommand {
     const { args, flags } = await this.parse(Classify)
     const { classification, labelsOf, Report, wantClasses } = await import('../src/tasks/classify.js')
     const { callerOf, kindOf } = await import('../src/tasks/callers.js')
+    const { Doubts } = await import('../src/tasks/doubts.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { closeAll, openOutput } = await import('../src/output/output.js')
     const { callRows } = await import('../src/output/calls.js')
@@ -63,7 +69,8 @@ export default class Classify extends LongwaveCommand {
         report.add(call)
       }
     }
-    const take = (prediction: Prediction) => write(caller.push(classification(prediction)))
+    const doubts = new Doubts(opened.spec, flags['max-n'])
+    const take = (prediction: Prediction) => write(caller.push(doubts.of(classification(prediction), prediction)))
     const finish = async () => {
       await write(caller.end())
       await rows.end()
@@ -78,7 +85,7 @@ export default class Classify extends LongwaveCommand {
       await output.abort()
       await reportOutput?.abort()
     }
-    await drain(opened, this.progress, take, finish, abort)
+    await drain(opened, this.progress, take, finish, abort, () => doubts.counts())
   }
 }
 

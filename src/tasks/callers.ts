@@ -43,8 +43,8 @@ export function callerOf(kind: CallKind, minScore: number, run: Pick<SpanRun, 's
 export class SpanCaller implements Caller {
   constructor(private readonly minScore: number) {}
 
-  push({ span, probabilities }: Classification): Call[] {
-    return [{ ...span, ...labelled(probabilities, this.minScore), windows: 1 }]
+  push({ span, probabilities, doubtful }: Classification): Call[] {
+    return [{ ...span, ...labelled(probabilities, this.minScore, doubtful), windows: 1 }]
   }
 
   end = () => []
@@ -56,9 +56,9 @@ export class EventCaller implements Caller {
 
   constructor(private readonly minScore: number) {}
 
-  push({ span, probabilities }: Classification): Call[] {
+  push({ span, probabilities, doubtful }: Classification): Call[] {
     const { open } = this
-    const next = { ...span, ...labelled(probabilities, this.minScore), windows: 1 }
+    const next = { ...span, ...labelled(probabilities, this.minScore, doubtful), windows: 1 }
     if (open && open.record === next.record && open.label === next.label && next.start <= open.end) {
       open.end = next.end
       open.windows++
@@ -80,17 +80,18 @@ export class EventCaller implements Caller {
 
 /**
  * One call for each record, from the mean log-probabilities of its windows. It sums logits: those are log-probabilities
- * but for a number of each window, the same for all labels, which the softmax takes away again.
+ * but for a number of each window, the same for all labels, which the softmax takes away again. Doubtful windows do not count where
+ * there are others, and make a doubtful record where there are none.
  */
 export class RecordCaller implements Caller {
-  private open: { record: SequenceRecord; logits: Float64Array; votes: Float64Array; windows: number } | null = null
+  private open: Pooled | null = null
 
   constructor(
     private readonly minScore: number,
     private readonly run: Pick<SpanRun, 'sizeOf'>,
   ) {}
 
-  push({ span, logits, best }: Classification): Call[] {
+  push({ span, logits, best, doubtful = false }: Classification): Call[] {
     const { record } = span
     const done = this.open?.record === record ? [] : this.end()
     this.open ??= {
@@ -98,8 +99,16 @@ export class RecordCaller implements Caller {
       logits: new Float64Array(logits.length),
       votes: new Float64Array(logits.length),
       windows: 0,
+      doubtful,
     }
     const { open } = this
+    if (doubtful && !open.doubtful) return done
+    if (open.doubtful && !doubtful) {
+      open.logits.fill(0)
+      open.votes.fill(0)
+      open.windows = 0
+      open.doubtful = false
+    }
     for (const [i, logit] of logits.entries()) open.logits[i] += logit
     open.votes[best]++
     open.windows++
@@ -111,17 +120,28 @@ export class RecordCaller implements Caller {
     this.open = null
     const size = open && this.run.sizeOf(open.record)
     if (!open || !size) return []
-    const { record, logits, votes, windows } = open
+    const { record, logits, votes, windows, doubtful } = open
     const shares = votes.map((count) => count / windows)
     const probabilities = softmax(logits.map((sum) => sum / windows))
     const { length, nFraction } = size
-    return [{ record, start: 0, end: length, ...labelled(probabilities, this.minScore), windows, shares, nFraction }]
+    const called = labelled(probabilities, this.minScore, doubtful)
+    return [{ record, start: 0, end: length, ...called, windows, shares, nFraction }]
   }
 }
 
-/** The best label, if its score is high enough for one. */
-function labelled(probabilities: Float64Array, minScore: number) {
+/** What the windows of a record say together. */
+interface Pooled {
+  record: SequenceRecord
+  /** [labels] Sums over the windows. */
+  logits: Float64Array
+  votes: Float64Array
+  windows: number
+  doubtful: boolean
+}
+
+/** The best label, if there is no doubt and its score is high enough for one. */
+function labelled(probabilities: Float64Array, minScore: number, doubtful = false) {
   const label = bestOf(probabilities)
   const score = probabilities[label]
-  return { label: score < minScore ? null : label, score, probabilities }
+  return { label: doubtful || score < minScore ? null : label, score, probabilities }
 }

@@ -15,6 +15,8 @@ export interface Classification {
   best: number
   /** [labels] */
   probabilities: Float64Array
+  /** The span deserves no label, whatever the model says (doubts.ts). */
+  doubtful?: boolean
 }
 
 /** Class labels of a model; a model without classes is a usage error. */

@@ -15,7 +15,7 @@ import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
-import type { Run, SpanRun } from './run.js'
+import type { LeftOutCount, Run, SpanRun } from './run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
 export interface RunFlags {
@@ -177,6 +177,8 @@ export async function drain<Result>(
   take: (result: Result) => Promise<void>,
   finish: () => Promise<void>,
   abort: () => Promise<void>,
+  /** How many results say nothing, and why. */
+  unclassified: () => LeftOutCount[] = () => [],
 ): Promise<void> {
   const began = performance.now()
   const text = (over?: boolean) => run.progress((performance.now() - began) / 1000, over)
@@ -190,7 +192,12 @@ export async function drain<Result>(
     await abort()
     throw error
   }
-  const leftOut = run.leftOut().filter(([count]) => count > 0)
-  const left = leftOut.length > 0 ? [`left out: ${leftOut.map(([count, what]) => `${count} ${what}`).join(', ')}`] : []
-  progress.done([text(true), ...left].join('; '))
+  progress.done(
+    [text(true), ...listed('unclassified', unclassified()), ...listed('left out', run.leftOut())].join('; '),
+  )
+}
+
+function listed(title: string, counts: LeftOutCount[]): string[] {
+  const some = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+  return some.length > 0 ? [`${title}: ${some.join(', ')}`] : []
 }

@@ -44,6 +44,8 @@ export interface Prediction {
   /** One per strand, [rows, width]. */
   strands: Float32Array[]
   width: number
+  /** Of DNA: how many of its bases, those read so far, are N. */
+  n?: number
 }
 
 /** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */

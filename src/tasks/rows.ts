@@ -13,6 +13,7 @@ import { Transcription } from './audio/transcribe.js'
 import { callerOf, type Joining, kindOf } from './callers.js'
 import { classification, labelsOf, wantClasses } from './classify.js'
 import { DnaRun, type Strand } from './dna/run.js'
+import { Doubts } from './doubts.js'
 import { type EmbedPool, embedding, wantEmbedding } from './embed.js'
 import type { SpanRun } from './run.js'
 import type { Span } from './windows.js'
@@ -47,6 +48,8 @@ export interface SpanOptions extends RunOptions {
 export interface ClassifyOptions extends SpanOptions, Joining {
   /** Below it the label is `unclassified`. */
   minScore?: number
+  /** Of DNA: so is the label of what has a larger share of N; default 0.5. */
+  maxN?: number
 }
 
 export interface EmbedOptions extends SpanOptions {
@@ -125,7 +128,9 @@ export async function* classifyRows(
     ...(kind === 'event' || kind === 'pooled record' ? { windows: call.windows } : {}),
     ...(call.shares ? { shares: each(call.shares), nFraction: call.nFraction } : {}),
   })
-  for await (const prediction of run.results()) yield* caller.push(classification(prediction)).map(row)
+  const doubts = new Doubts(model.spec, options.maxN)
+  for await (const prediction of run.results())
+    yield* caller.push(doubts.of(classification(prediction), prediction)).map(row)
   yield* caller.end().map(row)
 }
 

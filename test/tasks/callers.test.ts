@@ -30,6 +30,23 @@ test('every span is a call of its own; below the least score it has no label', (
   ])
 })
 
+test('a doubtful span has no label, and does not count where a record has others', () => {
+  const doubtful = { ...window(first, 0, 10, 0.99, 0.01), doubtful: true }
+  expect(callsOf(new SpanCaller(0), [doubtful]).map(({ label, score }) => [label, score])).toEqual([[null, 0.99]])
+  const run = { sizeOf: () => ({ length: 30, nFraction: 0.4 }) }
+  const sure = window(first, 10, 20, 0.2, 0.8)
+  for (const windows of [
+    [doubtful, sure],
+    [sure, doubtful],
+    [doubtful, sure, doubtful],
+  ]) {
+    const [{ label, score, windows: count }] = callsOf(new RecordCaller(0, run), windows)
+    expect([label, score, count]).toEqual([1, expect.closeTo(0.8, 10), 1])
+  }
+  const [{ label, windows }] = callsOf(new RecordCaller(0, run), [doubtful, doubtful])
+  expect([label, windows]).toEqual([null, 2])
+})
+
 describe('events', () => {
   const places = (minScore: number, ...windows: Classification[]) =>
     callsOf(new EventCaller(minScore), windows).map(({ start, end, label, windows }) => [start, end, label, windows])

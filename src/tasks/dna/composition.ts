@@ -11,7 +11,7 @@ export class Composition {
     for await (const part of parts) {
       const { record, offset, rows } = part
       const before = offset === 0 ? 0 : this.counts.get(record)!.n
-      this.counts.set(record, { bases: offset + rows.length, n: before + countOf(N, rows) })
+      this.counts.set(record, { bases: offset + rows.length, n: before + countN(rows) })
       yield part
     }
   }
@@ -23,8 +23,8 @@ export class Composition {
   }
 }
 
-function countOf(code: number, codes: Uint8Array): number {
+export function countN(codes: Uint8Array): number {
   let count = 0
-  for (let i = 0; i < codes.length; i++) if (codes[i] === code) count++
+  for (let i = 0; i < codes.length; i++) if (codes[i] === N) count++
   return count
 }

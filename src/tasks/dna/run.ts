@@ -14,7 +14,7 @@ import { Check, lengthRead } from '../check.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Span, type SpanPiece, spansOf } from '../windows.js'
-import { Composition } from './composition.js'
+import { Composition, countN } from './composition.js'
 import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
 
 export type Strand = '+' | '-' | 'both'
@@ -125,6 +125,8 @@ interface StrandNote {
   span: Span
   lastStrand: boolean
   ends: boolean
+  /** N in the span so far. */
+  n: number
 }
 
 /** Token ids of each strand, one sequence after the other. */
@@ -134,15 +136,17 @@ async function* strandsOf(
   strand: Strand,
 ): AsyncGenerator<Piece<StrandNote>> {
   const tokenizer = dnaTokenizer(spec.input)
+  let n = 0
   for await (const { span, rows: codes, start, ends } of pieces) {
+    n = (start === 0 ? 0 : n) + countN(codes)
     const slot = start === 0 && ends ? -1 : 0
     if (strand !== '-') {
-      const note = { span, lastStrand: strand === '+', ends }
+      const note = { span, lastStrand: strand === '+', ends, n }
       yield { input: tokenizer.ids(codes, ends), note, start, ends, slot }
     }
     if (strand !== '+') {
       if (slot >= 0) throw new Error('the other strand needs the whole span')
-      const note = { span, lastStrand: true, ends }
+      const note = { span, lastStrand: true, ends, n }
       yield { input: tokenizer.ids(reverseComplement(codes), true), note, start, ends, slot }
     }
   }
@@ -156,7 +160,7 @@ async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGe
     if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
-    yield { span: note.span, last: note.ends, strands, width }
+    yield { span: note.span, last: note.ends, strands, width, n: note.n }
     strands = []
   }
 }
