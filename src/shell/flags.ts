@@ -20,6 +20,14 @@ export function integer({ min, max = Number.MAX_SAFE_INTEGER, ...options }: Inte
   return Flags.custom<number>({ ...options, helpValue: 'N', parse: async (text) => wholeNumber(text, min, max) })()
 }
 
+/** Some of them, with commas between: `--rows 4096,65536`. */
+export const integers = ({ min, max, description }: IntegerOptions & { max: number }) =>
+  Flags.custom<number[]>({
+    description,
+    helpValue: 'N,N',
+    parse: async (text) => text.split(',').map((one) => wholeNumber(one, min, max)),
+  })()
+
 export function wholeNumber(text: string, min: number, max: number): number {
   const value = Number(text)
   if (/^[+-]?\d+$/.test(text) && value >= min && value <= max) return value

@@ -9,7 +9,8 @@ async function inspect(): Promise<Probe> {
   try {
     const { adapter } = await openGpu()
     const { info, limits } = adapter
-    const names = [info.description || info.device, info.vendor, info.architecture].filter(Boolean)
+    // The description is that of the driver.
+    const names = [info.device, info.description, info.vendor, info.architecture].filter(Boolean)
     const found = features.filter((feature) => adapter.features.has(feature))
     const detail = [
       `${[...new Set(names)].join(', ')}${info.isFallbackAdapter ? ' (a processor that plays a GPU)' : ''}`,

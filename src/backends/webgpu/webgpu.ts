@@ -10,16 +10,23 @@ import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
 import { type ScanForm, selectiveScan } from './scan.js'
 import { columnsOf, GpuTensor, gpu } from './tensor.js'
+import { type Tile, tiles } from './tile.js'
 
 export interface WebgpuOptions {
   scan?: ScanForm
+  /** Of matrix products. */
+  tile?: Tile
 }
+
+/** `machine`: for kernels that are no operation of a model. */
+export type WebgpuBackend = Backend & { readonly machine: Machine }
 
 /**
  * Kernels in WGSL on a GPU, by the npm package webgpu. It computes in float32 and cannot train. Backends of one thread share the device.
  * Errors: UserError with exit code 69 where there is no package or no GPU.
  */
-export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): Promise<Backend> {
+export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
+  const { scan = 'auto', tile = tiles[0] } = options
   const machine = new Machine(await openGpu())
   const upload = (data: ArrayLike<number>, rows: number, cols: number) => {
     const x = machine.allocate(rows, cols)
@@ -36,6 +43,7 @@ export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): 
   const gather = gatherRows(machine)
   return {
     name: 'webgpu',
+    machine,
     streamBytes: 2 ** 30,
     upload,
     weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
@@ -63,7 +71,7 @@ export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): 
     },
     close: async () => machine.close(),
     embedRows: (ids, table) => gather(table, ids),
-    linear: linear(machine),
+    linear: linear(machine, tile),
     norm: norm(machine),
     causalConv: causalConv(machine),
     selectiveScan: (args, state, addTo) => selectiveScan(machine, args, state, addTo, scan),
