@@ -6,10 +6,6 @@ export default class BenchScan extends BenchCommand {
     'Measure the selective scan of a device, next to what bounds it there: a plain copy, and exponentials alone; its matrix product by',
     'each kernel that it has; and whole models, next to the device cpu.',
   ].join(' ')
-  static override examples = [
-    '<%= config.bin %> bench scan',
-    '<%= config.bin %> bench scan -d webgpu --rows 65536 --batch 1',
-  ]
   static override flags = {
     device: shared.device,
     rows: integers({

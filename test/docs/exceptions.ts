@@ -54,6 +54,7 @@ export const notRun: { starts: string; why: string }[] = [
     why: 'it made the checkout that this test runs in; .ci/run runs it in a fresh one',
   },
   { starts: 'npm pack', why: 'test/install runs it' },
+  { starts: 'npm run pack:gpu-bench', why: 'test/install runs its script' },
   { starts: 'npm i -g --ignore-scripts longwave-', why: 'test/install runs it' },
 ]
 
