@@ -1,6 +1,4 @@
 import type { Backend, Tensor } from '../backends/backend.js'
-import { type Device, devices } from '../backends/registry.js'
-import { maker } from './tensors.js'
 
 /** A backend with what bounds a scan there, each alone: the way to memory and back, and exponentials. */
 export interface MeasuredDevice {
@@ -11,21 +9,4 @@ export interface MeasuredDevice {
   copy(x: Tensor): Tensor
   /** About `wanted` exponentials, and how many those are. */
   exponentials(wanted: number): { count: number; run(): Tensor }
-}
-
-/** Errors: those of the device. */
-export async function openDevice(name: Device): Promise<MeasuredDevice> {
-  if (name === 'cpu') return (await import('./device-cpu.js')).openMeasuredCpu()
-  if (name === 'webgpu') return (await import('./device-webgpu.js')).openMeasuredWebgpu()
-  const backend = await devices[name].open()
-  return {
-    backend,
-    tensorBytes: Number.POSITIVE_INFINITY,
-    copy: (x) => backend.activate(x, 'none'),
-    // Each number of silu takes one, and a division.
-    exponentials: () => {
-      const x = maker(backend)(256, 256)
-      return { count: x.rows * x.cols, run: () => backend.activate(x, 'silu') }
-    },
-  }
 }

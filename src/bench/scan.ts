@@ -1,6 +1,7 @@
 import { type Device, devices, pickDevice } from '../backends/registry.js'
 import { chunkOf, N, type Shape, scanInChunks } from './chunked-scan.js'
-import { type MeasuredDevice, openDevice } from './device.js'
+import type { MeasuredDevice } from './device.js'
+import { openDevice } from './open-device.js'
 import type { OnRound } from './report.js'
 import { interleaved, median } from './rounds.js'
 import { timer } from './seconds.js'
