@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core'
 import { exitCodes, UserError } from '../src/errors.js'
 import type { Call, CallFormat, CallKind } from '../src/output/calls.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { audioFlags, dnaFlags, format, inputs, number, shared } from '../src/shell/flags.js'
+import { audioFlags, dnaFlags, format, html, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
 
@@ -33,6 +33,7 @@ export default class Classify extends LongwaveCommand {
     report: Flags.string({ helpValue: 'FILE', description: 'also write totals per label to this file' }),
     'per-record': Flags.boolean({ description: 'pool the windows of a record: one row for each record' }),
     merge: Flags.boolean({ description: 'join neighbouring windows of one label: one row for each run of them' }),
+    html,
     ...dnaFlags,
     ...audioFlags,
   }
@@ -43,26 +44,31 @@ export default class Classify extends LongwaveCommand {
     const { callerOf, kindOf } = await import('../src/tasks/callers.js')
     const { Doubts } = await import('../src/tasks/doubts.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
-    const { closeAll, openOutput } = await import('../src/output/output.js')
+    const { TrackPage } = await import('../src/tasks/track-page.js')
+    const { abortAll, closeAll, openAll } = await import('../src/output/output.js')
     const { callRows } = await import('../src/output/calls.js')
     const { tsvRows } = await import('../src/output/tsv.js')
 
     const kind = kindOf({ ...flags, perRecord: flags['per-record'] })
-    const outputs = [
-      { role: '-o', path: flags.output },
-      ...(flags.report === undefined ? [] : [{ role: '--report', path: flags.report }]),
-    ]
+    const { window, html } = flags
+    if (html !== undefined && window === undefined) throw usage('--html draws windows: give their length with --window')
+    const outputs = Object.entries({ '-o': flags.output, '--report': flags.report, '--html': html }).flatMap(
+      ([role, path]) => (path === undefined ? [] : [{ role, path }]),
+    )
     const opened = await openRun(flags, { inputs: args.inputs, outputs }, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
     const dna = opened.spec.input.kind !== 'log-mel'
     refuseFormat(flags.format, kind, dna, opened.paths.length)
-    const output = await openOutput(flags.output, flags)
-    const reportOutput = flags.report === undefined ? null : await openOutput(flags.report, flags)
+    const files = await openAll([flags.output, flags.report, html], flags)
+    const [output, reportOutput, page] = files
     const rows = await callRows(flags.format, output, { kind, dna, labels, probabilities: flags.probabilities })
-    const report = new Report(labels, dna ? 'bases' : 'seconds')
+    const unit = dna ? 'bases' : 'seconds'
+    const minScore = flags['min-score'] ?? 0
+    const report = new Report(labels, unit)
+    const track = page && new TrackPage(labels, { unit, minScore, window: window!, stride: flags.stride })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
-    const caller = callerOf(kind, flags['min-score'] ?? 0, opened.run)
+    const caller = callerOf(kind, minScore, opened.run)
     const write = async (calls: Call[]) => {
       for (const call of calls) {
         await rows.write(call)
@@ -70,7 +76,11 @@ export default class Classify extends LongwaveCommand {
       }
     }
     const doubts = new Doubts(opened.spec, flags['max-n'])
-    const take = (prediction: Prediction) => write(caller.push(doubts.of(classification(prediction), prediction)))
+    const take = async (prediction: Prediction) => {
+      const classified = doubts.of(classification(prediction), prediction)
+      track?.add(classified)
+      await write(caller.push(classified))
+    }
     const finish = async () => {
       await write(caller.end())
       await rows.end()
@@ -79,12 +89,11 @@ export default class Classify extends LongwaveCommand {
         for (const row of report.rows()) await table.write(row)
         await table.end()
       }
-      await closeAll(output, ...(reportOutput ? [reportOutput] : []))
+      const made = { version: this.config.version, model: flags.model ?? '', inputs: opened.paths }
+      if (track) await page.write(track.text(made))
+      await closeAll(...files)
     }
-    const abort = async () => {
-      await output.abort()
-      await reportOutput?.abort()
-    }
+    const abort = () => abortAll(...files)
     await drain(opened, this.progress, take, finish, abort, () => doubts.counts())
   }
 }

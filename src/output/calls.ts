@@ -55,27 +55,36 @@ export async function callRows(format: CallFormat, output: Output, options: Call
   return mapped(table, (call) => columns.map(({ cell }) => cell(call)))
 }
 
-interface Column {
+/** A column of a table, and its cell in a row. */
+export interface Column<Row> {
   name: string
-  cell: (call: Call) => Value
+  cell: (row: Row) => Value
 }
 
-function columnsOf({ kind, dna, labels, probabilities }: CallOptions, nameOf: Column['cell'], nested: boolean) {
+/** How a table holds a number of each label: a column for each, or in the JSON formats one for all. */
+export const perLabel = <Row>(
+  labels: readonly string[],
+  nested: boolean,
+  [prefix, name]: [prefix: string, name: string],
+  values: (row: Row) => Float64Array,
+): Column<Row>[] =>
+  nested
+    ? [{ name, cell: (row) => new Map(labels.map((label, i) => [label, values(row)[i]])) }]
+    : labels.map((label, i) => ({ name: `${prefix}:${label}`, cell: (row) => values(row)[i] }))
+
+function columnsOf({ kind, dna, labels, probabilities }: CallOptions, nameOf: (call: Call) => string, nested: boolean) {
   const whole = kind === 'record' || kind === 'pooled record'
   const pooled = kind === 'pooled record'
-  /** A column for each label, or one for all. */
-  const each = (prefix: string, name: string, values: (call: Call) => Float64Array): Column[] =>
-    nested
-      ? [{ name, cell: (call) => new Map(labels.map((label, i) => [label, values(call)[i]])) }]
-      : labels.map((label, i) => ({ name: `${prefix}:${label}`, cell: (call) => values(call)[i] }))
-  const columns: Column[] = [{ name: 'id', cell: ({ record }) => record.id }]
+  const columns: Column<Call>[] = [{ name: 'id', cell: ({ record }) => record.id }]
   if (whole) columns.push({ name: 'length', cell: ({ start, end }) => end - start })
   else columns.push({ name: 'start', cell: ({ start }) => start }, { name: 'end', cell: ({ end }) => end })
   columns.push({ name: 'label', cell: nameOf }, { name: 'score', cell: ({ score }) => score })
   if (pooled || kind === 'event') columns.push({ name: 'windows', cell: ({ windows }) => windows })
   if (pooled && dna) columns.push({ name: 'n_fraction', cell: ({ nFraction }) => nFraction! })
-  if (probabilities) columns.push(...each('p', 'probabilities', (call) => call.probabilities))
-  if (probabilities && pooled) columns.push(...each('share', 'shares', (call) => call.shares!))
+  if (probabilities)
+    columns.push(...perLabel<Call>(labels, nested, ['p', 'probabilities'], (call) => call.probabilities))
+  if (probabilities && pooled)
+    columns.push(...perLabel<Call>(labels, nested, ['share', 'shares'], (call) => call.shares!))
   return columns
 }
 

@@ -46,17 +46,39 @@ export async function openOutput(path: string, { force = false }: OutputOptions 
   return new BufferedOutput(path, path.endsWith('.gz') ? gzipSink(sink) : sink)
 }
 
+/** null: an output that was not asked for. */
+type Opened<Path> = Path extends string ? Output : Output | null
+
+/** Opens the outputs of one command, or none of them: what is opened before a failure is removed. */
+export async function openAll<const Paths extends readonly (string | undefined)[]>(
+  paths: Paths,
+  options?: OutputOptions,
+): Promise<{ -readonly [I in keyof Paths]: Opened<Paths[I]> }> {
+  const opened: (Output | null)[] = []
+  try {
+    for (const path of paths) opened.push(path === undefined ? null : await openOutput(path, options))
+  } catch (error) {
+    await abortAll(...opened)
+    throw error
+  }
+  return opened as { -readonly [I in keyof Paths]: Opened<Paths[I]> }
+}
+
 /** Closes several outputs of one command so that their names appear only after all bytes of all of them are safe. */
-export async function closeAll(...outputs: Output[]): Promise<void> {
-  for (const output of outputs) await output.finish()
+export async function closeAll(...outputs: (Output | null)[]): Promise<void> {
+  for (const output of outputs) await output?.finish()
   for (const [i, output] of outputs.entries()) {
     try {
-      await output.close()
+      await output?.close()
     } catch (error) {
-      for (const closed of outputs.slice(0, i)) await closed.withdraw()
+      for (const closed of outputs.slice(0, i)) await closed?.withdraw()
       throw error
     }
   }
+}
+
+export async function abortAll(...outputs: (Output | null)[]): Promise<void> {
+  for (const output of outputs) await output?.abort()
 }
 
 class BufferedOutput implements Output {

@@ -119,6 +119,12 @@ export const shared = {
   json: Flags.boolean({ description: 'print the result as one JSON object' }),
 }
 
+/** `--html` of the commands that have a report. */
+export const html = Flags.string({
+  helpValue: 'FILE',
+  description: 'also write a report to look at: one HTML file that needs no network',
+})
+
 /** Flags of the commands that read audio. */
 export const audioFlags = {
   channel: integer({ min: 1, description: 'channel of audio to read [default: the mean of all]' }),

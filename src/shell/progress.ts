@@ -1,4 +1,5 @@
 import type { Ora } from 'ora'
+import { clock } from '../text/clock.js'
 import { printable } from '../text/printable.js'
 
 /** Where progress goes: a live line, plain lines, the last line only, or nowhere. */
@@ -149,12 +150,4 @@ export function quantity(value: number, unit: string): string {
   }
   const digits = power === 0 ? value.toFixed(0) : value.toPrecision(3)
   return `${digits} ${prefixes[power]}${unit}`
-}
-
-/** Seconds as m:ss or h:mm:ss. */
-export function clock(seconds: number): string {
-  const total = Math.round(seconds)
-  const pad = (n: number) => String(n).padStart(2, '0')
-  const [h, m, s] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60]
-  return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`
 }

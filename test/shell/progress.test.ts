@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { audioProgress, clock, Progress, progressStyle, progressText, quantity } from '../../src/shell/progress.js'
+import { audioProgress, Progress, progressStyle, progressText, quantity } from '../../src/shell/progress.js'
+import { clock } from '../../src/text/clock.js'
 
 const terminal = (columns = 80) => ({ isTTY: true, columns }) as NodeJS.Process['stderr'] & NodeJS.Process['stdout']
 const file = {} as NodeJS.Process['stderr'] & NodeJS.Process['stdout']
