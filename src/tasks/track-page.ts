@@ -77,7 +77,7 @@ export class TrackPage {
   }
 
   private lengthText(length: number): string {
-    return this.unit === 'bases' ? `${length} bp` : `${Number(length.toFixed(2))} s`
+    return this.unit === 'bases' ? `${length.toLocaleString('en')} bp` : `${Number(length.toFixed(2))} s`
   }
 
   private totals(rows: readonly Cells[]): Markup {

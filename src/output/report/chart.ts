@@ -23,7 +23,7 @@ export interface Frame {
   label: string
 }
 
-const margin = { left: 52, right: 14, top: 10, bottom: 40 }
+const margin = { left: 64, right: 14, top: 10, bottom: 40 }
 /** Tenths of a pixel are finer than any screen. */
 const digits = 1
 
@@ -31,7 +31,7 @@ const digits = 1
 export function chart({ width, height, x, y, label }: Frame, draw: (x: Scale, y: Scale) => Part): Markup {
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom]
   const across = scaleLinear([x.from, x.to], [left, right])
-  const up = scaleLinear([y.from, y.to], [bottom, top])
+  const up = scaleLinear([y.from, y.to], [bottom, top]).nice()
   const rows = ticksOf(up, y).map(
     ([value, text]) =>
       html`<path class="grid-line" d="M${left} ${at(up, value)}H${right}"/><text x="${left - 8}" y="${at(up, value)}" dy=".35em" text-anchor="end">${text}</text>`,

@@ -22,6 +22,7 @@ body {
 h1 { margin: 0 0 .75rem; font-size: 1.75rem; line-height: 1.25; font-weight: 650; overflow-wrap: anywhere; }
 h2 { margin: 0; font-size: 1.15rem; font-weight: 650; }
 h3 { margin: 1.5rem 0 .25rem; font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
+h3 small { margin-left: .6em; color: var(--muted); font-weight: 400; }
 section { margin-top: 2.75rem; }
 .maker { margin: 0 0 .25rem; color: var(--muted); font-size: .85rem; letter-spacing: .02em; }
 .note { margin: .15rem 0 .9rem; max-width: 46rem; color: var(--muted); }
@@ -33,6 +34,7 @@ header dd { margin: 0; overflow-wrap: anywhere; }
 .tiles > div { padding: .7rem .9rem; border: 1px solid var(--line); border-radius: 8px; background: var(--panel); }
 .tiles dd { margin: 0; font-size: 1.6rem; font-weight: 600; line-height: 1.3; }
 .tiles small { display: block; min-height: 1.2em; color: var(--muted); font-size: .8rem; font-weight: 400; }
+.tiles + .note { margin-top: .75rem; font-size: .85rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { position: relative; padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--grid); }

@@ -69,11 +69,14 @@ function ticksOf({ start, end }: BinnedRecord, unit: Unit): [number, string][] {
   if (unit === 'bases') {
     const scale = scaleLinear([start, end], [0, 1])
     const format = scale.tickFormat(6, '~s')
-    return scale.ticks(6).map((value) => [value, `${format(value)}bp`])
+    // 20k -> 20 kbp
+    const text = (value: number) => format(value).replace(/(?=[a-z]|$)/i, ' ')
+    return scale.ticks(6).map((value) => [value, value === 0 ? '0' : `${text(value)}bp`])
   }
   const times = scaleUtc([1000 * start, 1000 * end], [0, 1]).ticks(6)
   return times.map((time) => [time.getTime() / 1000, clock(time.getTime() / 1000)])
 }
 
-const percent = (share: number) => `${(100 * share).toFixed(share > 0 && share < 0.01 ? 1 : 0)} %`
+const percent = (share: number) =>
+  share > 0 && share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share > 0 && share < 0.01 ? 1 : 0)} %`
 const shortened = (name: string) => (name.length > 20 ? `${name.slice(0, 19)}…` : name)
