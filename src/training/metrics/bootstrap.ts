@@ -7,6 +7,8 @@ export type Interval = [low: number, high: number] | null
 export const resamples = 1000
 export const level = 0.95
 const stream = 4
+/** Milliseconds of computing after which signals get through. */
+const longest = 100
 
 /**
  * 95 % intervals of figures by the percentile bootstrap (Efron 1979): what they are on samples of as many records drawn
@@ -21,6 +23,7 @@ export async function bootstrap<Name extends string>(
 ): Promise<Record<Name, Interval>> {
   const samples = new Map<Name, number[]>()
   const times = new Int32Array(records)
+  let since = performance.now()
   for (let sample = 0; sample < resamples; sample++) {
     const random = new Random(seed, stream, sample)
     times.fill(0)
@@ -30,9 +33,10 @@ export async function bootstrap<Name extends string>(
       samples.set(name, values)
       if (value !== null && Number.isFinite(value)) values.push(value)
     }
+    if (performance.now() - since < longest) continue
     progress(sample + 1)
-    // Signals get through, however many records there are.
     await setImmediate()
+    since = performance.now()
   }
   const interval = (values: number[]): Interval => {
     if (values.length === 0) return null

@@ -8,18 +8,18 @@ export type Point = readonly [x: number, y: number]
 export class Ranking {
   /** Records, highest score first. */
   private readonly order: Int32Array
-  /** [records] 1: the record at this place of the order has the last of several equal scores. */
+  /** [records] in this order. 1: the record is of the class. */
+  private readonly positive: Uint8Array
+  /** [records] in this order. 1: the next record has another score, or there is none. */
   private readonly ends: Uint8Array
 
-  constructor(
-    scores: Float64Array,
-    /** [records] 1: it is of the class. */
-    private readonly positive: Uint8Array,
-  ) {
-    const count = scores.length
-    this.order = Int32Array.from({ length: count }, (_, i) => i).sort((a, b) => scores[b] - scores[a])
-    this.ends = Uint8Array.from(this.order, (i, at) =>
-      at + 1 === count || scores[this.order[at + 1]] !== scores[i] ? 1 : 0,
+  /** `positive` [records]: 1 for a record of the class. */
+  constructor(scores: Float64Array, positive: Uint8Array) {
+    const { length } = scores
+    this.order = Int32Array.from({ length }, (_, i) => i).sort((a, b) => scores[b] - scores[a])
+    this.positive = Uint8Array.from(this.order, (record) => positive[record])
+    this.ends = Uint8Array.from(this.order, (record, at) =>
+      at + 1 === length || scores[this.order[at + 1]] !== scores[record] ? 1 : 0,
     )
   }
 
@@ -27,15 +27,21 @@ export class Ranking {
    * The probability that a record of the class scores higher than another one, ties counting half; null where all or
    * none are of the class. `times`: how often each record counts, once if absent.
    */
-  auroc(times?: ArrayLike<number>): number | null {
+  auroc(times?: Int32Array): number | null {
+    const { order, positive, ends } = this
     let higher = 0 // pairs
     let [above, aboveOthers] = [0, 0]
-    this.thresholds(times, (positives, others) => {
-      const [here, othersHere] = [positives - above, others - aboveOthers]
+    let [here, othersHere] = [0, 0] // at one threshold
+    for (let at = 0; at < order.length; at++) {
+      const count = times ? times[order[at]] : 1
+      if (positive[at]) here += count
+      else othersHere += count
+      if (!ends[at]) continue
       higher += othersHere * (above + here / 2)
-      above = positives
-      aboveOthers = others
-    })
+      above += here
+      aboveOthers += othersHere
+      here = othersHere = 0
+    }
     const pairs = above * aboveOthers
     return pairs === 0 ? null : higher / pairs
   }
@@ -47,7 +53,7 @@ export class Ranking {
   averagePrecision(): number | null {
     let area = 0
     let above = 0
-    this.thresholds(undefined, (positives, others) => {
+    this.thresholds((positives, others) => {
       if (positives > above) area += ((positives - above) * positives) / (positives + others)
       above = positives
     })
@@ -70,20 +76,17 @@ export class Ranking {
 
   private counts(): Point[] {
     const counts: Point[] = [[0, 0]]
-    this.thresholds(undefined, (positives, others) => counts.push([positives, others]))
+    this.thresholds((positives, others) => counts.push([positives, others]))
     return counts
   }
 
   /** Gives how many records of the class, and how many others, have at least the score of each threshold. */
-  private thresholds(times: ArrayLike<number> | undefined, take: (positives: number, others: number) => void): void {
-    const { order, ends, positive } = this
+  private thresholds(take: (positives: number, others: number) => void): void {
     let [positives, others] = [0, 0]
-    for (let at = 0; at < order.length; at++) {
-      const record = order[at]
-      const count = times ? times[record] : 1
-      if (positive[record]) positives += count
-      else others += count
-      if (ends[at]) take(positives, others)
+    for (const [at, positive] of this.positive.entries()) {
+      if (positive) positives++
+      else others++
+      if (this.ends[at]) take(positives, others)
     }
   }
 }
