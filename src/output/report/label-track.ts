@@ -99,7 +99,7 @@ export class BinnedRecord {
     this.end = Math.max(this.end, end)
     const [first, last] = [(start - this.start) / this.width, (end - this.start) / this.width]
     for (let bin = Math.floor(first); bin < last && bin < this.capacity; bin++) {
-      const amount = Math.min(last, bin + 1) - Math.max(first, bin)
+      const amount = (Math.min(last, bin + 1) - Math.max(first, bin)) * this.width
       this.amounts[bin * this.labels + label] += amount
       this.totals[bin] += amount
       this.scores[bin] += amount * score
