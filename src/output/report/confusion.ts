@@ -18,10 +18,10 @@ export function confusionTable(labels: readonly string[], counts: readonly (read
       const says = `${count} of ${support} ${name} called ${names[c]} (${(100 * share).toFixed(1)} %)`
       return html`<td class="${kinds.join(' ')}" style="--share:${share.toFixed(3)}" title="${says}">${count}</td>`
     })
-    return html`<tr><th scope="row">${name}</th>${row}</tr>\n`
+    return html`<tr><th scope="row" title="${name}">${name}</th>${row}</tr>\n`
   })
   return html`<div class="wide"><table class="confusion${names.length > wordy && ' many'}">
-<thead><tr><td></td><th colspan="${names.length}">called</th></tr><tr><th>truth</th>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+<thead><tr><td></td><th colspan="${names.length}">called</th></tr><tr><th>truth</th>${names.map((name) => html`<th scope="col" title="${name}">${name}</th>`)}</tr></thead>
 <tbody>${rows}</tbody>
 </table></div>
 `

@@ -40,7 +40,7 @@ table { border-collapse: collapse; font-size: .92rem; }
 th, td { position: relative; padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--grid); }
 th { font-weight: 600; }
 thead th { color: var(--muted); font-weight: 500; vertical-align: bottom; border-bottom-color: var(--line); }
-th[scope=row], th:first-child, .text { text-align: left; overflow-wrap: anywhere; max-width: 26rem; }
+th[scope=row], th:first-child, .text { text-align: left; overflow-wrap: anywhere; min-width: 7rem; max-width: 26rem; }
 td > i { position: absolute; left: .35rem; bottom: .2rem; top: .2rem; width: calc(var(--share) * (100% - .7rem)); background: var(--bar); border-radius: 2px; }
 td:has(> i) { min-width: 5.5rem; }
 td > span { position: relative; }
@@ -48,7 +48,7 @@ td > span { position: relative; }
 .confusion td.hot { color: var(--on-heat); }
 .confusion td.zero { color: var(--muted); }
 .confusion td.right { font-weight: 700; outline: 1.5px solid var(--fore); outline-offset: -3px; }
-.confusion th { border: 0; white-space: nowrap; }
+.confusion th { border: 0; min-width: 0; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .confusion thead th { text-align: center; }
 .confusion.many thead tr:last-child th:not(:first-child) { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; padding: .4rem .1rem; }
 .confusion.many td { min-width: 2rem; padding: .3rem .25rem; font-size: .8rem; }
