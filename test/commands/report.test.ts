@@ -192,9 +192,21 @@ describe('classify --window --html', () => {
       )
   })
 
+  test('draws the windows, whatever rows are made of them', async () => {
+    for (const rows of ['--per-record', '--merge']) {
+      const name = at(`windows${rows}.html`)
+      const ran = await classify('--window', '10', '--min-score', '0.4', rows, '-o', at(`${rows}.tsv`), '--html', name)
+      expect([ran.code, ran.stderr]).toEqual([0, ''])
+      expect(readFileSync(name, 'utf8')).toBe(read('windows.html'))
+    }
+  })
+
   test('needs windows', async () => {
     const refused = await classify('--html', at('none.html'))
-    expect([refused.code, refused.stderr]).toEqual([2, 'longwave: --html needs --window\n'])
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      'longwave: --html draws windows: give their length with --window\n',
+    ])
   })
 })
 
