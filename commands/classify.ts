@@ -44,7 +44,6 @@ export default class Classify extends LongwaveCommand {
     const { callerOf, kindOf } = await import('../src/tasks/callers.js')
     const { Doubts } = await import('../src/tasks/doubts.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
-    const { TrackPage } = await import('../src/tasks/track-page.js')
     const { abortAll, closeAll, openAll } = await import('../src/output/output.js')
     const { callRows } = await import('../src/output/calls.js')
     const { tsvRows } = await import('../src/output/tsv.js')
@@ -65,7 +64,8 @@ export default class Classify extends LongwaveCommand {
     const unit = dna ? 'bases' : 'seconds'
     const minScore = flags['min-score'] ?? 0
     const report = new Report(labels, unit)
-    const track = page && new TrackPage(labels, { unit, minScore, window: window!, stride: flags.stride })
+    const windows = { unit, minScore, window: window!, stride: flags.stride } as const
+    const track = page && new (await import('../src/tasks/track-page.js')).TrackPage(labels, windows)
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
 
     const caller = callerOf(kind, minScore, opened.run)

@@ -6,7 +6,7 @@ import { perLabel } from '../output/calls.js'
 import { openRows, tableFormats } from '../output/formats.js'
 import { abortAll, closeAll, openAll } from '../output/output.js'
 import { refuseOverlap } from '../output/overlap.js'
-import type { Page } from '../output/report/page.js'
+import type { PageHead } from '../output/report/page.js'
 import type { Cells } from '../output/rows.js'
 import { formatBySuffix } from '../output/suffix.js'
 import type { Progress } from '../shell/progress.js'
@@ -22,8 +22,6 @@ import { resamples } from './metrics/bootstrap.js'
 import { Calls } from './metrics/calls.js'
 import { classTables, textTables } from './metrics/tables.js'
 import { Transcripts, transcriptColumns } from './metrics/transcripts.js'
-import { classPage } from './report/class-page.js'
-import { textPage } from './report/text-page.js'
 
 /** Flags of `evaluate` as oclif hands them over. */
 export interface EvaluateFlags extends RunFlags {
@@ -48,7 +46,7 @@ interface Measure<Result> {
   columns: readonly string[]
   /** A row of --predictions; null while the record goes on. */
   add(result: Result): Cells | null
-  figures(progress: (done: number) => void): Promise<Evaluated & { page(head: Omit<Page, 'sections'>): string }>
+  figures(progress: (done: number) => void): Promise<Evaluated & { page(head: PageHead): Promise<string> }>
 }
 
 /** Runs a model over labelled records, measures what it says, and writes --predictions and --html. */
@@ -111,7 +109,11 @@ function ofTexts(transcripts: Transcripts, entryOf: EntryOf, { seed }: EvaluateF
     add: ({ recording, words, last }) => transcripts.add(entryOf(recording), words, last),
     async figures(progress) {
       const figures = await transcripts.figures(seed, progress)
-      return { figures, text: textTables(figures), page: (head) => textPage(head, figures, transcripts.finished) }
+      const page = async (head: PageHead) => {
+        const { textPage } = await import('./report/text-page.js')
+        return textPage(head, figures, transcripts.finished)
+      }
+      return { figures, text: textTables(figures), page }
     },
   }
 }
@@ -131,7 +133,11 @@ function ofClasses(calls: Calls, entryOf: EntryOf, { seed, predictions }: Evalua
     },
     async figures(progress) {
       const figures = await calls.figures(seed, progress)
-      return { figures, text: classTables(figures), page: (head) => classPage(head, figures, calls.rankings) }
+      const page = async (head: PageHead) => {
+        const { classPage } = await import('./report/class-page.js')
+        return classPage(head, figures, calls.rankings)
+      }
+      return { figures, text: classTables(figures), page }
     },
   }
 }
@@ -141,7 +147,7 @@ const predictionsFormat = (path = '') => formatBySuffix(path, tableFormats)
 async function measured<Result>(
   opened: { run: Run<Result> },
   { columns, add, figures }: Measure<Result>,
-  { flags, head, progress }: { flags: EvaluateFlags; head: Omit<Page, 'sections'>; progress: Progress },
+  { flags, head, progress }: { flags: EvaluateFlags; head: PageHead; progress: Progress },
 ): Promise<Evaluated> {
   const outputs = await openAll([flags.predictions, flags.html], flags)
   const [predictions, html] = outputs
@@ -155,7 +161,7 @@ async function measured<Result>(
     const { page, ...all } = await figures((done) => progress.tick(() => `resampled ${done} of ${resamples} times`))
     evaluated = all
     await rows?.end()
-    await html?.write(page(head))
+    if (html) await html.write(await page(head))
     await closeAll(...outputs)
   }
   await drain(opened, progress, take, finish, () => abortAll(...outputs))

@@ -1,13 +1,17 @@
 import { html, Markup, type Part } from './markup.js'
 import { style } from './style.js'
 
-/** A report: one file that needs no network and no scripts, light or dark as the reader's system is, and on paper. */
-export interface Page {
+/** The top of a report. */
+export interface PageHead {
   /** What made it, such as `longwave 0.1.0 evaluate`. */
   maker: string
   title: string
   /** What it was made from. */
   facts: readonly (readonly [name: string, value: Part])[]
+}
+
+/** A report: one file that needs no network and no scripts, light or dark as the reader's system is, and on paper. */
+export interface Page extends PageHead {
   sections: readonly (Markup | null)[]
 }
 

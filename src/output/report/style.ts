@@ -72,6 +72,7 @@ summary { color: var(--muted); cursor: pointer; }
 @media print {
   body { max-width: none; padding: 0; font-size: 12px; }
   section, figure, .tiles > div, tr { break-inside: avoid; }
+  .wide { overflow: visible; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 `

@@ -1,7 +1,7 @@
 import { chart, curve, type Point, thinned } from '../../output/report/chart.js'
 import { confusionTable } from '../../output/report/confusion.js'
 import { html, type Markup } from '../../output/report/markup.js'
-import { type Column, figure, type Page, pageText, section, table, tiles } from '../../output/report/page.js'
+import { type Column, figure, type PageHead, pageText, section, table, tiles } from '../../output/report/page.js'
 import { reliabilityPlot } from '../../output/report/reliability.js'
 import type { Calls, ClassFigures } from '../metrics/calls.js'
 import { shown } from '../metrics/tables.js'
@@ -13,7 +13,7 @@ const mostCurves = 12
 const step = 1 / 300
 
 /** The report on a classifier. */
-export function classPage(head: Omit<Page, 'sections'>, figures: ClassFigures, rankings: Calls['rankings']): string {
+export function classPage(head: PageHead, figures: ClassFigures, rankings: Calls['rankings']): string {
   return pageText({
     ...head,
     sections: [headline(figures), confusion(figures), perClass(figures), reliability(figures), curves(rankings)],

@@ -1,6 +1,6 @@
 import { at, chart } from '../../output/report/chart.js'
 import { html, type Markup } from '../../output/report/markup.js'
-import { figure, type Page, pageText, section, table, tiles } from '../../output/report/page.js'
+import { figure, type PageHead, pageText, section, table, tiles } from '../../output/report/page.js'
 import { type EditCounts, editsOf, errorRate } from '../../text/edit-distance.js'
 import { shown } from '../metrics/tables.js'
 import type { TextFigures, Transcript } from '../metrics/transcripts.js'
@@ -10,7 +10,7 @@ import { between, intervalNote } from './between.js'
 const mostTexts = 30
 
 /** The report on a model that transcribes. */
-export function textPage(head: Omit<Page, 'sections'>, figures: TextFigures, texts: readonly Transcript[]): string {
+export function textPage(head: PageHead, figures: TextFigures, texts: readonly Transcript[]): string {
   return pageText({ ...head, sections: [headline(figures), edits(figures), distribution(texts), worst(texts)] })
 }
 

@@ -1,7 +1,7 @@
 import { at, chart, curve, legend, type Point, type Series } from '../../output/report/chart.js'
 import { confusionTable } from '../../output/report/confusion.js'
 import { html, type Markup } from '../../output/report/markup.js'
-import { figure, folded, type Page, pageText, section, table, tiles } from '../../output/report/page.js'
+import { figure, folded, type PageHead, pageText, section, table, tiles } from '../../output/report/page.js'
 import type { ModelSpec } from '../../spec.js'
 import type { EpochLine, History, StepLine } from '../history.js'
 import type { Validation } from '../metrics/validation.js'
@@ -21,7 +21,7 @@ const mostPoints = 400
 const wide = { width: 960, height: 300 }
 
 /** The report on a training run. */
-export function trainingPage(head: Omit<Page, 'sections'>, report: TrainingReport): string {
+export function trainingPage(head: PageHead, report: TrainingReport): string {
   const validated = report.history.epochs.filter(({ valid }) => valid !== undefined)
   const kept = validated.find(({ step }) => step === report.best?.step)
   const sections = [
