@@ -33,12 +33,15 @@ export default class BenchScan extends BenchCommand {
     const { benchScan } = await import('../../src/bench/scan.js')
     const { benchProducts } = await import('../../src/bench/products.js')
     const { benchEndToEnd } = await import('../../src/bench/end-to-end.js')
-    const { device, rounds } = flags
+    const { pickDevice } = await import('../../src/backends/registry.js')
+    const { device, why } = await pickDevice(flags.device)
+    if (why) this.note(`device ${device} (${why})`)
+    const { rounds } = flags
     const rows = Math.min(4096, ...(flags.rows ?? []))
-    await this.report(flags, async (onRound) => ({
-      scans: await benchScan({ ...flags, onRound }),
+    await this.report({ ...flags, device }, async (onRound) => ({
+      scans: await benchScan({ ...flags, device, onRound }),
       products: await benchProducts({ device, rounds, rows, onRound }),
-      models: await benchEndToEnd({ ...flags, onRound }),
+      models: await benchEndToEnd({ ...flags, device, onRound }),
     }))
   }
 }

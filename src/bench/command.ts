@@ -6,7 +6,7 @@ import type { OnRound, Rows } from './report.js'
 
 interface BenchFlags {
   /** What is measured; absent: the machine's processor. */
-  device?: 'auto' | Device
+  device?: Device
   rounds: number
   json: boolean
   quiet: boolean

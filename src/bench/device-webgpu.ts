@@ -11,7 +11,7 @@ export async function openMeasuredWebgpu(): Promise<MeasuredDevice> {
   const { machine } = backend
   return {
     backend,
-    tensorBytes: machine.gpu.device.limits.maxStorageBufferBindingSize,
+    tensorBytes: machine.tensorBytes,
     copy: (x) => copied(machine, x),
     exponentials: (wanted) => {
       const blocks = Math.min(mostBlocks, Math.ceil(wanted / 64 / perThread))

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Device, pickDevice } from '../backends/registry.js'
+import type { Device } from '../backends/registry.js'
 import { runMeasured } from './child.js'
 import { inFolder, writeLong, writeReads } from './inputs.js'
 import { type Shape, shapeName, writeRandomModel } from './models.js'
@@ -23,7 +23,7 @@ export interface EndToEndBenchRow {
 }
 
 export interface EndToEndBenchOptions {
-  device: 'auto' | Device
+  device: Device
   /** Bases of a record at the most; 0: nothing is measured. */
   tokens: number
   rounds: number
@@ -45,10 +45,9 @@ const factor = 4
 export async function benchEndToEnd(options: EndToEndBenchOptions): Promise<EndToEndBenchRow[]> {
   const { device, tokens, rounds, onRound } = options
   if (tokens === 0) return []
-  const name = pickDevice(device)
   const cases = [
     { device: 'cpu' as Device, chunk: chunks[0] },
-    ...(name === 'cpu' ? [] : chunks.map((chunk) => ({ device: name, chunk }))),
+    ...(device === 'cpu' ? [] : chunks.map((chunk) => ({ device, chunk }))),
   ]
   return inFolder(async (folder) => {
     const out: EndToEndBenchRow[] = []

@@ -1,5 +1,5 @@
 import type { Backend } from '../backends/backend.js'
-import { type Device, devices, pickDevice } from '../backends/registry.js'
+import { type Device, devices } from '../backends/registry.js'
 import type { OnRound } from './report.js'
 import { interleaved, median } from './rounds.js'
 import { widths } from './scan.js'
@@ -18,7 +18,7 @@ export interface ProductBenchRow {
 }
 
 export interface ProductBenchOptions {
-  device: 'auto' | Device
+  device: Device
   /** Of both factors' result, at the most. */
   rows: number
   rounds: number
@@ -37,7 +37,7 @@ export async function benchProducts({
   rounds,
   onRound,
 }: ProductBenchOptions): Promise<ProductBenchRow[]> {
-  const variants = await variantsOf(pickDevice(device))
+  const variants = await variantsOf(device)
   const out: ProductBenchRow[] = []
   for (const E of widths) {
     const [I, O] = [E / 2, 2 * E]

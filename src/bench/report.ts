@@ -1,6 +1,6 @@
 import { cpus } from 'node:os'
 import { openCpuBackend } from '../backends/cpu/cpu.js'
-import { type Device, devices, pickDevice } from '../backends/registry.js'
+import { type Device, defaultDevice, devices } from '../backends/registry.js'
 import { columns } from '../output/columns.js'
 import { availableThreads } from '../runtime/threads.js'
 
@@ -26,11 +26,10 @@ export interface BenchMachine {
   device?: string
 }
 
-async function describeMachine(wanted?: 'auto' | Device): Promise<BenchMachine> {
+async function describeMachine(device: Device = defaultDevice): Promise<BenchMachine> {
   const backend = await openCpuBackend()
   const { kernels, matrixProducts } = backend
   await backend.close()
-  const name = pickDevice(wanted ?? 'auto')
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
@@ -39,7 +38,7 @@ async function describeMachine(wanted?: 'auto' | Device): Promise<BenchMachine> 
     platform: `${process.platform}-${process.arch}`,
     kernels,
     matrix_products: matrixProducts,
-    ...(name !== 'cpu' && { device: `${name}: ${(await devices[name].probe()).detail}` }),
+    ...(device !== 'cpu' && { device: `${device}: ${(await devices[device].probe()).detail}` }),
   }
 }
 
@@ -49,7 +48,7 @@ interface Report {
   /** Under the names that they have in JSON. */
   tables: Record<string, Rows>
   /** What was measured; absent: the machine's processor. */
-  device?: 'auto' | Device
+  device?: Device
 }
 
 /** The result of a benchmark as text: a line on the machine and the tables, or one JSON object. */

@@ -1,4 +1,4 @@
-import { type Device, devices, pickDevice } from '../backends/registry.js'
+import { type Device, devices } from '../backends/registry.js'
 import { chunkOf, N, type Shape, scanInChunks } from './chunked-scan.js'
 import type { MeasuredDevice } from './device.js'
 import { openDevice } from './open-device.js'
@@ -32,7 +32,7 @@ export interface ScanBenchRow {
 }
 
 export interface ScanBenchOptions {
-  device: 'auto' | Device
+  device: Device
   /** Absent: what the device does in about a minute. */
   rows?: number[]
   batch?: number[]
@@ -49,10 +49,9 @@ const mostRows = 2 ** 22
 const tensorBytes = 2 ** 28
 
 export async function benchScan({ device, rounds, onRound, ...wanted }: ScanBenchOptions): Promise<ScanBenchRow[]> {
-  const name = pickDevice(device)
   const rows: ScanBenchRow[] = []
-  for (const shape of shapesOf(name, wanted)) {
-    const measured = await openDevice(name)
+  for (const shape of shapesOf(device, wanted)) {
+    const measured = await openDevice(device)
     try {
       rows.push(await measure(measured, shape, rounds, onRound))
     } finally {

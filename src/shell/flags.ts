@@ -1,5 +1,5 @@
 import { Args, Flags, type Interfaces } from '@oclif/core'
-import { deviceNames } from '../backends/registry.js'
+import { defaultDevice, deviceNames } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { formatBySuffix } from '../output/suffix.js'
 import { availableThreads } from '../runtime/threads.js'
@@ -86,8 +86,8 @@ export const shared = {
   force: Flags.boolean({ description: 'replace an existing output' }),
   device: Flags.option({ options: ['auto', ...deviceNames] as const })({
     char: 'd',
-    default: 'auto',
-    description: 'where to compute',
+    default: defaultDevice,
+    description: 'where to compute; auto: on a GPU if there is one, else on the cpu',
   }),
   threads: integer({
     char: 't',

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { Probe } from '../backends/backend.js'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
-import { type Device, deviceNames, devices, pickDevice } from '../backends/registry.js'
+import { type Device, deviceNames, devices, pickBy } from '../backends/registry.js'
 import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -53,15 +54,15 @@ export async function inspectMachine(): Promise<Machine> {
   }
 }
 
-/** What each device says of itself; `auto` picks the first that it may. */
+/** What each device says of itself, and which of them `auto` picks. */
 async function probeBackends(): Promise<BackendChoice[]> {
-  const choices: BackendChoice[] = []
-  for (const name of deviceNames) {
-    const { works, detail } = await devices[name].probe()
-    const state = !works ? 'unavailable' : name === pickDevice('auto') ? 'picked' : 'available'
-    choices.push({ name, state, detail })
-  }
-  return choices
+  const probes: { name: Device; probe: Probe }[] = []
+  for (const name of deviceNames) probes.push({ name, probe: await devices[name].probe() })
+  const { device } = pickBy(probes.find(({ name }) => name === 'webgpu')!.probe)
+  return probes.map(({ name, probe: { works, detail } }) => {
+    const state = !works ? 'unavailable' : name === device ? 'picked' : 'available'
+    return { name, state, detail }
+  })
 }
 
 async function probeOnnxRuntime(): Promise<Finding> {

@@ -4,6 +4,7 @@ import type { Network } from '../engine/network.js'
 import type { Output } from '../engine/outputs.js'
 import { Session } from '../engine/session.js'
 import type { ModelState } from '../engine/state.js'
+import type { CutLimits } from '../engine/sweep.js'
 import { exitCodes, UserError } from '../errors.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import type { InputSpec, ModelSpec } from '../spec.js'
@@ -31,10 +32,10 @@ export class ModelSession {
 
   constructor(
     private readonly network: Network,
-    private readonly chunk: number,
+    private readonly limits: CutLimits,
     private readonly wanted: ReadOptions,
     private readonly isClosed: () => boolean,
-    private readonly session = new Session(network, { chunk, outputs: outputsOf(network.spec, wanted) }),
+    private readonly session = new Session(network, { ...limits, outputs: outputsOf(network.spec, wanted) }),
     pushed = 0,
   ) {
     const { head, reverse_complement } = network.spec
@@ -72,7 +73,7 @@ export class ModelSession {
   async fork(): Promise<ModelSession> {
     if (this.isClosed()) throw closedError()
     const twin = await this.session.fork()
-    return new ModelSession(this.network, this.chunk, this.wanted, this.isClosed, twin, this.pushed)
+    return new ModelSession(this.network, this.limits, this.wanted, this.isClosed, twin, this.pushed)
   }
 
   /**

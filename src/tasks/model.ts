@@ -1,10 +1,11 @@
-import { type Device, devices, pickDevice } from '../backends/registry.js'
+import { type Device, defaultDevice, devices, pickDevice } from '../backends/registry.js'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Input } from '../engine/chunk.js'
 import { Network } from '../engine/network.js'
 import { planOf } from '../engine/plan.js'
 import type { ModelState } from '../engine/state.js'
+import type { CutLimits } from '../engine/sweep.js'
 import { exitCodes, UserError } from '../errors.js'
 import { givenRecords } from '../input/dna/given.js'
 import { wholeRecords } from '../input/dna/records.js'
@@ -28,7 +29,7 @@ import {
 } from './rows.js'
 
 export interface OpenOptions {
-  /** Default: auto, which is cpu. */
+  /** Default: cpu. `auto`: a GPU where there is one, otherwise cpu. */
   device?: 'auto' | Device
   /** Tokens computed at a time: memory and speed, never the result. Rounded up to a multiple of the model's stride. */
   chunk?: number
@@ -53,16 +54,16 @@ export interface ForwardResult extends PushResult {
  * Errors: UserError with exit code 69 when it cannot be had or is broken, 2 for a chunk or threads that are no number of them.
  */
 export async function openModel(nameOrFolder: string, options: OpenOptions = {}): Promise<Model> {
-  const { device = 'auto', chunk, threads = availableThreads() } = options
+  const { device: wanted = defaultDevice, chunk, threads = availableThreads() } = options
   for (const [name, value] of Object.entries({ chunk, threads }))
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} is ${value}, expected a whole number above 0`, exitCodes.usage)
   const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder))
-  const picked = pickDevice(device)
-  const plan = planOf(spec, { device: picked, chunk, threads: 1 })
-  const backend = await devices[picked].open(plan)
+  const { device, gpu } = await pickDevice(wanted)
+  const plan = planOf(spec, { device, gpu, chunk, threads: 1 })
+  const backend = await devices[device].open(plan)
   const network = new Network(backend, spec, uploadWeights(backend, weights))
-  return new Model(network, plan.chunk, { spec, weights, device: picked, threads, chunk })
+  return new Model(network, plan, { spec, weights, device, gpu, threads, chunk })
 }
 
 /** A model on a backend. One call at a time; `close` when done. */
@@ -71,7 +72,7 @@ export class Model {
 
   constructor(
     private readonly network: Network,
-    private readonly chunk: number,
+    private readonly limits: CutLimits,
     private readonly opened: OpenedModel,
   ) {}
 
@@ -102,7 +103,7 @@ export class Model {
    */
   session(wanted: ReadOptions = {}, state?: ModelState): ModelSession {
     this.checkOpen()
-    const session = new ModelSession(this.network, this.chunk, wanted, () => this.closed)
+    const session = new ModelSession(this.network, this.limits, wanted, () => this.closed)
     try {
       if (state) session.load(state)
     } catch (error) {

@@ -1,5 +1,5 @@
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
-import { type Device, pickDevice } from '../backends/registry.js'
+import { type Device, type Picked, pickDevice } from '../backends/registry.js'
 import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
@@ -25,6 +25,7 @@ export interface RunFlags {
   chunk?: number
   'on-error': 'fail' | 'skip'
   'infile-list'?: string
+  verbose?: boolean
 }
 
 /** Flags of the commands that read DNA. */
@@ -53,9 +54,10 @@ export interface CommandFiles {
   outputs: readonly Named[]
 }
 
-interface Model {
-  spec: ModelSpec
-  weights: Weights
+interface Opened {
+  model: { spec: ModelSpec; weights: Weights }
+  paths: string[]
+  picked: Picked
 }
 
 export interface OpenedRun {
@@ -76,16 +78,17 @@ export async function openRun(
   note: (line: string) => void,
   strand?: Strand,
 ): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, files, note)
-  const { spec, weights } = model
+  const opened = await open(flags, files, note)
+  const { spec, weights } = opened.model
+  const { paths } = opened
   const { input } = spec
   const wanted = want(spec)
   if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
-    return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths }
+    return { spec, run: dnaRun(opened, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
-  const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
+  const options = { ...audioOptions(flags, opened, note), window: flags.window, stride: flags.stride, wanted }
   return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths }
 }
 
@@ -95,9 +98,10 @@ export async function openTranscription(
   files: CommandFiles,
   note: (line: string) => void,
 ): Promise<{ paths: string[]; run: Transcription }> {
-  const { model, paths } = await open(flags, files, note)
+  const opened = await open(flags, files, note)
+  const { model, paths } = opened
   transcriber(model.spec)
-  const options = { ...audioOptions(flags, note), beam: flags.beam }
+  const options = { ...audioOptions(flags, opened, note), beam: flags.beam }
   return { paths, run: new Transcription(model, recordingsOf(paths), options) }
 }
 
@@ -108,11 +112,7 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
 }
 
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
-async function open(
-  flags: DnaFlags,
-  { inputs, outputs }: CommandFiles,
-  note: (line: string) => void,
-): Promise<{ model: Model; paths: string[] }> {
+async function open(flags: DnaFlags, { inputs, outputs }: CommandFiles, note: (line: string) => void): Promise<Opened> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
@@ -126,12 +126,18 @@ async function open(
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
   ])
+  const picking = pickDevice(flags.device)
+  picking.catch(() => {}) // what is wrong with the model is said first
   const model = await openCheckpoint(folder)
-  if (pickDevice(flags.device) === 'cpu') noteMissing(note)
-  return { model, paths }
+  return { model, paths, picked: await picking }
 }
 
-function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, note: (line: string) => void): DnaRun {
+function dnaRun(
+  { model, paths, picked }: Opened,
+  flags: DnaFlags,
+  wanted: Output,
+  note: (line: string) => void,
+): DnaRun {
   const { window, stride } = flags
   for (const [flag, bases] of Object.entries({ window, stride })) {
     if (bases === undefined || Number.isInteger(bases)) continue
@@ -139,7 +145,7 @@ function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, 
   }
   const records = readRecords(paths, { onError: flags['on-error'], report: ({ message }) => note(message) })
   return new DnaRun(model, records, {
-    ...runOptions(flags, note),
+    ...runOptions(flags, picked, note),
     window,
     stride,
     perRecord: flags['per-record'],
@@ -150,20 +156,26 @@ function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, 
   })
 }
 
-const audioOptions = (flags: AudioFlags, note: (line: string) => void) => ({
-  ...runOptions(flags, note),
+const audioOptions = (flags: AudioFlags, { picked }: Opened, note: (line: string) => void) => ({
+  ...runOptions(flags, picked, note),
   channel: flags.channel,
   offset: flags.offset,
   duration: flags.duration,
 })
 
-const runOptions = ({ device, threads, chunk, ...flags }: RunFlags, note: (line: string) => void) => ({
-  device: pickDevice(device),
-  threads: threads ?? availableThreads(),
-  chunk,
-  skip: flags['on-error'] === 'skip',
-  note,
-})
+function runOptions(flags: RunFlags, { device, gpu, why }: Picked, note: (line: string) => void) {
+  if (why) note(`device ${device} (${why})`)
+  if (device === 'cpu') noteMissing(note)
+  return {
+    device,
+    gpu,
+    threads: flags.threads ?? availableThreads(),
+    chunk: flags.chunk,
+    skip: flags['on-error'] === 'skip',
+    note,
+    detail: flags.verbose ? note : undefined,
+  }
+}
 
 function refuse<Flags extends object>(flags: Flags, names: (keyof Flags & string)[], why: string): void {
   const given = names.find((name) => flags[name] !== undefined)

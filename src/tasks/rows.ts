@@ -1,3 +1,4 @@
+import type { GpuFacts } from '../backends/backend.js'
 import type { Device } from '../backends/registry.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
@@ -105,6 +106,7 @@ export interface OpenedModel {
   spec: ModelSpec
   weights: Weights
   device: Device
+  gpu?: GpuFacts
   threads: number
   chunk?: number
 }
@@ -173,8 +175,9 @@ function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: Sp
   return new DnaRun({ spec, weights }, recordsFrom(inputs, options), dna)
 }
 
-const common = ({ device, threads, chunk }: OpenedModel, { onError, onWarning = () => {} }: RunOptions) => ({
+const common = ({ device, gpu, threads, chunk }: OpenedModel, { onError, onWarning = () => {} }: RunOptions) => ({
   device,
+  gpu,
   threads,
   chunk,
   skip: onError === 'skip',

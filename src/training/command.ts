@@ -166,7 +166,9 @@ export abstract class TrainCommand extends LongwaveCommand {
     const { train } = await import('./loop.js')
     const { trainingText } = await import('./progress.js')
     const { noteMissing } = await import('../backends/cpu/onnxruntime.js')
-    if (pickDevice(flags.device) === 'cpu') noteMissing((line) => this.note(line))
+    const { device, why } = await pickDevice(flags.device, { training: true })
+    if (why) this.note(`device ${device} (${why})`)
+    if (device === 'cpu') noteMissing((line) => this.note(line))
     this.progress ??= await Progress.start(progressStyle(flags, false))
     const stop = new AbortController()
     const signals = stopOnSignals(stop)
@@ -174,7 +176,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       ...prepared,
       card: { name: flags.name, description: flags.description, licence: flags.licence },
       out: flags.out,
-      device: pickDevice(flags.device),
+      device,
       threads: threadsOf(flags.threads),
       force: flags.force,
       signal: stop.signal,

@@ -96,7 +96,7 @@ describe.skipIf(!gpu)('webgpu', () => {
 
   it.each(['sequential', 'pieces'] as const)('scans 256 states, %s', async (scan) => {
     const backend = await openWebgpuBackend({ scan })
-    const op = scanCase({ lengths: [3, 70], E: 3, N: 256, state: 'carried' })
+    const op = scanCase({ lengths: [3, 300], E: 3, N: 256, state: 'carried' })
     const wanted = await runForward(openReferenceBackend(), op)
     const got = await runForward(backend, op)
     const largest = Math.max(1, ...Array.from(wanted.y.data, Math.abs))

@@ -2,8 +2,9 @@ import type { Activation, Backend } from '../backend.js'
 import { activated, activations } from './elementwise.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
-import { gpu, optional } from './tensor.js'
+import { columnsOf, type GpuTensor, gpu, optional } from './tensor.js'
 import { type Tile, tileCols, tileRows } from './tile.js'
+import { partsOfWeight } from './weights.js'
 
 interface Fused {
   bias: boolean
@@ -58,7 +59,7 @@ var<workgroup> ws: array<f32, ${depth * wStep}>;`,
       let c = col + right + ${across}u * j;
       if (r < p.T && c < p.O) {
         let sum = sums[i * ${quads.length}u + j / 4u][j % 4u]${fused.bias ? ' + bias[p.bias_at + c]' : ''};
-        y[p.y_at + r * p.O + c] = ${activated('sum', fused.activation)}${fused.residual ? ' + residual[p.residual_at + r * p.residual_step + c]' : ''};
+        y[p.y_at + r * p.y_step + c] = ${activated('sum', fused.activation)}${fused.residual ? ' + residual[p.residual_at + r * p.residual_step + c]' : ''};
       }
     }
   }`,
@@ -84,11 +85,23 @@ export const linear =
     const residual = optional(options.residual, T, O)
     const kernel = linearKernel(tile, { bias: !!bias, residual: !!residual, activation: options.activation ?? 'none' })
     const y = machine.allocate(T, O)
-    const across = Math.ceil(O / tileCols(tile))
-    machine.run(kernel, {
-      tensors: { x: gpu(x), w: gpu(weight, O, I), y, ...(bias && { bias }), ...(residual && { residual }) },
-      numbers: { T, I, O, across },
-      blocks: across * Math.ceil(T / tileRows(tile)),
-    })
+    let to = 0
+    for (const part of partsOfWeight(weight)) {
+      const [from, rows] = [to, part.rows]
+      to += rows
+      const across = Math.ceil(rows / tileCols(tile))
+      const of = (whole: GpuTensor) => columnsOf(whole, from, to)
+      machine.run(kernel, {
+        tensors: {
+          x: gpu(x),
+          w: gpu(part, rows, I),
+          y: of(y),
+          ...(bias && { bias: of(bias) }),
+          ...(residual && { residual: of(residual) }),
+        },
+        numbers: { T, I, O: rows, across },
+        blocks: across * Math.ceil(T / tileRows(tile)),
+      })
+    }
     return y
   }

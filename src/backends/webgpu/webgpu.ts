@@ -1,5 +1,4 @@
 import type { Backend } from '../backend.js'
-import { widened } from '../weight.js'
 import { causalConv, unfold } from './conv.js'
 import { openGpu } from './dawn.js'
 import { activate, combine } from './elementwise.js'
@@ -11,11 +10,14 @@ import { s4d } from './s4d.js'
 import { type ScanForm, selectiveScan } from './scan.js'
 import { columnsOf, GpuTensor, gpu } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
+import { partsOfWeight, uploadWeight } from './weights.js'
 
 export interface WebgpuOptions {
   scan?: ScanForm
   /** Of matrix products. */
   tile?: Tile
+  /** Of the largest tensor, where that is to be less than the GPU takes. */
+  tensorBytes?: number
 }
 
 /** `machine`: for kernels that are no operation of a model. */
@@ -26,8 +28,16 @@ export type WebgpuBackend = Backend & { readonly machine: Machine }
  * Errors: UserError with exit code 69 where there is no package or no GPU.
  */
 export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
-  const { scan = 'auto', tile = tiles[0] } = options
-  const machine = new Machine(await openGpu())
+  const opened = await openGpu()
+  const { tensorBytes = Infinity } = options
+  return webgpuBackend(new Machine(opened, Math.min(tensorBytes, opened.facts.tensorBytes)), options)
+}
+
+/** Its operations are files of this folder. */
+export function webgpuBackend(
+  machine: Machine,
+  { scan = 'auto', tile = tiles[0] }: Omit<WebgpuOptions, 'tensorBytes'> = {},
+): WebgpuBackend {
   const upload = (data: ArrayLike<number>, rows: number, cols: number) => {
     const x = machine.allocate(rows, cols)
     write(x, data)
@@ -44,9 +54,9 @@ export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<We
   return {
     name: 'webgpu',
     machine,
-    streamBytes: 2 ** 30,
+    use: () => machine.use(),
     upload,
-    weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
+    weight: (weight, name) => uploadWeight(machine, weight, name),
     zeros: (rows, cols) => {
       const x = machine.allocate(rows, cols)
       machine.clear(x)
@@ -55,7 +65,7 @@ export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<We
     write,
     download: (x) => machine.read(gpu(x)),
     release: (...tensors) => {
-      for (const x of tensors) if (x) machine.release(gpu(x))
+      for (const x of tensors) if (x) for (const part of partsOfWeight(x)) machine.release(part)
     },
     columns: (x, from, to) => columnsOf(gpu(x), from, to),
     rows: (tensor, from, to) => {

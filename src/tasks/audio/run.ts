@@ -1,4 +1,3 @@
-import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
 import { type Plan, planOf } from '../../engine/plan.js'
@@ -10,6 +9,7 @@ import { audioProgress } from '../../shell/progress.js'
 import type { LogMelInput, ModelSpec } from '../../spec.js'
 import { frameSeconds } from '../../tokens/log-mel.js'
 import { Check } from '../check.js'
+import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
@@ -21,11 +21,7 @@ export interface AudioModel {
   weights: Weights
 }
 
-export interface AudioOptions {
-  device: Device
-  threads: number
-  /** Frames per chunk; rounded up to a multiple of the network's stride. */
-  chunk?: number
+export interface AudioOptions extends ComputeOptions {
   /** The channel, from 1 (default: the mean of all), and the seconds to pass over and to read. */
   channel?: number
   offset?: number
@@ -33,8 +29,6 @@ export interface AudioOptions {
   /** What cannot be read is reported and skipped. */
   skip: boolean
   wanted: Output
-  /** Takes warnings. */
-  note: (line: string) => void
 }
 
 /** How features become sequences, `chunk` frames at most in a piece of a streamed one, in buffers of a pool. */
@@ -57,6 +51,8 @@ export interface PipelineOptions extends AudioOptions {
   cut: CutAudio
   /** The sequences are windows that the caller asked for. */
   windows: boolean
+  /** Frames of sequences that should not be cut. */
+  uncut?: number
   /** A recording that breaks off is taken to end there; otherwise it gives no result. */
   keepBroken: boolean
 }
@@ -75,7 +71,7 @@ export class AudioPipeline {
   ) {
     const { spec } = model
     const { skip, wanted, note, windows } = options
-    this.plan = planOf(spec, options)
+    this.plan = planFor(model, options, options.uncut)
     const name = ({ record }: Span) => record.file
     const { plan } = this
     this.check = new Check({ spec, wanted, plan, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
@@ -88,7 +84,9 @@ export class AudioPipeline {
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
-    const { device, threads, chunk, wanted } = this.options
+    const { options } = this
+    const { device, threads, wanted } = options
+    const onStarted = startNote(options)
     const lanes = Math.max(1, Math.min(this.plan.workers, this.recordings.length))
     const { model } = this
     const pieces = this.pieces.bind(this)
@@ -107,8 +105,8 @@ export class AudioPipeline {
           failed = { item, failure }
         }
       }
-      const plan = planOf(model.spec, { device, chunk, threads: Math.floor((threads + lane) / lanes) })
-      const answers = predict(untilBad(), model, { device, plan, wanted, buffers })
+      const plan = planOf(model.spec, { ...options, threads: Math.floor((threads + lane) / lanes) })
+      const answers = predict(untilBad(), model, { device, plan, wanted, buffers, onStarted })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {

@@ -1,4 +1,4 @@
-import { tokensPerRow } from '../../engine/plan.js'
+import { tokensPerRow } from '../../engine/footprint.js'
 import { exitCodes, UserError } from '../../errors.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import { discard } from '../../runtime/discard.js'
@@ -80,9 +80,9 @@ export class Transcription implements Run<Transcribed> {
         ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
         : splitAtSilence(parts, silence, buffers)
     // A window in one chunk needs no sweep.
-    const chunk = options.chunk ?? (causal ? undefined : silence.longest)
+    const uncut = causal ? undefined : silence.longest
     const wanted = { head: true }
-    const pipeline = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
+    const pipeline = { ...options, uncut, wanted, cut, windows: false, keepBroken: true }
     this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
   }
 

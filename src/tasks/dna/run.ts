@@ -1,7 +1,6 @@
-import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
-import { type Plan, planOf } from '../../engine/plan.js'
+import type { Plan } from '../../engine/plan.js'
 import type { RecordStream } from '../../input/dna/read.js'
 import { nameId, type SequenceRecord } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
@@ -11,6 +10,7 @@ import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { dnaTokenizer } from '../../tokens/tokenizer.js'
 import { Check, lengthRead } from '../check.js'
+import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Span, type SpanPiece, spansOf } from '../windows.js'
@@ -19,11 +19,7 @@ import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
 
 export type Strand = '+' | '-' | 'both'
 
-export interface DnaOptions extends LengthLimits {
-  device: Device
-  threads: number
-  /** Tokens per chunk; rounded up to a multiple of the network's stride. */
-  chunk?: number
+export interface DnaOptions extends LengthLimits, ComputeOptions {
   window?: number
   stride?: number
   /** The windows of a record become one row: records are counted, not windows. */
@@ -33,8 +29,6 @@ export interface DnaOptions extends LengthLimits {
   /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
   skip: boolean
   wanted: Output
-  /** Takes warnings. */
-  note: (line: string) => void
 }
 
 /** Records of DNA through a model. */
@@ -55,7 +49,7 @@ export class DnaRun implements SpanRun {
   ) {
     const { spec } = model
     const { window, skip, wanted, note } = options
-    this.plan = planOf(spec, options)
+    this.plan = planFor(model, options)
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
@@ -76,6 +70,7 @@ export class DnaRun implements SpanRun {
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
     const { device, wanted, skip, window, stride, minLength, perRecord } = this.options
+    const onStarted = startNote(this.options)
     const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
     const streams =
       isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
@@ -83,7 +78,7 @@ export class DnaRun implements SpanRun {
     const tooShort = () => this.shortWindows++
     const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
     const pieces = strandsOf(spans, spec, this.strand)
-    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted })
+    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted, onStarted })
     let record: SequenceRecord | undefined
     for await (const prediction of withStrands(answers)) {
       const { span, last } = prediction
