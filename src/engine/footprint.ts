@@ -43,10 +43,11 @@ function halves({ mixer, mlp }: BlockSpec, D: number): number[][] {
   return mlp ? [first, [D, D, D, D, 2 * mlp.d_hidden, mlp.d_hidden]] : [first]
 }
 
-/** Rows before and after the final norm, merged ones where both strands are read, and what the head makes of each. */
+/** Rows before and after the final norm, merged ones where both strands are read, what the head makes of each, and what is read back. */
 function outputs(spec: ModelSpec): number[] {
   const { d_model: D, reverse_complement: both } = spec
-  return [D, D, both ? 2 * D : D, headWidth(spec)]
+  const [merged, V] = [both ? 2 * D : D, headWidth(spec)]
+  return [D, D, merged, V, Math.max(merged, V)]
 }
 
 function headWidth({ head, input, d_model }: ModelSpec): number {

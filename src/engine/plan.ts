@@ -36,6 +36,9 @@ const rowsPerChunk = { tokens: 2048, audio: 512 }
  */
 const gpuChunkBytes = 512 * 2 ** 20
 
+/** Rows of a piece of a scan there. */
+const pieceRows = 64
+
 /** Of a GPU, for the residual stream of a sweep: a million rows of 256. */
 const gpuStreamBytes = 2 ** 30
 
@@ -70,7 +73,7 @@ export function planOf(spec: ModelSpec, { device, gpu, chunk, uncut = 0, threads
 /** Rows of the residual stream in a chunk. A processor that plays a GPU has no more cores for it than for itself. */
 function usualRows(spec: ModelSpec, gpu?: GpuFacts): number {
   if (!gpu || gpu.software) return rowsPerChunk[spec.input.kind === 'log-mel' ? 'audio' : 'tokens']
-  return 2 ** Math.floor(Math.log2(Math.max(1, gpuChunkBytes / 4 / footprint(spec).together)))
+  return Math.ceil(gpuChunkBytes / 4 / footprint(spec).together / pieceRows) * pieceRows
 }
 
 /** Rows of which no tensor is larger than a GPU takes. */

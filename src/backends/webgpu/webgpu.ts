@@ -8,7 +8,7 @@ import { norm } from './norm.js'
 import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
 import { type ScanForm, selectiveScan } from './scan.js'
-import { columnsOf, GpuTensor, gpu } from './tensor.js'
+import { columnsOf, GpuTensor, gpu, rowsOf } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
 import { partsOfWeight, uploadWeight } from './weights.js'
 
@@ -48,7 +48,7 @@ export function webgpuBackend(
     if (!x.contiguous) throw new RangeError('a tensor to write must be contiguous')
     if (data.length !== x.rows * x.cols)
       throw new RangeError(`${data.length} numbers for a tensor [${x.rows}, ${x.cols}]`)
-    machine.write(x, Float32Array.from(data))
+    machine.write(x, new Float32Array(data))
   }
   const gather = gatherRows(machine)
   return {
@@ -68,11 +68,7 @@ export function webgpuBackend(
       for (const x of tensors) if (x) for (const part of partsOfWeight(x)) machine.release(part)
     },
     columns: (x, from, to) => columnsOf(gpu(x), from, to),
-    rows: (tensor, from, to) => {
-      const x = gpu(tensor)
-      if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
-      return new GpuTensor(x.block, x.at + from * x.step, to - from, x.cols, x.step, false)
-    },
+    rows: (x, from, to) => rowsOf(gpu(x), from, to),
     reshape: (tensor, rows, cols) => {
       const x = gpu(tensor)
       if (!x.contiguous) throw new RangeError('a tensor to reshape must be contiguous')
