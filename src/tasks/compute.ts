@@ -38,7 +38,7 @@ export function planFor(
       `${count(plan.workers)} worker${plan.workers === 1 ? '' : 's'}`,
       `chunks of ${count(plan.chunk)} tokens (${count(plan.chunk / tokensPerRow(spec))} rows), ${plan.depth} under way`,
       `${mebibytes(weightBytes(weights, gpu))} of weights`,
-      `up to ${mebibytes(chunkBytes(spec, plan))} of buffers`,
+      `about ${mebibytes(chunkBytes(spec, plan))} of buffers`,
     ].join('; '),
   )
   return plan
@@ -63,8 +63,8 @@ function startText({ device, weights, chunk, use }: Started): string {
 const seconds = (s: number) => `${s.toFixed(2)} s`
 const count = (n: number) => n.toLocaleString('en')
 
-/** Small ones to the tenth. */
 function mebibytes(bytes: number): string {
+  if (bytes < 2 ** 20) return `${Math.ceil(bytes / 2 ** 10)} KiB`
   const size = bytes / 2 ** 20
-  return `${size < 10 ? Number(size.toFixed(1)) : count(Math.floor(size))} MiB`
+  return `${size < 10 ? size.toFixed(1) : count(Math.floor(size))} MiB`
 }

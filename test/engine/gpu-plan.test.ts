@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { GpuFacts } from '../../src/backends/backend.js'
 import { oneSegment, wholeSegments } from '../../src/backends/segments.js'
-import { type Weight, weightOf } from '../../src/backends/weight.js'
 import { webgpuBackend } from '../../src/backends/webgpu/webgpu.js'
+import { type Weight, weightOf } from '../../src/backends/weight.js'
 import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { footprint, tokensPerRow } from '../../src/engine/footprint.js'
 import { Network } from '../../src/engine/network.js'
@@ -23,7 +23,9 @@ const planOn = (spec: ModelSpec, gpu: GpuFacts, chunk?: number) =>
 function wideSpec(mixer: 'mamba' | 'add' | 's4d', D: number): ModelSpec {
   const spec = tinySpec(mixer)
   const inner = { kind: 'mamba', d_inner: 2 * D, d_state: 16, dt_rank: Math.ceil(D / 16), d_conv: 4 }
-  const wide = { mamba: inner, add: { ...spec.blocks[0].mixer, mamba: inner }, s4d: { kind: 's4d', d_state: 64 } }[mixer]
+  const wide = { mamba: inner, add: { ...spec.blocks[0].mixer, mamba: inner }, s4d: { kind: 's4d', d_state: 64 } }[
+    mixer
+  ]
   return { ...spec, d_embed: D, d_model: D, blocks: [{ mixer: wide, mlp: { d_hidden: D } }] }
 }
 
@@ -94,7 +96,10 @@ describe('1,048,576 tokens on a GPU on paper', () => {
     ['s4d', 2048, 2048],
     ['mamba', 8, 128],
   ] as const)('%s, width %i, tensors of %i MiB: every buffer fits, every index is one', async (mixer, D, size) => {
-    const { plan, reads, asked } = await onPaper(wideSpec(mixer, D), card(size * MiB), ids, { head: true, pool: 'mean' })
+    const { plan, reads, asked } = await onPaper(wideSpec(mixer, D), card(size * MiB), ids, {
+      head: true,
+      pool: 'mean',
+    })
     expect([...reads[0].rows]).toEqual([1])
     expect(asked.dispatches).toBeGreaterThan((8 * ids.length) / plan.chunk)
     expect(asked.largest).toBeLessThanOrEqual(size * MiB)
