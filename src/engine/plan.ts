@@ -39,6 +39,9 @@ const gpuChunkBytes = 512 * 2 ** 20
 /** Rows of a piece of a scan there. */
 const pieceRows = 64
 
+/** Of audio there: 80 s at 25 rows a second, as words are to come a minute or two after they were said. */
+const gpuAudioRows = 2048
+
 /** Of a GPU, for the residual stream of a sweep: a million rows of 256. */
 const gpuStreamBytes = 2 ** 30
 
@@ -72,8 +75,10 @@ export function planOf(spec: ModelSpec, { device, gpu, chunk, uncut = 0, threads
 
 /** Rows of the residual stream in a chunk. A processor that plays a GPU has no more cores for it than for itself. */
 function usualRows(spec: ModelSpec, gpu?: GpuFacts): number {
-  if (!gpu || gpu.software) return rowsPerChunk[spec.input.kind === 'log-mel' ? 'audio' : 'tokens']
-  return Math.ceil(gpuChunkBytes / 4 / footprint(spec).together / pieceRows) * pieceRows
+  const audio = spec.input.kind === 'log-mel'
+  if (!gpu || gpu.software) return rowsPerChunk[audio ? 'audio' : 'tokens']
+  const rows = Math.ceil(gpuChunkBytes / 4 / footprint(spec).together / pieceRows) * pieceRows
+  return audio ? Math.min(rows, gpuAudioRows) : rows
 }
 
 /** Rows of which no tensor is larger than a GPU takes. */

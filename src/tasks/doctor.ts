@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { Probe } from '../backends/backend.js'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
-import { type Device, deviceNames, devices, pickBy } from '../backends/registry.js'
+import { type Device, defaultDevice, deviceNames, devices } from '../backends/registry.js'
 import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -54,15 +53,15 @@ export async function inspectMachine(): Promise<Machine> {
   }
 }
 
-/** What each device says of itself, and which of them `auto` picks. */
+/** What each device says of itself, and which is picked where none is asked for. */
 async function probeBackends(): Promise<BackendChoice[]> {
-  const probes: { name: Device; probe: Probe }[] = []
-  for (const name of deviceNames) probes.push({ name, probe: await devices[name].probe() })
-  const { device } = pickBy(probes.find(({ name }) => name === 'webgpu')!.probe)
-  return probes.map(({ name, probe: { works, detail } }) => {
-    const state = !works ? 'unavailable' : name === device ? 'picked' : 'available'
-    return { name, state, detail }
-  })
+  const choices: BackendChoice[] = []
+  for (const name of deviceNames) {
+    const { works, detail } = await devices[name].probe()
+    const state = !works ? 'unavailable' : name === defaultDevice ? 'picked' : 'available'
+    choices.push({ name, state, detail })
+  }
+  return choices
 }
 
 async function probeOnnxRuntime(): Promise<Finding> {

@@ -62,6 +62,8 @@ describe('the plan of a GPU', () => {
     }
     expect(planOn(narrow, card(16 * MiB)).chunk).toBe(Math.floor((16 * MiB) / 4 / footprint(narrow).widest))
     expect(planOn(narrow, { ...card(2048 * MiB), software: true }).chunk).toBe(2048)
+    const audio = { ...tinySpec('add', true), input: { kind: 'log-mel' } } as ModelSpec
+    expect(planOn(audio, card(2048 * MiB)).chunk).toBe(2048 * tokensPerRow(audio))
   })
 
   test('lowers a chunk that was asked for to what a tensor takes, and keeps a smaller one', () => {
