@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import { exitCodes, UserError } from '../src/errors.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { audioFlags, dnaFlags, format, formatOf, inputs, integer, shared } from '../src/shell/flags.js'
+import { audioFlags, dnaFlags, format, inputs, integer, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
 
@@ -31,7 +31,7 @@ export default class Embed extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Embed)
-    const format = formatOf(formats, flags)
+    const { format } = flags
     const { embedding, rowSize, wantEmbedding } = await import('../src/tasks/embed.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')

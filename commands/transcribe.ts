@@ -3,7 +3,7 @@ import { exitCodes, UserError } from '../src/errors.js'
 import type { InputFile } from '../src/input/folder.js'
 import { holdsSeveral, transcriptFormats } from '../src/output/transcripts.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { audioFlags, format, formatOf, inputs, integer, modelOr, shared } from '../src/shell/flags.js'
+import { audioFlags, format, inputs, integer, modelOr, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 
@@ -49,7 +49,7 @@ export default class Transcribe extends LongwaveCommand {
     const { force, 'output-dir': folder } = flags
     if (folder !== undefined && flags.output !== '-')
       throw new UserError('-o and --output-dir exclude each other', exitCodes.usage)
-    const format = formatOf(transcriptFormats, flags)
+    const { format } = flags
     const places = (files: readonly InputFile[]) => (folder === undefined ? [] : placesIn(folder, format, files))
     const outputs = (files: readonly InputFile[]) =>
       folder === undefined

@@ -15,8 +15,8 @@ import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
+import { formatBySuffix } from '../../src/output/suffix.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
-import { formatOf } from '../../src/shell/flags.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
 import { specimen } from '../input/audio/helpers.js'
@@ -236,10 +236,9 @@ describe('formats and times', () => {
   test('the suffix of -o says which format, unless -f does', async () => {
     const formats = ['txt', 'srt', 'json', 'jsonl'] as const
     const named = ['-', 'x', 'x.srt', 'x.SRT.gz', 'x.json', 'x.jsonl.gz', 'x.srt.wav', 'srt']
-    expect(named.map((output) => formatOf(formats, { output }))).toEqual(
+    expect(named.map((output) => formatBySuffix(output, formats))).toEqual(
       ['txt', 'txt', 'srt', 'srt', 'json', 'jsonl', 'txt', 'txt'], // biome-ignore format: as the names above
     )
-    expect(formatOf(formats, { output: 'x.srt', format: 'json' })).toBe('json')
     await quietly('-o', 'x.vtt', 'talks/a.wav')
     expect(text('x.vtt')).toMatch(/^WEBVTT\n/)
     const embed = await command(['embed', '-q', '-m', 'sounds', '-o', 'v.jsonl', 'talks/a.wav'], { cwd: folder })

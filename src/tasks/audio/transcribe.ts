@@ -1,4 +1,4 @@
-import { tokensPerRow } from '../../engine/plan.js'
+import { tokensPerRow } from '../../engine/footprint.js'
 import { exitCodes, UserError } from '../../errors.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import { discard } from '../../runtime/discard.js'
@@ -90,17 +90,10 @@ export class Transcription implements Run<Transcribed> {
         : splitAtSilence(parts, silence, buffers)
     // A window in one chunk needs no sweep.
     const live = recordings.some((recording) => recording.live)
-    const usual = causal ? (live ? Math.round(livePiece / frame) : undefined) : silence.longest
-    const chunk = options.chunk ?? usual
-    const pipeline = {
-      ...options,
-      chunk,
-      wanted: { head: true },
-      cut,
-      windows: false,
-      loudness: true,
-      keepBroken: true,
-    }
+    const chunk = options.chunk ?? (causal && live ? Math.round(livePiece / frame) : undefined)
+    const uncut = causal ? undefined : silence.longest
+    const wanted = { head: true }
+    const pipeline = { ...options, chunk, uncut, wanted, cut, windows: false, loudness: true, keepBroken: true }
     this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
   }
 
@@ -113,8 +106,8 @@ export class Transcription implements Run<Transcribed> {
     }
   }
 
-  progress(seconds: number): string {
-    return this.pipeline.progress(seconds)
+  progress(seconds: number, over?: boolean): string {
+    return this.pipeline.progress(seconds, over)
   }
 
   leftOut(): LeftOutCount[] {
