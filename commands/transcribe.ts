@@ -1,3 +1,7 @@
+import { Flags } from '@oclif/core'
+import { exitCodes, UserError } from '../src/errors.js'
+import type { InputFile } from '../src/input/folder.js'
+import { holdsSeveral, transcriptFormats } from '../src/output/transcripts.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, format, inputs, integer, modelOr, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
@@ -5,19 +9,24 @@ import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 
 export default class Transcribe extends LongwaveCommand {
   static override description =
-    'Transcribe speech: WAV, and through ffmpeg whatever it reads. Text is written while the audio comes in, a minute or two behind it; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
+    'Transcribe speech: WAV, and through ffmpeg whatever it reads; a folder means the recordings in it. Text is written while the audio comes in: at most 35 s of audio behind it, 5 s with a model that reads forward only; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
   static override examples = [
     '<%= config.bin %> transcribe sentence.mp3',
-    '<%= config.bin %> transcribe -m digits -f srt -o numbers.srt numbers.wav',
-    '<%= config.bin %> transcribe -m digits -f tsv numbers/*.wav',
+    '<%= config.bin %> transcribe -m digits -o numbers.srt numbers.wav',
+    '<%= config.bin %> transcribe -m digits -f tsv numbers/',
+    '<%= config.bin %> transcribe -m digits -f vtt --output-dir subtitles numbers/',
     'ffmpeg -v error -i numbers.mp4 -f wav - | <%= config.bin %> transcribe -m digits -',
   ]
   static override args = { inputs }
   static override flags = {
     model: modelOr('english'),
     output: shared.output,
+    'output-dir': Flags.string({
+      helpValue: 'DIR',
+      description: 'write a file for each input into this folder, under its name with the suffix of the format',
+    }),
     force: shared.force,
-    format: format(['txt', 'srt', 'vtt', 'json', 'tsv']),
+    format: format(transcriptFormats),
     ...audioFlags,
     beam: integer({
       min: 0,
@@ -36,25 +45,33 @@ export default class Transcribe extends LongwaveCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Transcribe)
     const { drain, openTranscription } = await import('../src/tasks/open.js')
-    const { openOutput } = await import('../src/output/output.js')
-    const { Cues } = await import('../src/output/subtitles.js')
-    const { transcripts } = await import('../src/output/transcripts.js')
-
-    const outputs = [{ role: '-o', path: flags.output }]
-    const opened = await openTranscription(flags, { inputs: args.inputs, outputs }, (line) => this.note(line))
-    const output = await openOutput(flags.output, flags)
-    const writer = await transcripts(flags.format, output, opened.paths.length)
-    this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
-    const cues = new Cues()
-    const take = async ({ recording, words, last }: Transcribed) => {
-      for (const line of [...cues.push(words), ...(last ? cues.end() : [])]) await writer.write(recording.id, line)
-      if (last) await writer.close(recording.id)
-      await output.flush()
+    const { inFileForEach, inOneFile, placesIn } = await import('../src/output/transcript-files.js')
+    const { force, 'output-dir': folder } = flags
+    if (folder !== undefined && flags.output !== '-')
+      throw new UserError('-o and --output-dir exclude each other', exitCodes.usage)
+    const { format } = flags
+    const places = (files: readonly InputFile[]) => (folder === undefined ? [] : placesIn(folder, format, files))
+    const outputs = (files: readonly InputFile[]) =>
+      folder === undefined
+        ? [{ role: '-o', path: flags.output }]
+        : places(files).map(({ to }) => ({ role: '--output-dir', path: to }))
+    const given = { inputs: args.inputs, folders: true, outputs }
+    const { files, run } = await openTranscription(flags, given, (line) => this.note(line))
+    if (folder === undefined && files.length > 1 && !holdsSeveral(format)) {
+      const text = `${format} holds one recording: name one input, or --output-dir for a file each, or use -f tsv or json`
+      throw new UserError(text, exitCodes.usage)
     }
-    const finish = async () => {
-      await writer.end()
-      await output.close()
+    const paths = files.map(({ path }) => path)
+    const alone = flags['infile-list'] === undefined && paths.length === 1 && paths[0] === (args.inputs?.[0] ?? '-')
+    const transcripts =
+      folder === undefined
+        ? await inOneFile(flags.output, paths, { format, force, alone })
+        : await inFileForEach(folder, places(files), { format, force })
+    this.progress = await Progress.start(progressStyle(flags, folder === undefined && flags.output === '-'))
+    const take = async ({ recording: { index, broken }, words, until, last }: Transcribed) => {
+      await transcripts.write(index, words, until)
+      if (last) await transcripts.close(index, !broken)
     }
-    await drain(opened, this.progress, take, finish, () => output.abort())
+    await drain({ run }, this.progress, take, transcripts.finish, transcripts.abort)
   }
 }

@@ -2,14 +2,22 @@
 
 export type { ModelState } from './engine/state.js'
 export { UserError } from './errors.js'
+export type { GivenSequence } from './input/dna/given.js'
 export type { ModelSpec } from './spec.js'
 export {
   type ForwardOptions,
   type ForwardResult,
   type Model,
-  type ModelSession,
   type OpenOptions,
   openModel,
-  type PushResult,
-  type ReadOptions,
 } from './tasks/model.js'
+export type { ModelSession, PushResult, ReadOptions } from './tasks/model-session.js'
+export type {
+  ClassifiedRow,
+  ClassifyOptions,
+  EmbeddedRow,
+  EmbedOptions,
+  Inputs,
+  TranscribeOptions,
+  TranscriptLine,
+} from './tasks/rows.js'

@@ -128,6 +128,8 @@ export interface ModelSpec {
   strand: 'symmetric' | 'stranded'
   /** Longest record (bases) that the model saw in training, for a warning; absent if unknown. */
   trained_length?: number
+  /** The shortest one: what is far shorter has no label. */
+  trained_shortest?: number
   /**
    * Caduceus-PS, rewritten as a plain stack that is run on the ids and on their reverse complement; the outputs are
    * merged by layers/reverse-complement.ts. `complement` has one id for each id. `fused` (add and norm): the official code swaps

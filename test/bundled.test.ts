@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
 import { errorRate } from '../src/text/edit-distance.js'
-import { measureTexts } from '../src/training/metrics/validation.js'
+import { textEdits } from '../src/training/metrics/validation.js'
 import { command } from './run-command.js'
 
 const folder = join(packageRoot, 'models')
@@ -72,7 +72,7 @@ describe('bundled models of audio', () => {
 
   test('english is the default, and half right at least about its fixture', async () => {
     const said = 'billy lived in new york'
-    const { characters } = measureTexts([said], [(await transcribe(fixture('sentence.wav'))).trim()])
+    const { characters } = textEdits(said, (await transcribe(fixture('sentence.wav'))).trim())
     expect(errorRate(characters)).toBeLessThan(0.5)
   })
 

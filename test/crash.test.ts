@@ -31,9 +31,9 @@ interface Kind {
 }
 
 const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
-const classify = 'longwave classify -q -m origin -t 2 -o out.tsv --report report.tsv'
+const classify = 'longwave classify -q -m origin -t 2 --window 400 -o out.tsv --report report.tsv --html report.html'
 const embed = 'longwave embed -q -m origin -t 2 -o out.npy'
-const train = 'longwave train classify -q -t 2 --data GOOD --config CONFIG --out model --labels'
+const train = 'longwave train classify -q -t 2 --data GOOD --config CONFIG --out model --html report.html --labels'
 const bad = /^longwave: .*: record bad, line \d+: expected letters of DNA, not '.' \(looks like protein\)\n$/
 
 const kinds: Record<string, Kind> = {

@@ -33,7 +33,9 @@ test.each([
   'README.md',
   'CHANGELOG.md',
   'LICENSE',
-  ...readdirSync(join(packageRoot, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(packageRoot, 'docs'), { recursive: true, encoding: 'utf8' })
+    .map((name) => `docs/${name}`)
+    .filter((path) => /\.(md|png)$/.test(path)),
 ])('the package has %s', (path) => {
   expect(packed).toContain(path)
 })

@@ -10,7 +10,8 @@ export interface Ended {
 }
 
 export interface CommandOptions {
-  input?: string | Uint8Array
+  /** Standard input; as a function, block by block, with what has come out so far. */
+  input?: string | Uint8Array | ((stdout: () => Buffer) => AsyncIterable<Uint8Array>)
   env?: Record<string, string>
   cwd?: string
 }
@@ -31,7 +32,7 @@ export function command(args: string[], options: CommandOptions = {}): Promise<E
 
 async function run(args: string[], { input = '', env = {}, cwd = packageRoot }: CommandOptions): Promise<Ended> {
   const [stdout, stderr] = [new Collected(), new Collected()]
-  const stdin = Readable.from(blocks(Buffer.from(input)))
+  const stdin = Readable.from(typeof input === 'function' ? input(stdout.all) : blocks(Buffer.from(input)))
   process.chdir(cwd)
   const restore = replace({ stdin, stdout, stderr, env: { ...cleanEnv(), LONGWAVE_THREADS: '1', ...env } })
   try {

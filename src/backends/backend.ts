@@ -89,22 +89,41 @@ export interface LinearOptions {
   activation?: Activation
 }
 
-/** What a probe of a device found out, as a line. */
+/** What decides how a GPU is used. */
+export interface GpuFacts {
+  name: string
+  /** A processor plays it. */
+  software: boolean
+  /** Of the largest tensor that it takes. */
+  tensorBytes: number
+}
+
+/** What a probe of a device found out, as a line, and of a GPU that works as facts. */
 export interface Probe {
   works: boolean
   detail: string
+  gpu?: GpuFacts
+}
+
+/** What a backend on a device of its own has taken so far. */
+export interface DeviceUse {
+  /** Of memory. */
+  bytes: number
+  /** Programs that it compiled, and the seconds that took. */
+  pipelines: number
+  seconds: number
 }
 
 export interface Backend {
   /** Of its device in the registry. */
   readonly name: string
-  /** Bytes of a residual stream that may wait on the device between the layers of a sweep; of more all waits on the host. Absent: of any. */
-  readonly streamBytes?: number
+  /** Absent where memory is the host's and nothing is compiled. */
+  use?(): DeviceUse
 
   /** Copies `rows * cols` numbers in. */
   upload(data: ArrayLike<number>, rows: number, cols: number): Tensor
-  /** A weight, which may be read where it lies whenever an operation needs it: it never changes. */
-  weight(weight: Weight): Tensor
+  /** A weight, which may be read where it lies whenever an operation needs it: it never changes. `name`: for errors. */
+  weight(weight: Weight, name: string): Tensor
   zeros(rows: number, cols: number): Tensor
   /** Copies numbers into a contiguous tensor. */
   write(x: Tensor, data: ArrayLike<number>): void

@@ -1,4 +1,5 @@
-import type { Backend, Probe } from './backend.js'
+import { exitCodes, UserError } from '../errors.js'
+import type { Backend, GpuFacts, Probe } from './backend.js'
 
 export interface DeviceOptions {
   /** Bytes of weights that a backend keeps as it computes with them; default: all. */
@@ -13,32 +14,32 @@ interface DeviceEntry {
   lanes: 'per thread' | 1
   /** What it computes in. */
   precisions: readonly ('f32' | 'f64')[]
-  /** `auto` may pick it. */
-  automatic: boolean
+  /** It has gradients. */
+  trains: boolean
 }
 
-/** Every device, the best for `auto` first. */
+/** Every device, that of commands that name none first. */
 const entries = {
   cpu: {
     open: async (options) => (await import('./cpu/cpu.js')).openCpuBackend(options),
     probe: async () => (await import('./cpu/probe.js')).probeCpu(),
     lanes: 'per thread',
     precisions: ['f32'],
-    automatic: true,
+    trains: true,
   },
   webgpu: {
     open: async () => (await import('./webgpu/webgpu.js')).openWebgpuBackend(),
     probe: async () => (await import('./webgpu/probe.js')).probeWebgpu(),
     lanes: 1,
     precisions: ['f32'],
-    automatic: false,
+    trains: false,
   },
   tfjs: {
     open: async () => (await import('./tfjs/tfjs.js')).openTfjsBackend(),
     probe: async () => (await import('./tfjs/load.js')).probeTfjs(),
     lanes: 1,
     precisions: ['f32'],
-    automatic: false,
+    trains: false,
   },
   reference: {
     open: async () => (await import('./reference/index.js')).openReferenceBackend(),
@@ -48,7 +49,7 @@ const entries = {
     }),
     lanes: 'per thread',
     precisions: ['f64'],
-    automatic: false,
+    trains: true,
   },
 } as const satisfies Record<string, DeviceEntry>
 
@@ -56,8 +57,37 @@ export type Device = keyof typeof entries
 export const devices: Readonly<Record<Device, DeviceEntry>> = entries
 export const deviceNames = Object.keys(entries) as Device[]
 
-/** The device that a user asked for; `auto`: the first that may be picked. */
-export function pickDevice(wanted: 'auto' | Device): Device {
-  if (wanted !== 'auto') return wanted
-  return deviceNames.find((name) => devices[name].automatic)!
+/** What runs where nothing else is asked for: the one device whose results have the same bytes on every machine of a kind. */
+export const defaultDevice = 'cpu' satisfies Device
+
+/** A device to compute on. */
+export interface Picked {
+  device: Device
+  /** Of `auto`: why this one. */
+  why?: string
+  /** Of a device that is a GPU of its own, which plans have to know. */
+  gpu?: GpuFacts
+}
+
+/**
+ * The device that a user asked for. `auto`: a GPU where there is a real one, otherwise the default. Errors: UserError with exit code 69
+ * for a GPU that was asked for and cannot be had, and for a device that cannot do what it is wanted for.
+ */
+export async function pickDevice(wanted: 'auto' | Device, { training = false } = {}): Promise<Picked> {
+  if (training && wanted !== 'auto' && !devices[wanted].trains)
+    throw new UserError(`the device ${wanted} cannot train: it has no gradients`, exitCodes.unavailable)
+  if (training && wanted === 'auto' && !devices.webgpu.trains)
+    return { device: defaultDevice, why: 'the device webgpu cannot train' }
+  if (wanted !== 'auto' && wanted !== 'webgpu') return { device: wanted }
+  const probe = await devices.webgpu.probe()
+  if (wanted === 'auto') return pickBy(probe)
+  if (!probe.gpu) throw new UserError(probe.detail, exitCodes.unavailable)
+  return { device: 'webgpu', gpu: probe.gpu }
+}
+
+/** What `auto` takes, by what the probe of the device webgpu found. */
+export function pickBy({ gpu, detail }: Probe): Picked {
+  if (!gpu) return { device: defaultDevice, why: detail }
+  if (gpu.software) return { device: defaultDevice, why: `the only GPU is one that a processor plays: ${gpu.name}` }
+  return { device: 'webgpu', why: gpu.name, gpu }
 }

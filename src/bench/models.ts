@@ -20,7 +20,7 @@ export const shapeName = ({ layers, d_model, bidirectional }: Shape) =>
  * on.
  */
 export function randomSpec(shape: Shape, length: number): ModelSpec {
-  return classifierSpec(completeSettings({ ...shape }), ['a', 'b'], length)
+  return classifierSpec(completeSettings({ ...shape }), ['a', 'b'], { longest: length, shortest: 1 })
 }
 
 /** Writes such a model to a folder. */

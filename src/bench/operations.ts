@@ -1,8 +1,8 @@
-import type { Backend, ScanArgs, Tensor } from '../backends/backend.js'
+import type { Backend, Tensor } from '../backends/backend.js'
 import { openCpuBackend } from '../backends/cpu/cpu.js'
 import { type Direction, type Segments, wholeSegments } from '../backends/segments.js'
-import { Random } from '../training/random.js'
 import { interleaved, median } from './rounds.js'
+import { type Make, maker, scanArgs } from './tensors.js'
 
 /** One operation of the cpu backend at one shape, on one core: medians over the rounds. */
 export interface OperationBenchRow {
@@ -102,7 +102,7 @@ function blockCases(T: number, D: number): Case[] {
     })
   const scan = (name: string, direction: Direction, segments: Segments) =>
     forward(`scan ${name}`, `E ${E} N ${N}`, 'ns/state', E * N, (backend, make) => {
-      const args = scanArgs(make, T, E, N, direction, segments)
+      const args = scanArgs(backend, make, { T, E, N }, direction, segments)
       return () => backend.selectiveScan(args, null)
     })
   const backward = (operation: string, shape: string, unit: Unit, perRow: number, prepare: Backward): Case => ({
@@ -153,7 +153,7 @@ function blockCases(T: number, D: number): Case[] {
       return () => gradients.causalConv(dy, x, weight, bias, args, into)
     }),
     backward('scan gradient', `E ${E} N ${N}`, 'ns/state', E * N, (gradients, make, backend) => {
-      const plain = scanArgs(make, T, E, N, 'forward', whole)
+      const plain = scanArgs(backend, make, { T, E, N }, 'forward', whole)
       const args = { ...plain, kept: gradients.keptStates(plain) }
       backend.release(backend.selectiveScan(args, null))
       const dy = make(T, E)
@@ -178,30 +178,12 @@ function blockCases(T: number, D: number): Case[] {
   ]
 }
 
-type Make = (rows: number, cols: number, scale?: number) => Tensor
 type Runs = (backend: Backend, make: Make) => () => Tensor | null | Promise<Tensor>
 type Backward = (
   gradients: NonNullable<Backend['gradients']>,
   make: Make,
   backend: Backend,
 ) => () => void | Promise<void>
-
-/** Tensors of random numbers within `scale`. */
-function maker(backend: Backend): Make {
-  const random = new Random(1)
-  return (rows, cols, scale = 0.1) =>
-    backend.upload(
-      Float32Array.from({ length: rows * cols }, () => random.uniform(-scale, scale)),
-      rows,
-      cols,
-    )
-}
-
-function scanArgs(make: Make, T: number, E: number, N: number, direction: Direction, segments: Segments): ScanArgs {
-  const [u, dt, z, B, C] = [make(T, E), make(T, E), make(T, E), make(T, N), make(T, N)]
-  const [A_log, D, dtBias] = [make(E, N), make(1, E), make(1, E)]
-  return { u, dt, A_log, B, C, D, z, dtBias, softplus: true, segments, direction }
-}
 
 function readOffsets(rows: number, length: number): Int32Array {
   const starts = Array.from({ length: Math.ceil(rows / length) }, (_, i) => i * length)

@@ -59,6 +59,12 @@ export async function modelFolder(nameOrFolder: string | undefined): Promise<str
   throw new UserError(`${nameOrFolder}: no such model${hint} ${offer(names)}`, exitCodes.unavailable)
 }
 
+/** A line for the person who may have meant the folder here, where a name is that of a bundled model; null otherwise. */
+export async function shadowedFolder(name: string): Promise<string | null> {
+  if (/[/\\]/.test(name) || !(await isModel(name)) || !(await bundledModels()).includes(name)) return null
+  return `-m ${name} is the bundled model; the folder of that name here is -m ./${name}`
+}
+
 /** The files that a model is read from. */
 export async function modelFiles(folder: string): Promise<Named[]> {
   const names = (await readdir(folder)).filter((name) => /^config\.json$|\.safetensors(\.index\.json)?$/.test(name))

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { exitCodes, UserError } from '../errors.js'
+import { isLfsPointer, lfsPointer, pointerLength } from '../text/git-lfs.js'
 import { printable, shortened } from '../text/printable.js'
 
 /** An error about a file of a checkpoint: the model cannot be had. What the file says in it is cut and made printable. */
@@ -20,9 +21,15 @@ export async function openRegular(path: string): Promise<{ file: FileHandle; siz
     },
   )
   const found = await file.stat()
-  if (found.isFile()) return { file, size: found.size }
+  if (found.isFile() && !(await holdsPointer(file))) return { file, size: found.size }
   await file.close()
+  if (found.isFile()) throw broken(path, lfsPointer)
   throw broken(path, found.isDirectory() ? 'a folder, expected a file' : 'a pipe or a device, expected a file')
+}
+
+async function holdsPointer(file: FileHandle): Promise<boolean> {
+  const { buffer } = await file.read(Buffer.alloc(pointerLength), 0, pointerLength, 0)
+  return isLfsPointer(buffer)
 }
 
 /** More than any config has: the texts of a language model are the longest part. */

@@ -59,6 +59,7 @@ const fields = record({
   head: v.nullable(headSchema),
   strand: oneOf('symmetric', 'stranded'),
   trained_length: v.optional(whole(1)),
+  trained_shortest: v.optional(whole(1)),
   reverse_complement: v.optional(record({ complement: list(whole(0), { most: mostTokens }), fused: flag })),
   hidden_states: record({
     embedding: flag,

@@ -128,8 +128,15 @@ export class Tensors {
 
   private file(name: string): SafetensorsFile {
     const file = this.where.get(name)
-    if (!file) throw this.broken(name, 'is missing')
+    if (!file) throw this.missing(name)
     return file
+  }
+
+  private missing(name: string): Error {
+    const longer = this.names.find((other) => other.endsWith(`.${name}`))
+    if (longer === undefined) return this.broken(name, 'is missing')
+    const prefix = longer.slice(0, -name.length)
+    return this.broken(name, `is missing, but there is ${longer}: take the prefix '${prefix}' off all names`)
   }
 
   private check(name: string, expected: readonly number[]): void {

@@ -10,6 +10,8 @@ export interface Piece<Note> {
   ends: boolean
   /** Where the state of a sequence in several pieces is kept; -1 for one that comes whole. */
   slot: number
+  /** Its chunk goes out with it: nobody knows when the next piece comes. */
+  urgent?: boolean
 }
 
 /** Sequences packed without padding; one note per segment. */
@@ -40,6 +42,11 @@ export async function* pack<Note>(
     }
     packed.push(piece)
     rows += length
+    if (rows >= chunk || piece.urgent) {
+      yield chunkOf(packed, width, join)
+      packed = []
+      rows = 0
+    }
   }
   if (rows > 0) yield chunkOf(packed, width, join)
 }

@@ -1,15 +1,13 @@
 import { oneSegment, type Segments } from '../backends/segments.js'
 import type { Chunk } from './chunk.js'
 import { type Network, type NetworkState, stateTensors } from './network.js'
-import type { Output, Read } from './outputs.js'
+import { needsWhole, type Output, type Read } from './outputs.js'
 import { Reader, type Reading } from './reader.js'
 import { loadState, type ModelState, saveState } from './state.js'
 import { mergedRows, otherStrand } from './strands.js'
-import { sweep } from './sweep.js'
+import { type CutLimits, sweep } from './sweep.js'
 
-export interface SessionOptions {
-  /** Rows computed at a time, a multiple of the network's stride. */
-  chunk: number
+export interface SessionOptions extends CutLimits {
   outputs: readonly Output[]
   /** Cut sequences that may be under way at once, each in a slot of its own; default 1. */
   slots?: number
@@ -113,7 +111,7 @@ export class Session {
     const reader = new Reader(this.network, outputs, 1, appended)
     const reading = reader.begin(chunk.segments.ends.length)
     try {
-      await runWhole(this.network, chunk, this.options.chunk, reading)
+      await runWhole(this.network, chunk, this.options, reading)
       return reading.reads()
     } finally {
       reader.close()
@@ -123,7 +121,7 @@ export class Session {
   /** Caduceus-PS: rows of two runs, on the ids and on their reverse complement, merged and then pooled. */
   private async readBothStrands(chunk: Chunk): Promise<Read[]> {
     const { network } = this
-    const { outputs, appended = 0 } = this.options
+    const { outputs, appended = 0, chunk: limit } = this.options
     const unpooled = outputs.map(({ layer, head }) => ({ layer, head }))
     const g = await this.readWhole(chunk, unpooled, 0)
     const r = await this.readWhole(otherStrand(chunk, network.spec), unpooled, 0)
@@ -134,19 +132,35 @@ export class Session {
       appended,
     )
     const reading = reader.begin(chunk.segments.ends.length)
-    for (const [i, output] of outputs.entries()) {
-      const { data, width } = mergedRows(g[i], r[i], chunk.segments, output, network.spec)
-      const rows = network.backend.upload(data, data.length / width, width)
-      await reading.read(i, rows, chunk.segments)
-      network.backend.release(rows)
+    try {
+      for (const [i, output] of outputs.entries()) {
+        const { data, width } = mergedRows(g[i], r[i], chunk.segments, output, network.spec)
+        const length = data.length / width
+        const step = needsWhole(output) ? length : limit
+        for (let from = 0; from < length; from += step) {
+          const to = Math.min(from + step, length)
+          const rows = network.backend.upload(data.subarray(from * width, to * width), to - from, width)
+          const segments = length <= step ? chunk.segments : oneSegment(to - from, from, to === length, 0)
+          await reading.read(i, rows, segments)
+          network.backend.release(rows)
+        }
+      }
+      return reading.reads()
+    } finally {
+      reader.close()
     }
-    return reading.reads()
   }
 }
 
 /** Whole sequences: together if they fit, otherwise the only one in pieces, exactly. */
-async function runWhole(network: Network, { input, segments }: Chunk, limit: number, reading: Reading): Promise<void> {
+async function runWhole(
+  network: Network,
+  { input, segments }: Chunk,
+  limits: CutLimits,
+  reading: Reading,
+): Promise<void> {
   const { backend } = network
+  const { chunk: limit } = limits
   const length = network.length(input)
   if (length <= limit) {
     // Without a state the kernels need not keep it.
@@ -156,7 +170,7 @@ async function runWhole(network: Network, { input, segments }: Chunk, limit: num
     return
   }
   if (segments.ends.length !== 1) throw new Error('only a single sequence may be longer than a chunk')
-  if (!network.causal) return sweep(network, input, limit, reading)
+  if (!network.causal) return sweep(network, input, limits, reading)
   const state = network.zeroState(1)
   try {
     await runCut(network, { input, segments: oneSegment(length, 0, true, 0) }, limit, state, reading)

@@ -9,9 +9,9 @@ export interface Spool {
   close(): void
 }
 
-/** Of streams of so many bytes: on the device, where there is room for them. */
-export function openSpool(backend: Backend, bytes: number): Spool {
-  return bytes <= (backend.streamBytes ?? 0) ? new DeviceSpool(backend) : new RamSpool(backend)
+/** Of a stream of so many bytes: on the device, where it has that much room for it. */
+export function openSpool(backend: Backend, bytes: number, room: number): Spool {
+  return bytes <= room ? new DeviceSpool(backend) : new RamSpool(backend)
 }
 
 /** In the memory of the device: nothing has to be waited for. */

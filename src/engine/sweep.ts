@@ -5,19 +5,26 @@ import { type Network, type NetworkState, stateTensors } from './network.js'
 import type { Reading } from './reader.js'
 import { openSpool, type Spool } from './spool.js'
 
+/** How much is computed at a time, and what may stay on the device meanwhile. */
+export interface CutLimits {
+  /** Rows, a multiple of the network's stride. */
+  chunk: number
+  /** Of the largest residual stream that may; default: none. */
+  streamBytes?: number
+}
+
 /**
  * Runs one sequence that is longer than a chunk through a bidirectional network, exactly, layer by layer over a spool of the residual
  * stream ([L', D] numbers). Each layer is swept twice: right to left, to learn the reverse state at every chunk border; then left to
- * right, with the carried forward state and the kept reverse one.
- *
- * `chunk`: tokens per piece, a multiple of the network's stride. `reading` gets rows in reading order.
+ * right, with the carried forward state and the kept reverse one. `reading` gets rows in reading order.
  */
-export async function sweep(network: Network, input: Input, chunk: number, reading: Reading): Promise<void> {
+export async function sweep(network: Network, input: Input, limits: CutLimits, reading: Reading): Promise<void> {
   const b = network.backend
+  const { chunk, streamBytes = 0 } = limits
   const state = network.zeroState(1)
   const length = network.length(input)
   const bytes = (length / network.stride) * network.spec.d_model * 4
-  const [stream, borders] = [openSpool(b, bytes), openSpool(b, bytes)]
+  const [stream, borders] = [openSpool(b, bytes, streamBytes), openSpool(b, bytes, streamBytes)]
   try {
     await sweepOver(network, input, chunk, reading, { state, stream, borders })
   } finally {

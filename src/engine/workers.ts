@@ -29,20 +29,23 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4 }
  * A pool of worker threads, each with its own backend. A worker (`serve`) does its jobs in the order they come.
  */
 export class WorkerPool<Job, Result> {
-  private readonly lanes: Lane<Result>[]
+  /** In the order in which they were started. */
+  private readonly lanes: Lane<Result>[] = []
   private failure: Error | null = null
 
-  constructor(script: URL, workerData: unknown, threads: number) {
-    this.lanes = Array.from({ length: threads }, () => this.start(script, workerData))
+  /** `threads`: as many at most; after the first each is started when there is work that the others are too busy for. */
+  constructor(
+    private readonly script: URL,
+    private readonly workerData: unknown,
+    private readonly threads: number,
+  ) {
+    this.lane(0)
   }
 
   /** `transfer`: buffers of the job that its sender has no more use for; `worker`: its number, absent: the one with least to do. */
   run(job: Job, transfer: ArrayBuffer[] = [], worker?: number): Promise<Result> {
     if (this.failure) return Promise.reject(this.failure)
-    const lane =
-      worker === undefined
-        ? this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
-        : this.lanes[worker]
+    const lane = worker === undefined ? this.freest() : this.lane(worker)
     return new Promise((resolve, reject) => {
       lane.pending.push({ resolve, reject })
       lane.worker.postMessage(job, transfer)
@@ -51,7 +54,7 @@ export class WorkerPool<Job, Result> {
 
   /** The same job on every worker, answers in the order of the workers. */
   runAll(job: Job): Promise<Result[]> {
-    return Promise.all(this.lanes.map((_, worker) => this.run(job, [], worker)))
+    return Promise.all(Array.from({ length: this.threads }, (_, worker) => this.run(job, [], worker)))
   }
 
   /** Ends the threads, whatever they are at. */
@@ -64,13 +67,25 @@ export class WorkerPool<Job, Result> {
     )
   }
 
-  private start(script: URL, workerData: unknown): Lane<Result> {
+  private lane(worker: number): Lane<Result> {
+    while (this.lanes.length <= worker) this.lanes.push(this.start())
+    return this.lanes[worker]
+  }
+
+  private freest(): Lane<Result> {
+    const free = this.lanes.find(({ pending }) => pending.length === 0)
+    if (free) return free
+    if (this.lanes.length < this.threads) return this.lane(this.lanes.length)
+    return this.lanes.reduce((a, b) => (b.pending.length < a.pending.length ? b : a))
+  }
+
+  private start(): Lane<Result> {
     // SHARE_ENV: what a worker sets for a library that it loads is set where the library looks, in the process.
     const {
       thread: worker,
       settle,
       left,
-    } = nativeThread(() => new Worker(script, { workerData, resourceLimits, env: SHARE_ENV }))
+    } = nativeThread(() => new Worker(this.script, { workerData: this.workerData, resourceLimits, env: SHARE_ENV }))
     const lane: Lane<Result> = { worker, settle, pending: [] }
     lane.worker.on('message', (answer: Answer<Result>) => {
       const job = lane.pending.shift()!
@@ -116,20 +131,4 @@ export function serve<Job, Opened, Result>(
       }
     })
   })
-}
-
-/** Results of `jobs` in their order, with at most `depth` under way; jobs are drawn only as fast as results are taken. */
-export async function* inOrder<Job, Result>(
-  jobs: AsyncIterable<Job> | Iterable<Job>,
-  run: (job: Job) => Promise<Result>,
-  depth: number,
-): AsyncGenerator<Result> {
-  const underWay: Promise<Result>[] = []
-  for await (const job of jobs) {
-    const result = run(job)
-    result.catch(() => {}) // seen when it is awaited below
-    underWay.push(result)
-    if (underWay.length >= depth) yield await underWay.shift()!
-  }
-  while (underWay.length > 0) yield await underWay.shift()!
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, open as openFile } from 'node:fs'
+import { closeSync, constants, fstatSync, open as openFile, statSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { isatty, ReadStream } from 'node:tty'
@@ -29,6 +29,17 @@ export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
     yield* pipe ? readStream(pipe) : readFile(path)
   } catch (error) {
     throw readProblem(error)
+  }
+}
+
+/** Whether bytes come as fast as somebody writes them: standard input (`-`) or a path that is no file. */
+export function isPipe(path: string): boolean {
+  try {
+    // A stream in the place of standard input has no descriptor.
+    const fd = path === '-' ? (process.stdin.fd as number | undefined) : null
+    return fd === undefined || !(fd === null ? statSync(path) : fstatSync(fd)).isFile()
+  } catch {
+    return false // reading it will say why
   }
 }
 

@@ -1,3 +1,4 @@
+import { isLfsPointer, lfsPointer } from '../text/git-lfs.js'
 import { audioFormat } from './audio/format.js'
 import { FileProblem } from './problem.js'
 
@@ -28,6 +29,9 @@ const foreign: [string, number[], string][] = [
   ['SAM', bytesOf('@SQ\t'), 'samtools fasta FILE | longwave ... -'],
   ['2bit', [0x43, 0x27, 0x41, 0x1a], 'twoBitToFa FILE stdout | longwave ... -'],
   ['2bit', [0x1a, 0x41, 0x27, 0x43], 'twoBitToFa FILE stdout | longwave ... -'],
+  ['GenBank', bytesOf('LOCUS   '), 'any2fasta FILE | longwave ... -'],
+  ['EMBL', bytesOf('ID   '), 'any2fasta FILE | longwave ... -'],
+  ['GFF', bytesOf('##gff-version'), 'bedtools getfasta -fi GENOME -bed FILE | longwave ... -'],
   ['UTF-16 text', [0xff, 0xfe], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
   ['UTF-16 text', [0xfe, 0xff], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
 ]
@@ -38,6 +42,7 @@ export const foreignName = (block: Uint8Array): string | undefined =>
 
 /** Throws (FileProblem) what a known format that is not read here needs. */
 export function refuseForeign(file: string, block: Uint8Array) {
+  if (isLfsPointer(block)) throw new FileProblem(lfsPointer)
   for (const [name, magic, command] of foreign) {
     if (!isPrefix(block, magic)) continue
     const cure = command.replace('FILE', file)

@@ -37,5 +37,5 @@ export class Params {
 }
 
 export function uploadWeights(backend: Backend, weights: Weights): Map<string, Tensor> {
-  return new Map([...weights].map(([name, weight]) => [name, backend.weight(weight)]))
+  return new Map([...weights].map(([name, weight]) => [name, backend.weight(weight, name)]))
 }

@@ -93,6 +93,7 @@ async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOption
       await finish()
       npy ??= await npyRows(output, 0)
       await npy.end()
+      await table.end()
       await closeAll(output, ids)
     },
     async abort() {

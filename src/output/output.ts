@@ -23,7 +23,7 @@ export interface Output {
    * replaced.
    */
   withdraw(): Promise<void>
-  /** Leaves nothing behind. Harmless after `close`. */
+  /** Leaves nothing behind; standard output gets what was written so far. Harmless after `close`. */
   abort(): Promise<void>
 }
 
@@ -34,6 +34,9 @@ export interface OutputOptions {
 
 const bufferSize = 256 * 1024
 
+/** Milliseconds that a reader of standard output waits at most for a row that was written. */
+const longestWait = 500
+
 /**
  * Opens `path` for writing before any work is done: exit 73 if it exists without `force`, or cannot be created.
  * '-' and /dev/stdout are standard output; devices and named pipes are written straight; `.gz` compresses.
@@ -43,17 +46,39 @@ export async function openOutput(path: string, { force = false }: OutputOptions 
   return new BufferedOutput(path, path.endsWith('.gz') ? gzipSink(sink) : sink)
 }
 
+/** null: an output that was not asked for. */
+type Opened<Path> = Path extends string ? Output : Output | null
+
+/** Opens the outputs of one command, or none of them: what is opened before a failure is removed. */
+export async function openAll<const Paths extends readonly (string | undefined)[]>(
+  paths: Paths,
+  options?: OutputOptions,
+): Promise<{ -readonly [I in keyof Paths]: Opened<Paths[I]> }> {
+  const opened: (Output | null)[] = []
+  try {
+    for (const path of paths) opened.push(path === undefined ? null : await openOutput(path, options))
+  } catch (error) {
+    await abortAll(...opened)
+    throw error
+  }
+  return opened as { -readonly [I in keyof Paths]: Opened<Paths[I]> }
+}
+
 /** Closes several outputs of one command so that their names appear only after all bytes of all of them are safe. */
-export async function closeAll(...outputs: Output[]): Promise<void> {
-  for (const output of outputs) await output.finish()
+export async function closeAll(...outputs: (Output | null)[]): Promise<void> {
+  for (const output of outputs) await output?.finish()
   for (const [i, output] of outputs.entries()) {
     try {
-      await output.close()
+      await output?.close()
     } catch (error) {
-      for (const closed of outputs.slice(0, i)) await closed.withdraw()
+      for (const closed of outputs.slice(0, i)) await closed?.withdraw()
       throw error
     }
   }
+}
+
+export async function abortAll(...outputs: (Output | null)[]): Promise<void> {
+  for (const output of outputs) await output?.abort()
 }
 
 class BufferedOutput implements Output {
@@ -61,6 +86,9 @@ class BufferedOutput implements Output {
   private used = 0
   /** Sink calls run one after the other; a failure stays, so that no later write seems to succeed. */
   private tail: Promise<void> = Promise.resolve()
+  /** Calls of the sink that have not come back. */
+  private underWay = 0
+  private timer: NodeJS.Timeout | undefined
   private state: 'open' | 'finished' | 'closed' = 'open'
   readonly patch: Output['patch']
 
@@ -75,6 +103,7 @@ class BufferedOutput implements Output {
           await this.queue(() => writeAt(bytes, position))
         }
       : null
+    if (sink.writeNow) process.on('exit', this.writeRest)
   }
 
   write(chunk: string | Uint8Array): Promise<void> {
@@ -84,10 +113,21 @@ class BufferedOutput implements Output {
     if (bytes.length >= bufferSize) return this.queue(() => this.sink.write(bytes))
     this.buffer.set(bytes, this.used)
     this.used += bytes.length
+    if (this.sink.writeNow) this.timer ??= setTimeout(() => void this.flush(), longestWait).unref()
     return this.tail
   }
 
+  /** What an exit (a signal, an error) leaves in the buffer. Bytes under way would come behind it. */
+  private readonly writeRest = () => {
+    if (this.used === 0 || this.underWay > 0) return
+    try {
+      this.sink.writeNow?.(this.buffer.subarray(0, this.used))
+    } catch {} // the process ends with the code that it has
+  }
+
   flush(): Promise<void> {
+    clearTimeout(this.timer)
+    this.timer = undefined
     if (this.used === 0) return this.tail
     const full = this.buffer.subarray(0, this.used)
     const part = this.used < bufferSize / 2 ? Buffer.from(full) : full
@@ -97,7 +137,8 @@ class BufferedOutput implements Output {
   }
 
   private queue(step: () => Promise<void>): Promise<void> {
-    this.tail = this.tail.then(step)
+    this.underWay++
+    this.tail = this.tail.then(step).finally(() => this.underWay--)
     // Whoever awaits the next write sees the failure; it must not end the process as unhandled before that.
     this.tail.catch(() => {})
     return this.tail
@@ -114,7 +155,7 @@ class BufferedOutput implements Output {
     await this.finish()
     if (this.state === 'closed') return
     await this.sink.publish()
-    this.state = 'closed'
+    this.end()
   }
 
   async withdraw(): Promise<void> {
@@ -123,8 +164,14 @@ class BufferedOutput implements Output {
 
   async abort(): Promise<void> {
     if (this.state === 'closed') return
-    this.state = 'closed'
+    if (this.sink.writeNow) void this.flush()
+    this.end()
     await this.tail.catch(() => {})
     await this.sink.abort()
+  }
+
+  private end(): void {
+    this.state = 'closed'
+    process.off('exit', this.writeRest)
   }
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { constants, fstatSync, openSync } from 'node:fs'
+import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { exitCodes, UserError } from '../errors.js'
+import { standardOutputIsClosed } from '../runtime/descriptors.js'
 import { refuseLost } from '../runtime/surroundings.js'
 import { destination } from './destination.js'
 import { takeName } from './take-name.js'
@@ -15,6 +16,8 @@ import { forgetTemporary, rememberTemporary } from './temporary.js'
 export interface Sink {
   /** Resolves when the receiver has all of `bytes`. */
   write(bytes: Uint8Array): Promise<void>
+  /** Where a reader may be waiting: takes bytes at once, in the last moment of the process. */
+  writeNow?(bytes: Uint8Array): void
   /** Only where earlier bytes can be overwritten. */
   writeAt?(bytes: Uint8Array, position: number): Promise<void>
   finish(): Promise<void>
@@ -118,11 +121,20 @@ async function pipeSink(path: string): Promise<Sink> {
 
 function stdoutSink(): Sink {
   const name = 'standard output'
+  if (process.stdout.fd === 1 && standardOutputIsClosed())
+    throw new UserError(`${name} is closed: give it a reader, or -o FILE`, exitCodes.io)
   const nothing = async () => {}
   // Node's own stream for files and devices ignores that a full disk takes only a part of a write.
   const direct = isFileOrDevice(process.stdout)
   const write = direct ? writeStdoutFile : (bytes: Uint8Array) => writeStream(process.stdout, bytes)
-  return { write: (bytes) => explain(name, () => write(bytes)), finish: nothing, publish: nothing, abort: nothing }
+  return {
+    write: (bytes) => explain(name, () => write(bytes)),
+    // Node writes to files, and on Linux and macOS to pipes, before this returns.
+    writeNow: (bytes) => void (direct ? writeSync(1, bytes) : process.stdout.write(bytes)),
+    finish: nothing,
+    publish: nothing,
+    abort: nothing,
+  }
 }
 
 /** A stream that stands in for standard output, as every thread but the first has one, has no descriptor. */
@@ -169,10 +181,10 @@ async function explain(name: string, step: () => Promise<void>): Promise<void> {
   }
 }
 
-const existsAlready = (path: string) =>
+export const existsAlready = (path: string) =>
   new UserError(`${path}: the output exists already; --force replaces it`, exitCodes.cannotCreate)
 
-const cannotCreate = (path: string, error: unknown) =>
+export const cannotCreate = (path: string, error: unknown) =>
   new UserError(`${path}: cannot create the output: ${reason(error)}`, exitCodes.cannotCreate)
 
 /** 'ENOSPC: no space left on device, write' -> 'no space left on device'. */

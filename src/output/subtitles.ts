@@ -20,10 +20,12 @@ export interface CueLimits {
   seconds: number
   /** A silence of this many seconds ends a line. */
   pause: number
+  /** Seconds that a line stays on the screen at least, and from its start to that of the next one. */
+  shortest: number
 }
 
-/** As subtitling guides have it: 42 characters, 7 seconds. */
-export const cueLimits: CueLimits = { characters: 42, seconds: 7, pause: 0.8 }
+/** As subtitling guides have it: 42 characters, half a second to 7. */
+export const cueLimits: CueLimits = { characters: 42, seconds: 7, pause: 0.8, shortest: 0.5 }
 
 /** Words in order, as `{ text, start, end }`, to lines, piece by piece. */
 export class Cues {
@@ -31,8 +33,8 @@ export class Cues {
 
   constructor(private readonly limits: CueLimits = cueLimits) {}
 
-  /** The lines that these words complete. */
-  push(words: readonly Cue[]): Line[] {
+  /** The lines that these words complete; no word that is still to come begins before `until`. */
+  push(words: readonly Cue[], until: number): Line[] {
     const done: Line[] = []
     for (const word of words) {
       if (this.line && !this.fits(this.line, word)) done.push(...this.end())
@@ -43,6 +45,7 @@ export class Cues {
         this.line.words.push(word)
       }
     }
+    if (this.line && this.isOver(this.line, until)) done.push(...this.end())
     return done
   }
 
@@ -54,18 +57,30 @@ export class Cues {
   }
 
   private fits(line: Cue, word: Cue): boolean {
-    const { characters, seconds, pause } = this.limits
+    const { characters, seconds, shortest } = this.limits
+    if (word.start - line.start < shortest) return true
     const length = [...line.text, ' ', ...word.text].length
-    return length <= characters && word.end - line.start <= seconds && word.start - line.end < pause
+    return length <= characters && word.end - line.start <= seconds && !this.isOver(line, word.start)
+  }
+
+  /** No word that begins at `next` or later fits. */
+  private isOver(line: Cue, next: number): boolean {
+    const { seconds, pause } = this.limits
+    return next - line.end >= pause || next - line.start >= seconds
   }
 }
+
+/** A line as it is shown: one that is said faster stays half a second, which `Cues` keeps free of the next one. */
+const shown = ({ start, end, text }: Cue): Cue => ({ start, end: Math.max(end, start + cueLimits.shortest), text })
 
 /** SubRip: numbered blocks. */
 export async function srtRows(output: Output): Promise<RowWriter<Cue>> {
   let number = 0
   return {
-    write: ({ start, end, text }) =>
-      output.write(`${++number}\n${srtTime(start)} --> ${srtTime(end)}\n${oneLine(text)}\n\n`),
+    write: (line) => {
+      const { start, end, text } = shown(line)
+      return output.write(`${++number}\n${srtTime(start)} --> ${srtTime(end)}\n${oneLine(text)}\n\n`)
+    },
     end: async () => {},
   }
 }
@@ -74,7 +89,8 @@ export async function srtRows(output: Output): Promise<RowWriter<Cue>> {
 export async function vttRows(output: Output): Promise<RowWriter<Cue>> {
   await output.write('WEBVTT\n\n')
   return {
-    write: ({ start, end, text }) => {
+    write: (line) => {
+      const { start, end, text } = shown(line)
       const escaped = oneLine(text).replace(/[&<>]/g, (c) => entities[c as keyof typeof entities])
       return output.write(`${vttTime(start)} --> ${vttTime(end)}\n${escaped}\n\n`)
     },

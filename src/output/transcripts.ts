@@ -1,70 +1,72 @@
-import { exitCodes, UserError } from '../errors.js'
 import type { Output } from './output.js'
-import type { RowWriter } from './rows.js'
-import { type Cue, type Line, srtRows, vttRows } from './subtitles.js'
+import { type Cue, Cues, type Line, srtRows, vttRows } from './subtitles.js'
 import { tsvField, tsvRows } from './tsv.js'
 
 export const transcriptFormats = ['txt', 'srt', 'vtt', 'json', 'tsv'] as const
 export type TranscriptFormat = (typeof transcriptFormats)[number]
 
-/** Transcripts of recordings, one after the other, line by line. */
+/** Whether a file in this format can hold several recordings. */
+export const holdsSeveral = (format: TranscriptFormat): boolean => format !== 'srt' && format !== 'vtt'
+
+/** Transcripts of recordings, one after the other, word by word. */
 export interface TranscriptWriter {
-  /** The next line of the recording `path`. */
-  write(path: string, line: Line): Promise<void>
-  /** The recording is over; it may have had no line. */
+  /** The next words of the recording `path`; no word that is still to come begins before `until`, in seconds. */
+  write(path: string, words: readonly Cue[], until: number): Promise<void>
+  /** The recording is over; it may have had no words. */
   close(path: string): Promise<void>
   /** Completes the text; the output stays open for its owner to close. */
   end(): Promise<void>
 }
 
-/** Errors: 2 for several recordings in a format that holds one. */
-export async function transcripts(
-  format: TranscriptFormat,
-  output: Output,
-  recordings: number,
-): Promise<TranscriptWriter> {
-  if (recordings > 1 && (format === 'srt' || format === 'vtt')) {
-    await output.abort()
-    const text = `${format} holds one recording: name one input, or use --format tsv or json`
-    throw new UserError(text, exitCodes.usage)
-  }
+/** `alone`: the output is about one recording, and need not say which. */
+export async function transcripts(format: TranscriptFormat, output: Output, alone: boolean): Promise<TranscriptWriter> {
   switch (format) {
     case 'txt':
-      return plain(output, recordings > 1)
-    case 'srt':
-      return rows(await srtRows(output), (line) => line)
-    case 'vtt':
-      return rows(await vttRows(output), (line) => line)
+      return plain(output, alone)
+    case 'srt': {
+      const rows = await srtRows(output)
+      return lineByLine((line) => rows.write(line), rows.end)
+    }
+    case 'vtt': {
+      const rows = await vttRows(output)
+      return lineByLine((line) => rows.write(line), rows.end)
+    }
     case 'json':
       return json(output)
     case 'tsv': {
-      const table = await tsvRows(output, ['path', 'start', 'end', 'text'])
-      return rows(table, ({ start, end, text }, path) => [path, start.toFixed(3), end.toFixed(3), text])
+      const rows = await tsvRows(output, ['path', 'start', 'end', 'text'])
+      const cells = ({ start, end, text }: Line, path: string) => [path, start.toFixed(3), end.toFixed(3), text]
+      return lineByLine((line, path) => rows.write(cells(line, path)), rows.end)
     }
     default:
       return format satisfies never
   }
 }
 
-/** The text alone in one line, or, of several recordings, a line for each: `path<TAB>text`. */
-function plain(output: Output, several: boolean): TranscriptWriter {
-  let lines = 0
-  const before = (path: string) => (lines++ > 0 ? ' ' : several ? `${tsvField(path)}\t` : '')
+/** The text in one line, each word as it comes; unless it is `alone`, behind the path: `path<TAB>text`. */
+function plain(output: Output, alone: boolean): TranscriptWriter {
+  let words = 0
+  const before = (path: string) => (words++ > 0 ? ' ' : alone ? '' : `${tsvField(path)}\t`)
   return {
-    write: (path, { text }) => output.write(before(path) + text),
+    write: (path, said) => output.write(said.map(({ text }) => before(path) + text).join('')),
     async close(path) {
-      await output.write(lines === 0 ? `${before(path)}\n` : '\n')
-      lines = 0
+      await output.write(words === 0 ? `${before(path)}\n` : '\n')
+      words = 0
     },
     end: async () => {},
   }
 }
 
-function rows<Row>(writer: RowWriter<Row>, rowOf: (line: Line, path: string) => Row): TranscriptWriter {
+/** Words as lines, each written when it is complete. */
+function lineByLine(write: (line: Line, path: string) => Promise<void>, end: () => Promise<void>): TranscriptWriter {
+  const cues = new Cues()
+  const all = async (lines: Line[], path: string) => {
+    for (const line of lines) await write(line, path)
+  }
   return {
-    write: (path, line) => writer.write(rowOf(line, path)),
-    close: async () => {},
-    end: () => writer.end(),
+    write: (path, words, until) => all(cues.push(words, until), path),
+    close: (path) => all(cues.end(), path),
+    end,
   }
 }
 
@@ -72,16 +74,12 @@ function rows<Row>(writer: RowWriter<Row>, rowOf: (line: Line, path: string) => 
 function json(output: Output): TranscriptWriter {
   let before = '[\n'
   const place = ({ start, end, text }: Cue) => ({ start: milli(start), end: milli(end), text })
-  return {
-    async write(path, line) {
-      const object = JSON.stringify({ path, ...place(line), words: line.words.map(place) })
-      const text = before + object
-      before = ',\n'
-      await output.write(text)
-    },
-    close: async () => {},
-    end: () => output.write(before === '[\n' ? '[]\n' : '\n]\n'),
+  const write = (line: Line, path: string) => {
+    const text = before + JSON.stringify({ path, ...place(line), words: line.words.map(place) })
+    before = ',\n'
+    return output.write(text)
   }
+  return lineByLine(write, () => output.write(before === '[\n' ? '[]\n' : '\n]\n'))
 }
 
 /** Seconds to the millisecond. */

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { accessOf, processFile } from './descriptors.js'
 
 /**
  * Whether the program was started with SIGHUP ignored (`nohup`). Node sets all signals back to their defaults before
@@ -9,16 +9,7 @@ import { basename } from 'node:path'
  */
 export function hangUpIgnored(): boolean {
   if (basename(process.env._ ?? '') === 'nohup') return true
-  const ignored = /^SigIgn:\t([0-9a-f]+)$/m.exec(proc(`${process.ppid}/status`))
+  const ignored = /^SigIgn:\t([0-9a-f]+)$/m.exec(processFile(`${process.ppid}/status`))
   if (ignored && Number.parseInt(ignored[1].slice(-1), 16) & 1) return true
-  return /^flags:\t0\d*1$/m.test(proc('self/fdinfo/0'))
-}
-
-/** A file of Linux about a process; empty elsewhere. */
-function proc(file: string): string {
-  try {
-    return readFileSync(`/proc/${file}`, 'utf8')
-  } catch {
-    return ''
-  }
+  return accessOf(0) === 'write'
 }

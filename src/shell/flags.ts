@@ -1,6 +1,7 @@
 import { Args, Flags, type Interfaces } from '@oclif/core'
-import { deviceNames } from '../backends/registry.js'
+import { defaultDevice, deviceNames } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
+import { formatBySuffix } from '../output/suffix.js'
 import { availableThreads } from '../runtime/threads.js'
 
 interface IntegerOptions {
@@ -18,6 +19,14 @@ export function integer(options: IntegerOptions): Interfaces.OptionFlag<number |
 export function integer({ min, max = Number.MAX_SAFE_INTEGER, ...options }: IntegerOptions) {
   return Flags.custom<number>({ ...options, helpValue: 'N', parse: async (text) => wholeNumber(text, min, max) })()
 }
+
+/** Some of them, with commas between: `--rows 4096,65536`. */
+export const integers = ({ min, max, description }: IntegerOptions & { max: number }) =>
+  Flags.custom<number[]>({
+    description,
+    helpValue: 'N,N',
+    parse: async (text) => text.split(',').map((one) => wholeNumber(one, min, max)),
+  })()
 
 export function wholeNumber(text: string, min: number, max: number): number {
   const value = Number(text)
@@ -77,8 +86,8 @@ export const shared = {
   force: Flags.boolean({ description: 'replace an existing output' }),
   device: Flags.option({ options: ['auto', ...deviceNames] as const })({
     char: 'd',
-    default: 'auto',
-    description: 'where to compute',
+    default: defaultDevice,
+    description: 'where to compute; auto: on a GPU if there is one, else on the cpu',
   }),
   threads: integer({
     char: 't',
@@ -92,7 +101,7 @@ export const shared = {
     max: 1 << 24,
     description: 'tokens computed at a time; changes speed and memory, never the result',
   }),
-  'min-length': integer({ min: 0, description: 'skip shorter records' }),
+  'min-length': integer({ min: 0, description: 'skip shorter records, and shorter last windows' }),
   'max-length': integer({ min: 1, description: 'skip longer records' }),
   'on-error': Flags.option({ options: ['fail', 'skip'] as const })({
     default: 'fail',
@@ -110,11 +119,34 @@ export const shared = {
   json: Flags.boolean({ description: 'print the result as one JSON object' }),
 }
 
+/** Seconds, or hours, minutes and seconds as in `00:01:30`. */
+const seconds = (options: { min: number; description: string }) =>
+  Flags.custom<number>({
+    description: options.description,
+    helpValue: 'TIME',
+    parse: async (text) => {
+      const parts = /^(?:(?:(\d+):)?([0-5]?\d):)?(\d+(?:\.\d*)?|\.\d+)$/.exec(text.trim())
+      const [hours, minutes, last] = (parts?.slice(1) ?? []).map((part) => Number(part ?? 0))
+      const value = (hours * 60 + minutes) * 60 + last
+      if (value >= options.min && value <= 1e9 && (last < 60 || !text.includes(':'))) return value
+      throw new UserError(
+        `expected seconds from ${options.min} on or a time such as 00:01:30, got '${text}'`,
+        exitCodes.usage,
+      )
+    },
+  })()
+
+/** `--html` of the commands that have a report. */
+export const html = Flags.string({
+  helpValue: 'FILE',
+  description: 'also write a report to look at: one HTML file that needs no network',
+})
+
 /** Flags of the commands that read audio. */
 export const audioFlags = {
   channel: integer({ min: 1, description: 'channel of audio to read [default: the mean of all]' }),
-  offset: number({ min: 0, max: 1e9, description: 'seconds of audio to skip at the start' }),
-  duration: number({ min: 0.001, max: 1e9, description: 'seconds of audio to read [default: to the end]' }),
+  offset: seconds({ min: 0, description: 'audio to skip at the start: seconds, or 00:01:30' }),
+  duration: seconds({ min: 0.001, description: 'audio to read: seconds, or 00:00:30 [default: to the end]' }),
 }
 
 const length = { min: 0.001, max: Number.MAX_SAFE_INTEGER }
@@ -165,9 +197,16 @@ export const inferenceBenchFlags = {
   json: shared.json,
 }
 
-/** `-f`: the first format is the default. */
-export const format = <const F extends readonly [string, ...string[]]>(formats: F) =>
-  Flags.option({ options: formats })({ char: 'f', default: formats[0] as F[number], description: 'output format' })
+/** `-f`: by default what the suffix of -o says, or else the first format; `named`: formats without a suffix. */
+export const format = <const F extends readonly [string, ...string[]], const N extends string = never>(
+  formats: F,
+  named: readonly N[] = [],
+) =>
+  Flags.option({ options: [...formats, ...named] as (F[number] | N)[] })({
+    char: 'f',
+    default: async ({ flags }) => formatBySuffix<F[number]>(flags.output ?? '', formats),
+    description: 'output format, unless the suffix of -o says it',
+  })
 
 /** Every command has these. */
 export const everywhere = {

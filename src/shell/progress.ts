@@ -1,4 +1,5 @@
 import type { Ora } from 'ora'
+import { clock } from '../text/clock.js'
 import { printable } from '../text/printable.js'
 
 /** Where progress goes: a live line, plain lines, the last line only, or nowhere. */
@@ -107,7 +108,7 @@ export interface Work {
   seconds: number
 }
 
-/** `12/300 records  41.2 Mbp  3.10 Mbp/s  ETA 0:42` */
+/** `12/300 records  41.2 Mbp  3.10 Mbp/s  24 %  ETA 0:42` */
 export function progressText({
   records,
   totalRecords,
@@ -123,15 +124,19 @@ export function progressText({
   ]
   if (seconds > 0) parts.push(`${quantity(tokens / seconds, unit)}/s`)
   const share = fraction ?? (totalRecords ? records / totalRecords : 0)
-  if (share > 0 && share < 1) parts.push(`ETA ${clock((seconds / share) * (1 - share))}`)
-  return parts.join('  ')
+  return [...parts, ...remaining(share, seconds)].join('  ')
 }
 
-/** `2 files  1:02:03 of audio  85.1 x real time` */
-export function audioProgress(files: number, audio: number, seconds: number): string {
-  const parts = [`${files} file${files === 1 ? '' : 's'}`, `${clock(audio)} of audio`]
+/** How far it is and how long the rest will take, while there is a rest. */
+const remaining = (share: number, seconds: number) =>
+  share > 0 && share < 1 ? [`${Math.floor(100 * share)} %`, `ETA ${clock((seconds / share) * (1 - share))}`] : []
+
+/** `2/8 files  1:02:03 of audio  85.1 x real time  25 %  ETA 2:10`. `total`: files in all. */
+export function audioProgress(files: number, total: number, audio: number, seconds: number): string {
+  const count = files < total ? `${files}/${total}` : String(files)
+  const parts = [`${count} file${total === 1 ? '' : 's'}`, `${clock(audio)} of audio`]
   if (seconds > 0) parts.push(`${Number((audio / seconds).toPrecision(3))} x real time`)
-  return parts.join('  ')
+  return [...parts, ...remaining(files / total, seconds)].join('  ')
 }
 
 /** Three significant digits with an SI prefix: 41.2 Mbp, 812 bp. */
@@ -145,12 +150,4 @@ export function quantity(value: number, unit: string): string {
   }
   const digits = power === 0 ? value.toFixed(0) : value.toPrecision(3)
   return `${digits} ${prefixes[power]}${unit}`
-}
-
-/** Seconds as m:ss or h:mm:ss. */
-export function clock(seconds: number): string {
-  const total = Math.round(seconds)
-  const pad = (n: number) => String(n).padStart(2, '0')
-  const [h, m, s] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60]
-  return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`
 }

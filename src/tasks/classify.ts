@@ -1,5 +1,6 @@
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { type Call, unclassified } from '../output/calls.js'
 import type { Cells } from '../output/rows.js'
 import type { HeadSpec, ModelSpec } from '../spec.js'
 import type { Prediction } from './predict.js'
@@ -8,14 +9,15 @@ import type { Span } from './windows.js'
 
 export interface Classification {
   span: Span
+  /** [labels] */
+  logits: Float64Array
   /** Of the best label, before any --min-score. */
   best: number
   /** [labels] */
   probabilities: Float64Array
+  /** The span deserves no label, whatever the model says (doubts.ts). */
+  doubtful?: boolean
 }
-
-/** The label of what scores below --min-score. */
-export const unclassified = 'unclassified'
 
 /** Class labels of a model; a model without classes is a usage error. */
 export function labelsOf(spec: ModelSpec): string[] {
@@ -38,12 +40,15 @@ export function classification({ span, strands }: Prediction): Classification {
     (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length,
   )
   const probabilities = softmax(logits)
-  const best = probabilities.reduce((most, p, i) => (p > probabilities[most] ? i : most), 0)
-  return { span, best, probabilities }
+  return { span, logits, best: bestOf(probabilities), probabilities }
 }
 
+/** The number of the most probable label. */
+export const bestOf = (probabilities: Float64Array): number =>
+  probabilities.reduce((most, p, i) => (p > probabilities[most] ? i : most), 0)
+
 /**
- * Totals for --report: sequences and how much they are, in `unit`s. A class may be called `unclassified` too: it has
+ * Totals for --report: calls and how much they are for, in `unit`s. A class may be called `unclassified` too: it has
  * its own row.
  */
 export class Report {
@@ -60,14 +65,13 @@ export class Report {
     return ['label', 'count', 'percent', this.unit]
   }
 
-  /** `label`: its number; null where the score was too low for one. */
-  add(label: number | null, { start, end }: Span): void {
+  add({ label, start, end }: Call): void {
     const total = this.totals[label ?? this.totals.length - 1]
     total.count++
     total.amount += end - start
   }
 
-  /** Rows in the order of the labels; percent of all sequences. */
+  /** Rows in the order of the labels; percent of all calls. */
   rows(): Cells[] {
     const all = this.totals.reduce((sum, { count }) => sum + count, 0)
     return this.totals.map(({ label, count, amount }) => [label, count, all === 0 ? 0 : (100 * count) / all, amount])

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
-import { type Device, deviceNames, devices, pickDevice } from '../backends/registry.js'
+import { type Device, defaultDevice, deviceNames, devices } from '../backends/registry.js'
 import { probeFfmpeg, readHere } from '../input/audio/support.js'
 import { availableThreads } from '../runtime/threads.js'
 
@@ -60,12 +60,12 @@ export async function inspectMachine(): Promise<Machine> {
   }
 }
 
-/** What each device says of itself; `auto` picks the first that it may. */
+/** What each device says of itself, and which is picked where none is asked for. */
 async function probeBackends(): Promise<BackendChoice[]> {
   const choices: BackendChoice[] = []
   for (const name of deviceNames) {
     const { works, detail } = await devices[name].probe()
-    const state = !works ? 'unavailable' : name === pickDevice('auto') ? 'picked' : 'available'
+    const state = !works ? 'unavailable' : name === defaultDevice ? 'picked' : 'available'
     choices.push({ name, state, detail })
   }
   return choices

@@ -1,5 +1,5 @@
+import { tokensPerRow } from '../engine/footprint.js'
 import type { Output } from '../engine/outputs.js'
-import { tokensPerRow } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec, Pool } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'

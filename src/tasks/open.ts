@@ -1,10 +1,14 @@
+import { basename } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
-import { type Device, pickDevice } from '../backends/registry.js'
-import { modelFiles, modelFolder, summarizeModel } from '../checkpoints/catalogue.js'
+import { type Device, type Picked, pickDevice } from '../backends/registry.js'
+import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { isRecording } from '../input/audio/format.js'
+import { holdsRecords } from '../input/dna/format.js'
 import { readRecords } from '../input/dna/read.js'
+import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
 import type { Weights } from '../layers/params.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
@@ -15,8 +19,7 @@ import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
-import type { Prediction } from './predict.js'
-import type { Run } from './run.js'
+import type { LeftOutCount, Run, SpanRun } from './run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
 export interface RunFlags {
@@ -26,12 +29,14 @@ export interface RunFlags {
   chunk?: number
   'on-error': 'fail' | 'skip'
   'infile-list'?: string
+  verbose?: boolean
 }
 
 /** Flags of the commands that read DNA. */
 export interface DnaFlags extends RunFlags {
   window?: number
   stride?: number
+  'per-record'?: boolean
   strand?: Strand
   'min-length'?: number
   'max-length'?: number
@@ -50,17 +55,24 @@ export interface AudioFlags extends RunFlags {
 export interface CommandFiles {
   /** Arguments; undefined or none: --infile-list or standard input. */
   inputs: string[] | undefined
-  outputs: readonly Named[]
+  /** A folder among them stands for the files in it that the model reads. */
+  folders: boolean
+  /** Known beforehand, or by what is read. Errors of the function are those of the command. */
+  outputs: readonly Named[] | ((files: readonly InputFile[]) => readonly Named[])
 }
 
-interface Model {
-  spec: ModelSpec
-  weights: Weights
+interface Opened {
+  model: { spec: ModelSpec; weights: Weights }
+  files: InputFile[]
+  paths: string[]
+  picked: Picked
 }
 
 export interface OpenedRun {
   spec: ModelSpec
-  run: Run<Prediction>
+  run: SpanRun
+  /** The inputs; no more than one is standard input. */
+  paths: string[]
 }
 
 /**
@@ -74,17 +86,18 @@ export async function openRun(
   note: (line: string) => void,
   strand?: Strand,
 ): Promise<OpenedRun> {
-  const { model, paths } = await open(flags, files, note)
-  const { spec, weights } = model
+  const opened = await open(flags, files, note)
+  const { spec, weights } = opened.model
+  const { paths } = opened
   const { input } = spec
   const wanted = want(spec)
   if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
-    return { spec, run: dnaRun(model, paths, { ...flags, strand: flags.strand ?? strand }, wanted, note) }
+    return { spec, run: dnaRun(opened, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
-  const options = { ...audioOptions(flags, note), window: flags.window, stride: flags.stride, wanted }
-  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options) }
+  const options = { ...audioOptions(flags, opened, note), window: flags.window, stride: flags.stride, wanted }
+  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths }
 }
 
 /** Opens a model that transcribes, and the recordings that the flags name. */
@@ -92,11 +105,12 @@ export async function openTranscription(
   flags: AudioFlags & { beam?: number },
   files: CommandFiles,
   note: (line: string) => void,
-): Promise<{ paths: string[]; run: Transcription }> {
-  const { model, paths } = await open(flags, files, note)
+): Promise<{ files: InputFile[]; run: Transcription }> {
+  const opened = await open(flags, files, note)
+  const { model, files: read, paths } = opened
   transcriber(model.spec)
-  const options = { ...audioOptions(flags, note), beam: flags.beam }
-  return { paths, run: new Transcription(model, recordingsOf(paths), options) }
+  const options = { ...audioOptions(flags, opened, note), beam: flags.beam }
+  return { files: read, run: new Transcription(model, recordingsOf(paths), options) }
 }
 
 /** Whether a model transcribes. */
@@ -108,26 +122,44 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
 async function open(
   flags: DnaFlags,
-  { inputs, outputs }: CommandFiles,
+  { inputs, folders, outputs }: CommandFiles,
   note: (line: string) => void,
-): Promise<{ model: Model; paths: string[] }> {
+): Promise<Opened> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const folder = await modelFolder(flags.model)
+  const shadowed = flags.model === undefined ? null : await shadowedFolder(flags.model)
+  if (shadowed !== null) note(shadowed)
   const list = flags['infile-list']
-  const paths = await inputPaths(inputs, list)
-  await refuseOverlap(outputs, [
-    ...paths.map((path) => ({ role: 'the input', path })),
+  const given = await inputPaths(inputs, list)
+  const files = folders ? await inputFiles(given, () => readableBy(folder), note) : given.map(asItIs)
+  await refuseOverlap(typeof outputs === 'function' ? outputs(files) : outputs, [
+    ...files.map(({ path }) => ({ role: 'the input', path })),
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
   ])
+  const picking = pickDevice(flags.device)
+  picking.catch(() => {}) // what is wrong with the model is said first
   const model = await openCheckpoint(folder)
-  if (pickDevice(flags.device) === 'cpu') noteMissing(note)
-  return { model, paths }
+  return { model, files, paths: files.map(({ path }) => path), picked: await picking }
 }
 
-function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, note: (line: string) => void): DnaRun {
+const asItIs = (path: string): InputFile => ({ path, name: basename(path) })
+
+/** What the model in a folder reads. */
+async function readableBy(folder: string): Promise<Readable> {
+  const { spec } = await summarizeModel(folder)
+  if (spec?.input.kind === 'log-mel') return { plural: 'recordings', is: isRecording }
+  return { plural: 'FASTA, FASTQ or JSON lines', is: holdsRecords }
+}
+
+function dnaRun(
+  { model, paths, picked }: Opened,
+  flags: DnaFlags,
+  wanted: Output,
+  note: (line: string) => void,
+): DnaRun {
   const { window, stride } = flags
   for (const [flag, bases] of Object.entries({ window, stride })) {
     if (bases === undefined || Number.isInteger(bases)) continue
@@ -135,9 +167,10 @@ function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, 
   }
   const records = readRecords(paths, { onError: flags['on-error'], report: ({ message }) => note(message) })
   return new DnaRun(model, records, {
-    ...runOptions(flags, note),
+    ...runOptions(flags, picked, note),
     window,
     stride,
+    perRecord: flags['per-record'],
     strand: flags.strand,
     minLength: flags['min-length'],
     maxLength: flags['max-length'],
@@ -145,20 +178,26 @@ function dnaRun(model: Model, paths: string[], flags: DnaFlags, wanted: Output, 
   })
 }
 
-const audioOptions = (flags: AudioFlags, note: (line: string) => void) => ({
-  ...runOptions(flags, note),
+const audioOptions = (flags: AudioFlags, { picked }: Opened, note: (line: string) => void) => ({
+  ...runOptions(flags, picked, note),
   channel: flags.channel,
   offset: flags.offset,
   duration: flags.duration,
 })
 
-const runOptions = ({ device, threads, chunk, ...flags }: RunFlags, note: (line: string) => void) => ({
-  device: pickDevice(device),
-  threads: threads ?? availableThreads(),
-  chunk,
-  skip: flags['on-error'] === 'skip',
-  note,
-})
+function runOptions(flags: RunFlags, { device, gpu, why }: Picked, note: (line: string) => void) {
+  if (why) note(`device ${device} (${why})`)
+  if (device === 'cpu') noteMissing(note)
+  return {
+    device,
+    gpu,
+    threads: flags.threads ?? availableThreads(),
+    chunk: flags.chunk,
+    skip: flags['on-error'] === 'skip',
+    note,
+    detail: flags.verbose ? note : undefined,
+  }
+}
 
 function refuse<Flags extends object>(flags: Flags, names: (keyof Flags & string)[], why: string): void {
   const given = names.find((name) => flags[name] !== undefined)
@@ -172,20 +211,27 @@ export async function drain<Result>(
   take: (result: Result) => Promise<void>,
   finish: () => Promise<void>,
   abort: () => Promise<void>,
+  /** How many results say nothing, and why. */
+  unclassified: () => LeftOutCount[] = () => [],
 ): Promise<void> {
   const began = performance.now()
-  const text = () => run.progress((performance.now() - began) / 1000)
+  const text = (over?: boolean) => run.progress((performance.now() - began) / 1000, over)
   try {
     for await (const result of run.results()) {
       await take(result)
-      progress.tick(text)
+      progress.tick(() => text())
     }
     await finish()
   } catch (error) {
     await abort()
     throw error
   }
-  const leftOut = run.leftOut().filter(([count]) => count > 0)
-  const left = leftOut.length > 0 ? [`left out: ${leftOut.map(([count, what]) => `${count} ${what}`).join(', ')}`] : []
-  progress.done([text(), ...left].join('; '))
+  progress.done(
+    [text(true), ...listed('unclassified', unclassified()), ...listed('left out', run.leftOut())].join('; '),
+  )
+}
+
+function listed(title: string, counts: LeftOutCount[]): string[] {
+  const some = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+  return some.length > 0 ? [`${title}: ${some.join(', ')}`] : []
 }

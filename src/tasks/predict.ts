@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Device } from '../backends/registry.js'
 import type { Chunk, Input } from '../engine/chunk.js'
+import { inOrder } from '../engine/in-order.js'
 import type { Output, Read } from '../engine/outputs.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import { bytesToSweep, type Plan } from '../engine/plan.js'
-import { inOrder, WorkerPool } from '../engine/workers.js'
+import { WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
 import { isCausal } from '../layers/mixers/registry.js'
 import type { Weights } from '../layers/params.js'
@@ -15,7 +16,7 @@ import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
 import { Budget } from './budget.js'
 import type { Span } from './windows.js'
-import type { InferenceAnswer, InferenceJob, InferenceSetup } from './worker.js'
+import type { InferenceAnswer, InferenceJob, InferenceSetup, Started } from './worker.js'
 
 export interface PredictOptions {
   device: Device
@@ -23,6 +24,8 @@ export interface PredictOptions {
   wanted: Output
   /** Takes the buffers of inputs that have been read. */
   buffers?: BufferPool
+  /** Called once for each worker. */
+  onStarted?: (started: Started) => void
 }
 
 /** What was wanted of a sequence (of one piece of it where all rows are wanted): [rows, width]. */
@@ -44,21 +47,30 @@ export interface Prediction {
   /** One per strand, [rows, width]. */
   strands: Float32Array[]
   width: number
+  /** Of DNA: how many of its bases, those read so far, are N. */
+  n?: number
 }
 
 /** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, plan, wanted, buffers }: PredictOptions,
+  { device, plan, wanted, buffers, onStarted }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
-  const { chunk, keptWeights, stages } = plan
-  const setup: InferenceSetup = { device, spec, weights: model.weights, chunk, wanted, keptWeights, stages }
+  const { chunk, keptWeights, streamBytes, stages } = plan
+  const { weights } = model
+  const setup: InferenceSetup = { device, spec, weights, chunk, wanted, keptWeights, streamBytes, stages }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
   const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed
   const sweeps = new Budget(plan.sweepBytes)
+
+  const runOn = async (job: InferenceJob, worker?: number): Promise<InferenceAnswer> => {
+    const answer = await pool.run(job, [job.input.buffer as ArrayBuffer], worker)
+    if (answer.started) onStarted?.(answer.started)
+    return answer
+  }
 
   /** Whole sequences go to any worker. */
   const runWhole = async (job: Chunk): Promise<Read> => {
@@ -66,7 +78,7 @@ export async function* predict<Note>(
     const bytes = rows > chunk && !isCausal(spec) ? bytesToSweep(spec, rows) : 0
     await sweeps.take(bytes)
     try {
-      const { reads, inputBuffer } = await pool.run(job, [job.input.buffer as ArrayBuffer])
+      const { reads, inputBuffer } = await runOn(job)
       buffers?.give(inputBuffer)
       return reads[0]
     } finally {
@@ -80,7 +92,7 @@ export async function* predict<Note>(
     let read: Read | undefined
     for (let stage = 0; next; stage++) {
       const { input, segments }: Chunk = next
-      const done = await pool.run({ input, segments, stage }, [input.buffer as ArrayBuffer], stage)
+      const done = await runOn({ input, segments, stage }, stage)
       if (stage === 0) buffers?.give(done.inputBuffer)
       // A layer before the last is read in the stage that has it.
       if (done.reads[0].width > 0 || !read) read = done.reads[0]

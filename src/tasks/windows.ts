@@ -42,7 +42,7 @@ export interface Cutting<N extends Numbers> {
   window?: number
   /** Default: the windows lie side by side. */
   stride?: number
-  /** A last window that is shorter is left out, and `tooShort` called. */
+  /** Rows; a last window that is shorter is left out, unless it is the only one, and `tooShort` called. */
   minLength?: number
   tooShort?: () => void
   /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
@@ -62,7 +62,7 @@ export function spansOf<N extends Numbers>(
 
 /**
  * Windows of `size` rows every `stride` rows. The last one is shorter where the record ends (then it is the only one
- * that reaches the end); it is left out below `minLength`.
+ * that reaches the end); it is left out below `minLength` rows, unless the record has no other.
  */
 export async function* windows<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
@@ -103,7 +103,7 @@ export async function* windows<N extends Numbers>(
     from = Math.min(from, used)
     const reachesOn = offset + rows.length / width > covered && used > from
     if (last && reachesOn) {
-      if (used - from >= minLength * width) yield window(record, held.subarray(from, used) as N)
+      if (start === 0 || used - from >= minLength * width) yield window(record, held.subarray(from, used) as N)
       else tooShort()
     }
     held.copyWithin(0, from, used)

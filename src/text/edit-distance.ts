@@ -7,36 +7,30 @@ export interface EditCounts {
   insertions: number
 }
 
-/** Word edits over pairs of texts, as they are: normalise them first. */
-export const wordEdits = (references: readonly string[], hypotheses: readonly string[]) =>
-  totalEdits(references, hypotheses, (text) => text.split(/\s+/).filter((word) => word !== ''))
+/** Word edits between two texts, as they are: normalise them first. */
+export const wordEdits = (reference: string, hypothesis: string) => editCounts(wordsOf(reference), wordsOf(hypothesis))
 
 /** Character edits (code points, single spaces between words included). */
-export const characterEdits = (references: readonly string[], hypotheses: readonly string[]) =>
-  totalEdits(references, hypotheses, (text) => [...text])
+export const characterEdits = (reference: string, hypothesis: string) => editCounts([...reference], [...hypothesis])
+
+const wordsOf = (text: string) => text.split(/\s+/).filter((word) => word !== '')
+
+/** Over many texts. */
+export function totalEdits(texts: readonly EditCounts[]): EditCounts {
+  const total: EditCounts = { length: 0, substitutions: 0, deletions: 0, insertions: 0 }
+  for (const counts of texts) for (const key of Object.keys(total) as (keyof EditCounts)[]) total[key] += counts[key]
+  return total
+}
+
+export const editsOf = ({ substitutions, deletions, insertions }: EditCounts) => substitutions + deletions + insertions
 
 /**
  * Edits per word or character said: WER or CER, above 1 where more is inserted than was said; 0 for nothing in place of
- * nothing.
+ * nothing, infinite for something.
  */
-export function errorRate({ length, substitutions, deletions, insertions }: EditCounts): number {
-  const edits = substitutions + deletions + insertions
-  return edits === 0 ? 0 : edits / length
-}
-
-function totalEdits(
-  references: readonly string[],
-  hypotheses: readonly string[],
-  split: (text: string) => string[],
-): EditCounts {
-  if (references.length !== hypotheses.length)
-    throw new Error(`${references.length} references and ${hypotheses.length} hypotheses`)
-  const total: EditCounts = { length: 0, substitutions: 0, deletions: 0, insertions: 0 }
-  for (const [i, reference] of references.entries()) {
-    const counts = editCounts(split(reference), split(hypotheses[i]))
-    for (const key of Object.keys(total) as (keyof EditCounts)[]) total[key] += counts[key]
-  }
-  return total
+export function errorRate(counts: EditCounts): number {
+  const edits = editsOf(counts)
+  return edits === 0 ? 0 : edits / counts.length
 }
 
 /**

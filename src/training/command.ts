@@ -1,11 +1,15 @@
+import { basename, relative, resolve } from 'node:path'
 import { Flags } from '@oclif/core'
 import { type Device, pickDevice } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
+import { type Output, openOutput } from '../output/output.js'
 import { print } from '../output/print.js'
+import { isStandardOutput } from '../output/sink.js'
 import { LongwaveCommand } from '../shell/command.js'
-import { integer, number, shared, threadsOf } from '../shell/flags.js'
+import { html, integer, number, shared, threadsOf } from '../shell/flags.js'
 import { endingSignals } from '../shell/guard.js'
 import { Progress, progressStyle } from '../shell/progress.js'
+import type { TrainResult } from './loop.js'
 import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
 
 /** The flags of all training commands. */
@@ -30,6 +34,7 @@ export const trainFlags = {
   description: Flags.string({ description: 'one line about it, in its config' }),
   licence: Flags.string({ description: 'its licence, in its config' }),
   seed: integer({ min: 0, max: 0xffffffff, description: 'seed of everything random [default: 1]' }),
+  html,
   device: shared.device,
   threads: shared.threads,
   force: shared.force,
@@ -55,6 +60,7 @@ export interface TrainFlags {
   description?: string
   licence?: string
   seed?: number
+  html?: string
   device: 'auto' | Device
   threads?: number
   force: boolean
@@ -65,6 +71,9 @@ export interface TrainFlags {
 
 /** What the training commands share: settings from file and flags, the run with its progress, and the last line. */
 export abstract class TrainCommand extends LongwaveCommand {
+  /** --html, open from the start: after days it must not turn out that it cannot be written. */
+  private page: Output | null = null
+
   /** Settings of --config, and over them those of the flags; `more`: of a command's own flags. */
   protected async given(flags: TrainFlags, more: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
     const { readSettings } = await import('./prepare.js')
@@ -95,8 +104,8 @@ export abstract class TrainCommand extends LongwaveCommand {
   }
 
   /**
-   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input, 73
-   * for a folder that cannot be used (RunFolder.check).
+   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input or
+   * holds --html, 73 for a folder that cannot be used (RunFolder.check) and a report that cannot be made.
    */
   protected async checkFiles(
     flags: TrainFlags,
@@ -107,8 +116,10 @@ export abstract class TrainCommand extends LongwaveCommand {
     const { runFiles } = await import('./run-files.js')
     const { RunFolder } = await import('./run-folder.js')
     const { modelFiles, modelFolder } = await import('../checkpoints/catalogue.js')
-    const { out, config, from, force } = flags
+    const { out, config, from, force, html: report, json } = flags
     const outputs = [out, ...Object.values(runFiles(out))].map((path) => ({ role: '--out', path }))
+    if (report !== undefined) outputs.push({ role: '--html', path: report })
+    if (json) outputs.push({ role: '--json', path: '-' })
     const inputs = [
       { role: '--data', path: train.data },
       { role: `--${labels}`, path: train.labels },
@@ -117,7 +128,13 @@ export abstract class TrainCommand extends LongwaveCommand {
       ...(from === undefined ? [] : await modelFiles(await modelFolder(from))),
     ] // biome-ignore format: a list
     await refuseOverlap(outputs, inputs)
+    if (report !== undefined && !isStandardOutput(report) && isIn(out, report))
+      throw new UserError(
+        `--html ${report}: --out ${out} holds nothing but the run; choose a place outside`,
+        exitCodes.usage,
+      )
     await RunFolder.check(out, force)
+    if (report !== undefined) this.page = await openOutput(report, { force })
   }
 
   /** Reads the recordings, and trains. */
@@ -149,7 +166,9 @@ export abstract class TrainCommand extends LongwaveCommand {
     const { train } = await import('./loop.js')
     const { trainingText } = await import('./progress.js')
     const { noteMissing } = await import('../backends/cpu/onnxruntime.js')
-    if (pickDevice(flags.device) === 'cpu') noteMissing((line) => this.note(line))
+    const { device, why } = await pickDevice(flags.device, { training: true })
+    if (why) this.note(`device ${device} (${why})`)
+    if (device === 'cpu') noteMissing((line) => this.note(line))
     this.progress ??= await Progress.start(progressStyle(flags, false))
     const stop = new AbortController()
     const signals = stopOnSignals(stop)
@@ -157,7 +176,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       ...prepared,
       card: { name: flags.name, description: flags.description, licence: flags.licence },
       out: flags.out,
-      device: pickDevice(flags.device),
+      device,
       threads: threadsOf(flags.threads),
       force: flags.force,
       signal: stop.signal,
@@ -170,6 +189,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     this.progress.stop()
     if (!result.finished)
       throw new UserError(`stopped after step ${result.step}; the same command resumes from there`, signals.exitCode())
+    await this.report(flags, prepared, result)
     if (flags.json) return print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
     const { best } = result
     const chosen = best
@@ -177,7 +197,39 @@ export abstract class TrainCommand extends LongwaveCommand {
       : ''
     this.note(`${flags.out}: ${result.step} steps${chosen}`)
   }
+
+  private async report({ out }: TrainFlags, { spec, settings, provenance }: Prepared, result: TrainResult) {
+    if (this.page === null) return
+    const { trainingPage } = await import('./report/training-page.js')
+    const { readHistory } = await import('./history.js')
+    const { runFiles } = await import('./run-files.js')
+    const head = {
+      maker: `longwave ${this.config.version} ${this.id?.replaceAll(':', ' ')}`,
+      title: `Training of ${basename(resolve(out))}`,
+      facts: factsOf(provenance),
+    }
+    const history = await readHistory(runFiles(out).log)
+    const text = trainingPage(head, { history, spec, settings, steps: result.step, best: result.best })
+    await this.page.write(text)
+    await this.page.close()
+  }
+
+  protected override async finally(): Promise<void> {
+    await this.page?.abort()
+    await super.finally()
+  }
 }
+
+/** The data of a run, and what it started from, as a report names them. */
+function factsOf({ data, from }: Prepared['provenance']): [string, string][] {
+  const set = (name: string) => {
+    const { data: file, records } = (data[name] ?? {}) as { data?: string; records?: number }
+    return file === undefined ? [] : [[name, `${file}, ${records} records`] as [string, string]]
+  }
+  return [...set('train'), ...set('valid'), ...(from === undefined ? [] : [['from', from] as [string, string]])]
+}
+
+const isIn = (folder: string, path: string) => !/^\.\.(\/|$)/.test(relative(folder, path))
 
 /**
  * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes

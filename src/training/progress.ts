@@ -1,4 +1,5 @@
-import { clock, quantity } from '../shell/progress.js'
+import { quantity } from '../shell/progress.js'
+import { clock } from '../text/clock.js'
 import type { TrainProgress } from './loop.js'
 import type { Validation } from './metrics/validation.js'
 

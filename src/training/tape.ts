@@ -77,8 +77,8 @@ export class Tape implements Backend {
     return this.#backend.upload(data, rows, cols)
   }
 
-  weight(weight: Weight): Tensor {
-    return this.#backend.weight(weight)
+  weight(weight: Weight, name: string): Tensor {
+    return this.#backend.weight(weight, name)
   }
 
   zeros(rows: number, cols: number): Tensor {

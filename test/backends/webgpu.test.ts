@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Backend } from '../../src/backends/backend.js'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
+import type { ScanForm } from '../../src/backends/webgpu/scan.js'
+import { tileName, tiles } from '../../src/backends/webgpu/tile.js'
 import { openWebgpuBackend } from '../../src/backends/webgpu/webgpu.js'
 import { exitCodes } from '../../src/errors.js'
 import { gpu } from './has-gpu.js'
@@ -94,12 +96,59 @@ describe.skipIf(!gpu)('webgpu', () => {
 
   it.each(['sequential', 'pieces'] as const)('scans 256 states, %s', async (scan) => {
     const backend = await openWebgpuBackend({ scan })
-    const op = scanCase({ lengths: [3, 70], E: 3, N: 256, state: 'carried' })
+    const op = scanCase({ lengths: [3, 300], E: 3, N: 256, state: 'carried' })
     const wanted = await runForward(openReferenceBackend(), op)
     const got = await runForward(backend, op)
     const largest = Math.max(1, ...Array.from(wanted.y.data, Math.abs))
     expect(difference(got.y.data, wanted.y.data) / largest).toBeLessThan(1e-5)
     expect(difference(got.state.data, wanted.state.data) / largest).toBeLessThan(1e-5)
+    await backend.close()
+  })
+
+  // Of 129 rows, as two pieces would give the bits of one. Other sequences have a single row: they count as channels at work.
+  it.each([
+    { rows: 129, sequences: 1, E: 4, form: 'pieces' },
+    { rows: 129, sequences: 64, E: 1023, form: 'pieces' },
+    { rows: 129, sequences: 64, E: 1024, form: 'sequential' },
+  ] as const)('scans $rows rows, $sequences x $E channels: $form', async ({ rows, sequences, E, form }) => {
+    const segments = segmentsOf([rows, ...new Array(sequences - 1).fill(1)])
+    const T = rows + sequences - 1
+    const [u, dt, BC, A_log] = [values(T, E), values(T, E), values(T, 1), values(E, 1, 0.1, -5)]
+    const bits = async (scan: ScanForm) => {
+      const backend = await openWebgpuBackend({ scan })
+      const put = ({ data, rows, cols }: typeof u) => backend.upload(data, rows, cols)
+      const B = put(BC)
+      const y = backend.selectiveScan(
+        {
+          ...{ u: put(u), dt: put(dt), z: null, A_log: put(A_log), B, C: B, D: null, dtBias: null },
+          ...{ softplus: true, segments, direction: 'forward' },
+        },
+        null,
+      )
+      const numbers = await backend.download(backend.rows(y, 0, rows))
+      await backend.close()
+      return numbers
+    }
+    const [picked, sequential, pieces] = [await bits('auto'), await bits('sequential'), await bits('pieces')]
+    expect(pieces).not.toEqual(sequential)
+    expect(picked).toEqual({ sequential, pieces }[form])
+  })
+
+  it.each(tiles.map((tile) => [tileName(tile), tile] as const))('multiplies in tiles of %s', async (_, tile) => {
+    const backend = await openWebgpuBackend({ tile })
+    for (const [T, I, O] of [
+      [1, 1, 1],
+      [131, 37, 133],
+    ]) {
+      const [x, weight, bias, residual] = [values(T, I), values(O, I), values(1, O), values(T, O)]
+      const product = async (on: Backend) => {
+        const put = ({ data, rows, cols }: typeof x) => on.upload(data, rows, cols)
+        const fused = { bias: put(bias), residual: put(residual), activation: 'silu' } as const
+        return on.download(await on.linear(put(x), put(weight), fused))
+      }
+      const wanted = await product(openReferenceBackend())
+      expect(difference(await product(backend), wanted)).toBeLessThan(1e-5)
+    }
     await backend.close()
   })
 

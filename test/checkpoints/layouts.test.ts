@@ -134,6 +134,16 @@ describe('broken checkpoints are one line with exit code 69', () => {
   const mixer = 'backbone.layers.1.mixer.'
   test.each<[string, (raw: RawTensors) => void, string]>([
     ['a missing tensor', (raw) => raw.delete(`${mixer}x_proj.weight`), `tensor ${mixer}x_proj.weight is missing`],
+    [
+      'a prefix that torch.compile adds',
+      (raw) => {
+        for (const [name, tensor] of [...raw]) {
+          raw.delete(name)
+          raw.set(`_orig_mod.${name}`, tensor)
+        }
+      },
+      "but there is _orig_mod.backbone.embeddings.weight: take the prefix '_orig_mod.' off all names",
+    ],
     ['a missing bias', (raw) => raw.delete(`${mixer}conv1d.bias`), `tensor ${mixer}conv1d.bias is missing`],
     [
       'a wrong shape',

@@ -2,8 +2,13 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import type { Tensor } from '../../src/backends/backend.js'
+import { openCpuBackend } from '../../src/backends/cpu/cpu.js'
+import { wholeSegments } from '../../src/backends/segments.js'
+import { chunkOf, scanInChunks } from '../../src/bench/chunked-scan.js'
 import { rowsOf } from '../../src/bench/inference.js'
 import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
+import { benchReport } from '../../src/bench/report.js'
 import { interleaved, median } from '../../src/bench/rounds.js'
 import { command } from '../run-command.js'
 
@@ -140,15 +145,74 @@ test('bench fasta has both readers on both inputs, and both read all bases', asy
   expect([cells[1][3], cells[3][3]]).toEqual(['1', '1'])
 })
 
-test('bench scan sets a scan beside a copy and a product', async () => {
-  const { rows } = JSON.parse(await bench('scan', '-d', 'cpu', '--rows', '64', '--json'))
-  expect(rows.map(({ d_inner, sequences }: { d_inner: number; sequences: number }) => [d_inner, sequences])).toEqual(
-    [[512, 1], [512, 64], [1536, 1], [1536, 64]], // biome-ignore format: a table
+test('bench scan sets scans beside their bounds, products by each kernel, and models beside cpu', async () => {
+  const args = ['-d', 'cpu', '--rows', '8,16', '--batch', '3', '--tokens', '60', '--json']
+  const { scans, products, models } = JSON.parse(await bench('scan', ...args))
+  expect(scans.map(({ d_inner, rows, batch }: Record<string, number>) => [d_inner, rows, batch])).toEqual(
+    [[512, 8, 3], [512, 16, 3], [1536, 8, 3], [1536, 16, 3]], // biome-ignore format: a table
   )
-  for (const { device, ...numbers } of rows) {
-    expect(device).toBe('cpu')
-    for (const x of Object.values(numbers)) expect(x).toBeGreaterThan(0)
+  for (const row of scans) {
+    expect(row.chunk).toBe(row.rows)
+    const shares = {
+      copy: row.scan_gb_per_second / row.copy_gb_per_second,
+      exp: row.scan_gexp_per_second / row.exp_gexp_per_second,
+    }
+    // The larger share is that of the bound that takes longer.
+    expect(row.bound).toBe(shares.copy > shares.exp ? 'copy' : 'exp')
+    expect(row.share).toBeCloseTo(Math.max(shares.copy, shares.exp), 10)
+    expect(row.share).toBeGreaterThan(0)
   }
+  const kernels = products.map(({ product, kernel }: Record<string, string>) => `${product} ${kernel}`)
+  expect(kernels).toContain('256 to 1024 own kernel')
+  expect(kernels.slice(kernels.length / 2)).toContain('768 to 3072 own kernel')
+  for (const wanted of ['256 to 1024', '768 to 3072']) {
+    const ofOne = products.filter(({ product }: { product: string }) => product === wanted)
+    expect(Math.max(...ofOne.map(({ share }: { share: number }) => share))).toBe(1)
+  }
+  expect(models.map(({ model, device, tokens }: Record<string, unknown>) => [model, device, tokens])).toEqual([
+    ['causal 4 x 128', 'cpu', 60],
+    ['causal 16 x 256', 'cpu', 60],
+  ])
+})
+
+test('a report has a table after the other, without those that are empty', async () => {
+  const tables = { scans: [{ d_inner: 512, ms: 0.12345 }], models: [], products: [{ kernel: 'own', share: null }] }
+  const text = await benchReport({ bench: 'bench scan', rounds: 2, tables }, false)
+  const [machine, ...rest] = text.split('\n\n')
+  expect(machine).toMatch(/^# .*; median of 2 rounds$/)
+  expect(rest).toEqual(['d inner  ms\n    512  0.123', 'kernel  share\nown     -\n'])
+  expect(JSON.parse(await benchReport({ bench: 'bench scan', rounds: 2, tables }, true))).toMatchObject(tables)
+})
+
+test.each([
+  ['--rows', '4096,x', "expected a whole number from 1 to 16777216, got 'x'"],
+  ['--batch', '0', "expected a whole number from 1 to 4096, got '0'"],
+])('bench scan %s %s is a usage error', async (flag, value, message) => {
+  const { code, stderr } = await command(['bench', 'scan', flag, value])
+  expect([code, stderr]).toEqual([2, expect.stringContaining(message)])
+})
+
+test('a sequence that no tensor holds is scanned chunk by chunk, with the same result', async () => {
+  const shape = { E: 8, batch: 3, rows: 300 }
+  const rowBytes = 3 * 8 * 4
+  expect([chunkOf(shape, 300 * rowBytes), chunkOf(shape, 299 * rowBytes), chunkOf(shape, 1)]).toEqual([300, 256, 1])
+
+  const backend = await openCpuBackend()
+  const { args, scan } = scanInChunks(backend, shape, 128)
+  const last = await backend.download(scan())
+  // Each chunk takes its rows from the beginning of the tensors, the last one 44 of each sequence.
+  const rows = Int32Array.from({ length: 3 * 300 }, (_, i) => {
+    const [s, t] = [Math.floor(i / 300), i % 300]
+    return s * (t < 256 ? 128 : 44) + (t % 128)
+  })
+  const all = (x: Tensor) => backend.gatherRows(x, rows)
+  const { u, dt, z, B, C } = args
+  const whole = { u: all(u), dt: all(dt), z: all(z!), B: all(B), C: all(C) }
+  const segments = wholeSegments(Int32Array.of(0, 300, 600, 900))
+  const y = backend.selectiveScan({ ...args, ...whole, segments }, null)
+  const ends = Int32Array.from({ length: 3 * 44 }, (_, i) => Math.floor(i / 44) * 300 + 256 + (i % 44))
+  expect(last).toEqual(await backend.download(backend.gatherRows(y, ends)))
+  await backend.close()
 })
 
 test('bench operations has the operations of a block and their gradients', async () => {

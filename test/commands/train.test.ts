@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { Random } from '../../src/training/random.js'
+import { openTags } from '../output/report/tags.js'
 import { command } from '../run-command.js'
 import { longwave } from '../shell/run.js'
 
@@ -69,6 +70,26 @@ describe('longwave train classify', () => {
     // The validation in training and the command agree.
     const best = log.filter(({ valid }) => valid).sort((a, b) => b.valid.mcc - a.valid.mcc)[0]
     expect(figures.mcc).toBeCloseTo(best.valid.mcc, 10)
+  })
+
+  it('draws its curves from the first step on when it is whole, and not before', async () => {
+    const drawn = (html: string) => [...trainArgs('drawn'), '--html', at(html)]
+    const inside = await command([...trainArgs('drawn'), '--html', join(at('drawn'), 'report.html')])
+    expect(inside.stderr).toMatch(/^longwave: --html .*: --out .*drawn holds nothing but the run; .*\n$/)
+    expect(inside.code).toBe(2)
+    const stopped = await interrupted(drawn('curves.html'), 'epoch 2/8', 'SIGTERM')
+    expect(stopped.code).toBe(143)
+    expect((await readdir(folder)).filter((name) => name.startsWith('curves'))).toEqual([])
+    expect((await command(drawn('curves.html'))).code).toBe(0)
+    const text = await readFile(at('curves.html'), 'utf8')
+    expect(openTags(text)).toEqual([])
+    for (const title of ['Loss', 'Validation', 'Confusion matrix', 'Settings'])
+      expect(text).toContain(`<h2>${title}</h2>`)
+    const epochs = (await readFile(join(at('drawn'), 'train-log.jsonl'), 'utf8')).match(/"epoch":/g)!
+    expect(epochs).toHaveLength(8)
+    // Three figures and two losses have a dot for each epoch.
+    expect(text.match(/<circle /g)).toHaveLength(5 * 8)
+    expect((await command(drawn('curves.html'))).code).toBe(73)
   })
 
   it('goes on from another model, and its config holds settings that can be given again', async () => {

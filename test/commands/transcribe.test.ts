@@ -6,12 +6,13 @@ import { waveform } from '../../src/bench/transcribe.js'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { HeadSpec } from '../../src/spec.js'
-import { randomWeights, seeded, tinySpec } from '../engine/models.js'
+import { randomWeights, tinySpec } from '../engine/models.js'
 import { hasFfmpeg } from '../input/audio/has-ffmpeg.js'
-import { chunk, fmt, int16, riff, specimen, rows as specimens } from '../input/audio/helpers.js'
+import { specimen, rows as specimens } from '../input/audio/helpers.js'
 import { command } from '../run-command.js'
 import { shell, temporaryFolder } from '../shell/run.js'
 import { letters, loudnessModel, randomAudioModel } from '../tasks/audio/models.js'
+import { recordingOf, talk as talkFor } from './talk.js'
 
 const folder = temporaryFolder()
 const classes: HeadSpec = { kind: 'classes', labels: ['rain', 'dog', 'bell'], pool: 'mean' }
@@ -26,26 +27,16 @@ const path = (name: string) => join(folder, name)
 /** In the words of a shell. */
 const quoted = (name: string) => JSON.stringify(path(name))
 
+const voice = talkFor(70)
 const talk = path('talk.wav')
 const sentence = path('sentence.wav')
 const cut = path('cut.wav')
 const dna = path('dna.fa')
 
-/** 70 s of a voice of sorts: syllables of changing pitch and strength, with pauses. */
-function voice(): number[] {
-  const random = seeded(3)
-  let [pitch, loud] = [200, 0]
-  return Array.from({ length: 70 * 8000 }, (_, i) => {
-    if (i % 2000 === 0) [pitch, loud] = [150 + 700 * random(), random() < 0.2 ? 0 : random()]
-    const t = i / 8000
-    return Math.round(9000 * loud * Math.sin(2 * Math.PI * pitch * t) * Math.sin(2 * Math.PI * 4 * t) + 20 * random())
-  })
-}
-
 beforeAll(async () => {
   for (const [name, { spec, weights }] of Object.entries(models)) await saveCheckpoint(path(name), spec, weights)
   await saveCheckpoint(path('dna'), tinySpec('mamba'), randomWeights(tinySpec('mamba')))
-  writeFileSync(talk, riff([chunk('fmt ', fmt({ rate: 8000 })), chunk('data', int16(voice()))]))
+  writeFileSync(talk, recordingOf(voice))
   writeFileSync(sentence, specimen('derived_jfk_8k_mulaw.wav'))
   const whole = specimen('derived_jfk_streaming_size_ffffffff.wav')
   writeFileSync(cut, specimen('derived_jfk_truncated_body.wav'))
@@ -104,12 +95,8 @@ describe('transcribe', () => {
   })
 
   test('formats, with times', async () => {
-    expect(await text('loudness', ['-f', 'srt', sentence])).toBe(
-      '1\n00:00:00,000 --> 00:00:00,100\nha\n\n2\n00:00:01,000 --> 00:00:01,100\nha\n\n',
-    )
-    expect(await text('loudness', ['-f', 'vtt', sentence])).toBe(
-      'WEBVTT\n\n00:00:00.000 --> 00:00:00.100\nha\n\n00:00:01.000 --> 00:00:01.100\nha\n\n',
-    )
+    expect(await text('loudness', ['-f', 'srt', sentence])).toBe('1\n00:00:00,000 --> 00:00:02,200\nha ha\n\n')
+    expect(await text('loudness', ['-f', 'vtt', sentence])).toBe('WEBVTT\n\n00:00:00.000 --> 00:00:02.200\nha ha\n\n')
     const json = JSON.parse(await text('causal', ['-f', 'json', talk]))
     expect(table(await text('causal', ['-f', 'tsv', talk])).slice(1)).toEqual(
       json.map(({ path, start, end, text }: Record<string, string | number>) => [
@@ -140,17 +127,14 @@ describe('transcribe', () => {
     expect(table(await text('loudness', ['--infile-list', path('list')])).length).toBe(2)
     const wav = readFileSync(sentence)
     expect(await text('loudness', ['-'], wav)).toBe('ha ha\n')
-    expect(table(await text('loudness', ['-f', 'tsv'], wav))[1]).toEqual(['-', '0.000', '0.100', 'ha'])
-    const srt = await run('loudness', ['-f', 'srt', sentence, sentence])
+    expect(table(await text('loudness', ['-f', 'tsv'], wav))[1]).toEqual(['-', '0.000', '2.200', 'ha ha'])
+    const srt = await run('loudness', ['-o', path('both.srt'), sentence, sentence])
     expect([srt.code, srt.stderr]).toEqual([2, expect.stringMatching(/srt holds one recording: .*tsv or json/)])
   })
 
   test('--offset and --duration; times stay those of the recording', async () => {
     const late = path('late.wav')
-    writeFileSync(
-      late,
-      riff([chunk('fmt ', fmt({ rate: 8000 })), chunk('data', int16([...Array(12_000).fill(0), ...voice()]))]),
-    )
+    writeFileSync(late, recordingOf([...Array(12_000).fill(0), ...voice]))
     const rows = async (...args: string[]) => table(await text('causal', ['-f', 'tsv', ...args])).slice(1)
     const spoken = await rows(talk)
     const plus = (seconds: string) => (Number(seconds) + 1.5).toFixed(3)
@@ -265,10 +249,10 @@ describe('classify', () => {
     const [columns, ...totals] = table(readFileSync(report, 'utf8'))
     expect(columns).toEqual(['label', 'count', 'percent', 'seconds'])
     expect(totals.reduce((sum, [, , , seconds]) => sum + Number(seconds), 0)).toBeCloseTo(5.45, 4)
-    const later = table((await classify('sounds', '--offset', '1', '--window', '2', sentence)).stdout.toString())
+    const later = table((await classify('sounds', '--offset', '1', '--window', '1.4', sentence)).stdout.toString())
     expect(later.slice(1).map(([, start, end]) => [start, end])).toEqual([
-      ['1', '3'],
-      ['3', '3.2'],
+      ['1', '2.4'],
+      ['2.4', '3.2'],
     ])
   })
 
@@ -372,7 +356,7 @@ describe('evaluate', () => {
     expect(edits.substitutions).toBeGreaterThanOrEqual(1)
     expect(wer).toBeCloseTo((edits.substitutions + edits.deletions + edits.insertions) / edits.length, 12)
     expect(await evaluate('causal', more)).toMatch(
-      /^records +2\nwithout an error +0\.5000\n\n +error rate +said +substituted .*\nwords +0\.\d+ /,
+      /^records +2\nwithout an error +0\.5000\n\n +error rate +95 % interval +said +substituted .*\nwords +0\.\d+ /,
     )
   })
 

@@ -1,7 +1,10 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { pickBy, pickDevice } from '../../src/backends/registry.js'
+import { factsOf } from '../../src/backends/webgpu/dawn.js'
+import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { gpu } from '../backends/has-gpu.js'
 import { command } from '../run-command.js'
@@ -11,12 +14,107 @@ const folder = mkdtempSync(join(tmpdir(), 'longwave-webgpu-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const fragments = join(packageRoot, 'fixtures/fragments.fa')
 const classify = ['classify', '-q', '-m', 'origin', '-d', 'webgpu', fragments]
-const lastLine = (text: string) => text.trimEnd().split('\n').at(-1)
 
 test.runIf(process.platform === 'linux')('without a driver: one line that says what to install, exit 69', async () => {
   const { code, stdout, stderr } = await longwave(classify, { env: { VK_ICD_FILENAMES: '/no/driver' } })
   expect([code, stdout.toString()]).toEqual([69, ''])
-  expect(lastLine(stderr)).toMatch(/^longwave: the device webgpu found no GPU: .*libvulkan1/)
+  expect(stderr).toMatch(/^longwave: the device webgpu found no GPU: .*libvulkan1.*\n$/)
+})
+
+describe('auto', async () => {
+  const model = join(folder, 'tiny')
+  const data = join(folder, 'reads.fa')
+  mkdirSync(model)
+  await writeRandomModel(model, { layers: 1, d_model: 8, bidirectional: false }, 400)
+  writeFileSync(data, '>a\nACGT\n>b\nGGGCCC\n')
+  const run = (args: string[], env = { VK_ICD_FILENAMES: '/no/driver' }) =>
+    command(['classify', '-m', model, '--no-progress', ...args, data], { env })
+
+  test.runIf(process.platform === 'linux')('without a GPU is the cpu, which it says with the reason', async () => {
+    const { code, stdout, stderr } = await run(['-d', 'auto'])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^longwave: device cpu \(the device webgpu found no GPU: .*\)\n2 records .*\n$/)
+    expect(stdout).toEqual((await run([])).stdout)
+    expect((await run(['-d', 'auto', '-q'])).stderr).toBe('')
+    expect((await run([])).stderr).toMatch(/^2 records .*\n$/)
+  })
+
+  test('takes a card, and no processor that plays one', () => {
+    const gpu = { name: 'Card 9000', software: false, tensorBytes: 2 ** 31 }
+    expect(pickBy({ works: true, detail: '', gpu })).toEqual({ device: 'webgpu', why: 'Card 9000', gpu })
+    const played = pickBy({ works: true, detail: '', gpu: { ...gpu, name: 'llvmpipe', software: true } })
+    expect(played).toEqual({ device: 'cpu', why: 'the only GPU is one that a processor plays: llvmpipe' })
+    const adapter = (description: string, isFallbackAdapter = false) =>
+      factsOf({
+        info: { description, isFallbackAdapter } as GPUAdapterInfo,
+        limits: { maxStorageBufferBindingSize: 2 ** 32, maxBufferSize: 2 ** 40 } as GPUSupportedLimits,
+      })
+    expect(adapter('Card 9000')).toEqual(gpu)
+    for (const name of [
+      'SwiftShader driver 5.0.0',
+      'llvmpipe (LLVM 15.0.6, 256 bits)',
+      'Microsoft Basic Render Driver',
+    ])
+      expect(adapter(name).software).toBe(true)
+    expect(adapter('anything', true).software).toBe(true)
+  })
+
+  test('trains on the cpu', async () => {
+    expect(await pickDevice('auto', { training: true })).toEqual({
+      device: 'cpu',
+      why: 'the device webgpu cannot train',
+    })
+  })
+
+  test('--verbose says what is planned and how long the start took', async () => {
+    const { stderr } = await run(['--verbose', '-t', '2', '--chunk', '64'])
+    expect(stderr).toMatch(
+      /^longwave: device cpu; 2 workers; chunks of 64 tokens \(64 rows\), 4 under way; \d+ KiB of weights; about \d+ KiB of buffers$/m,
+    )
+    expect(stderr).toMatch(
+      /^longwave: started in \d+\.\d\d s: device \d+\.\d\d s, weights \d+\.\d\d s, first chunk \d+\.\d\d s$/m,
+    )
+    expect((await run(['--verbose', '-q'])).stderr).toBe('')
+  })
+
+  describe.skipIf(!gpu)('webgpu', () => {
+    const played = { VK_ICD_FILENAMES: process.env.VK_ICD_FILENAMES! }
+    const starts = (stderr: string) => stderr.match(/^longwave: started in .* pipelines .* on the device$/gm)
+
+    test.runIf(gpu?.facts.software)('a processor that plays a GPU is not taken', async () => {
+      const { stderr } = await run(['-d', 'auto'], played)
+      expect(stderr).toMatch(/^longwave: device cpu \(the only GPU is one that a processor plays: .*\)$/m)
+    })
+
+    test('files, windows and strands share one device, which starts once', async () => {
+      const args = ['--verbose', '-t', '4', '--window', '3', '--strand', 'both', data]
+      const { code, stdout, stderr } = await run([...args, '-d', 'webgpu', '--chunk', '8'], played)
+      expect(code).toBe(0)
+      expect(stderr).toMatch(/^longwave: device webgpu: .*, tensors of up to [\d,]+ MiB; 1 worker; chunks of 8 tokens/m)
+      expect(starts(stderr)).toHaveLength(1)
+      const rows = stdout.toString().trimEnd().split('\n')
+      expect(rows).toHaveLength(1 + 2 * 4)
+      expect(rows.slice(1, 5)).toEqual(rows.slice(5))
+    })
+
+    test('recordings share one device, which starts once', async () => {
+      const speaker = join(folder, 'speaker')
+      mkdirSync(speaker)
+      await writeRandomTranscriber(speaker, { layers: 1, d_model: 8, bidirectional: true })
+      const recordings = ['derived_10ms.wav', 'hound_pop.wav', 'derived_10ms.wav'].map((name) =>
+        join(packageRoot, 'test/specimens/wav', name),
+      )
+      const transcribe = (device: string) =>
+        command(['transcribe', '-m', speaker, '-d', device, '--beam', '0', '-t', '4', '--verbose', ...recordings], {
+          env: played,
+        })
+      const [onGpu, onCpu] = [await transcribe('webgpu'), await transcribe('cpu')]
+      expect([onGpu.code, onCpu.code]).toEqual([0, 0])
+      expect(starts(onGpu.stderr)).toHaveLength(1)
+      // Letters of random weights may be close: a card rounds in its own way.
+      if (gpu?.facts.software) expect(onGpu.stdout.toString()).toBe(onCpu.stdout.toString())
+    })
+  })
 })
 
 test('without the package: one line that says how to have it, exit 69', async () => {

@@ -22,7 +22,9 @@ export interface Command {
 export function documentedBlocks(): Block[] {
   const below = (folder: string) => readdirSync(join(packageRoot, folder)).map((name) => `${folder}/${name}`)
   const cards = below('models').map((folder) => `${folder}/README.md`)
-  const documents = ['README.md', 'fixtures/README.md', ...below('docs'), ...cards]
+  const documents = ['README.md', 'fixtures/README.md', ...below('docs'), ...cards].filter((name) =>
+    name.endsWith('.md'),
+  )
   return [...documents.flatMap(blocksOf), ...examples()]
 }
 

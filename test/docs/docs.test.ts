@@ -106,7 +106,8 @@ async function check({ line, prints }: Command, cwd: string): Promise<void> {
 }
 
 /** The files that a command writes by name. */
-const filesOf = (line: string) => [...line.matchAll(/(?: -o| --report| --out| >) (\S+)/g)].map(([, file]) => file)
+const filesOf = (line: string) =>
+  [...line.matchAll(/(?: -o| --report| --html| --predictions| --out| --output-dir| >) (\S+)/g)].map(([, file]) => file)
 
 /** The words of every line, numbers to three digits: the last ones differ between processors. */
 const rounded = (lines: string[]) =>

@@ -7,7 +7,11 @@
 export const notShell: { starts: string; why: string }[] = [
   {
     starts: "import { openModel } from 'longwave'",
-    why: 'TypeScript; test/model.test.ts and test/install use the library',
+    why: 'JavaScript; library.test.ts runs it',
+  },
+  {
+    starts: "import { openModel, UserError } from 'longwave'",
+    why: 'JavaScript; library.test.ts runs it',
   },
   { starts: 'rule origin:', why: 'Snakemake is not installed here; its shell lines are run' },
   { starts: 'process ORIGIN {', why: 'Nextflow is not installed here; its script lines are run' },
@@ -50,6 +54,7 @@ export const notRun: { starts: string; why: string }[] = [
     why: 'it made the checkout that this test runs in; .ci/run runs it in a fresh one',
   },
   { starts: 'npm pack', why: 'test/install runs it' },
+  { starts: 'npm run pack:gpu-bench', why: 'test/install runs its script' },
   { starts: 'npm i -g --ignore-scripts longwave-', why: 'test/install runs it' },
 ]
 
@@ -62,7 +67,7 @@ export const shortened: { starts: string; flags: string; why: string }[] = [
   { starts: 'longwave bench transcribe -m', flags: '--rounds 1 --minutes 2', why: 'an hour of audio' },
   { starts: 'longwave bench transcribe', flags: '--rounds 1 --minutes 2 -m digits', why: 'an hour of audio' },
   { starts: 'longwave bench train', flags: '--rounds 1 --length 50 --layers 1 --d-model 16', why: 'two minutes' },
-  { starts: 'longwave bench scan', flags: '--rounds 1 --rows 64', why: 'a minute' },
+  { starts: 'longwave bench scan', flags: '--rounds 1 --rows 64 --batch 1 --tokens 0', why: 'two minutes' },
   { starts: 'longwave bench fasta', flags: '--rounds 1 --megabytes 1', why: 'a minute' },
   { starts: 'longwave bench operations', flags: '--rounds 1 --rows 64', why: 'a minute' },
   { starts: 'longwave train', flags: '--epochs 1', why: 'up to 60 passes over the data' },

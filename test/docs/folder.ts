@@ -67,6 +67,8 @@ function records(at: (name: string) => string, { fasta, labelOf }: Labelled): vo
   const fastq = ids.map((id, i) => `@${id}\n${bases[i]}\n+\n${'I'.repeat(bases[i].length)}\n`).join('')
   writeFileSync(at('reads.fq'), fastq)
   for (const name of ['reads.fq.gz', 'reads.fastq.gz']) writeFileSync(at(name), gzipSync(fastq))
+  // As docs/results.md makes it.
+  writeFileSync(at('contigs.fa'), `>contig1\n${bases.slice(0, 4).join('')}`)
   const genome = `>chr1\n${bases.join('\n')}\n`
   writeFileSync(at('genome.fa'), genome)
   mkdirSync(at('genomes'))

@@ -102,6 +102,17 @@ for (const device of ['reference', 'cpu'] as const) {
       together.close()
     })
 
+    test('both strands of a model that reads them itself, whatever the cut', async () => {
+      const both = { complement: [3, 2, 1, 0, 4], fused: false }
+      const net = network(backend, { ...tinySpec('add'), reverse_complement: both })
+      const ids = randomIds(131, seeded(23))
+      for (const output of outputsOf(net)) {
+        const expected = await alone(net, ids, output)
+        for (const chunk of [7, 64, 130])
+          expect(await push(new Session(net, { chunk, outputs: [output] }), whole(ids))).toEqual(expected)
+      }
+    })
+
     test('a fork goes on by itself, and a saved state goes on where it stood', async () => {
       const net = network(backend, tinySpec('mamba'))
       const ids = randomIds(90, seeded(19))

@@ -1,24 +1,32 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { SequenceRecord } from '../../src/input/dna/records.js'
+import { audacityRows } from '../../src/output/audacity.js'
+import { bedRows } from '../../src/output/bed.js'
 import { columns } from '../../src/output/columns.js'
 import { jsonRows } from '../../src/output/json.js'
 import { jsonlRows } from '../../src/output/jsonl.js'
 import { npyRows } from '../../src/output/npy.js'
 import { type Output, openOutput } from '../../src/output/output.js'
 import type { Cells, RowWriter } from '../../src/output/rows.js'
+import { formatBySuffix } from '../../src/output/suffix.js'
 import { tsvRows } from '../../src/output/tsv.js'
 import { shell, temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
 
-async function written(open: (output: Output) => Promise<RowWriter>, rows: Cells[]): Promise<string> {
+async function written<Row = Cells>(open: (output: Output) => Promise<RowWriter<Row>>, rows: Row[]): Promise<string> {
   const path = join(folder, 'rows')
   const output = await openOutput(path, { force: true })
-  const writer = await open(output)
-  for (const row of rows) await writer.write(row)
-  await writer.end()
-  await output.close()
+  try {
+    const writer = await open(output)
+    for (const row of rows) await writer.write(row)
+    await writer.end()
+    await output.close()
+  } finally {
+    await output.abort()
+  }
   return readFileSync(path, 'utf8')
 }
 
@@ -76,6 +84,50 @@ describe('json', () => {
     const each = new Map([['z', 1], ['7', 2], ['__proto__', 3], ['constructor', 4], ['', 5]]) // biome-ignore format: a list
     expect(await lines([[each]], ['p'])).toBe('{"p":{"z":1,"7":2,"__proto__":3,"constructor":4,"":5}}\n')
   })
+})
+
+test('bed: whole thousandths, no white space in a label, no empty field, positions beyond 2^31', async () => {
+  const record: SequenceRecord = { id: 'chr1', file: 'x.fa', line: 1 }
+  const rows = [
+    { record, start: 0, end: 5, name: 'a b\tc\n', score: 0.99949 },
+    { record, start: 3_000_000_000, end: 3_000_000_500, name: '', score: 1 },
+    { record, start: 1, end: 2, name: 'x', score: 1e-9 },
+  ]
+  expect(await written(bedRows, rows)).toBe(
+    'chr1\t0\t5\ta_b_c_\t999\t.\nchr1\t3000000000\t3000000500\t.\t1000\t.\nchr1\t1\t2\tx\t0\t.\n',
+  )
+})
+
+test.each([
+  ['', /x.fa: record \(no name\), line 3: BED needs one/],
+  ['#1', /x.fa: record #1, line 3: readers of BED pass over lines that begin so/],
+  ['track', /record track, line 3: readers of BED/],
+  ['browser', /record browser, line 3: readers of BED/],
+])('bed: the id %j is an error', async (id, message) => {
+  const row = { record: { id, file: 'x.fa', line: 3 }, start: 0, end: 1, name: 'x', score: 1 }
+  await expect(written(bedRows, [row])).rejects.toMatchObject({ exitCode: 65, message: expect.stringMatching(message) })
+})
+
+test('audacity: seconds with a point and six digits, a label in one line', async () => {
+  const rows = [
+    { start: 0, end: 1.5, text: 'dog_bark' },
+    { start: 3599.98, end: 3600.0000004, text: 'rain\tor\r\nsea' },
+  ]
+  expect(await written(audacityRows, rows)).toBe(
+    '0.000000\t1.500000\tdog_bark\n3599.980000\t3600.000000\train or sea\n',
+  )
+})
+
+test.each([
+  ['calls.bed', 'bed'],
+  ['a.b/calls.BED.gz', 'bed'],
+  ['calls.json.gz', 'json'],
+  ['calls.txt', 'tsv'],
+  ['bed', 'tsv'],
+  ['x.bed/calls', 'tsv'],
+  ['-', 'tsv'],
+])('the suffix of %s says %s', (path, format) => {
+  expect(formatBySuffix(path, ['tsv', 'json', 'bed'])).toBe(format)
 })
 
 describe('npy', () => {

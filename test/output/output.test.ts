@@ -10,8 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { UserError } from '../../src/errors.js'
 import { closeAll, openOutput } from '../../src/output/output.js'
 import { takeName } from '../../src/output/take-name.js'
@@ -212,6 +213,53 @@ describe('devices and pipes', () => {
     )
     expect(code).toBe(0)
     expect(stdout.toString().trim()).toBe('30000')
+  })
+
+  test('standard output that is closed is an error, unless nothing goes there', async () => {
+    const { stdout, stderr } = await shell(
+      `write - 1 1>&-; echo $? >&2; write '${inFolder('beside')}' 1 1>&-; echo $? >&2`,
+    )
+    expect([stdout.toString(), stderr]).toEqual([
+      '',
+      'longwave: standard output is closed: give it a reader, or -o FILE\n74\n0\n',
+    ])
+  })
+
+  test('standard output that Node or Python throws away is as good as any', async () => {
+    const { stderr } = await shell(
+      `exec "$NODE" -e "
+        const { spawnSync } = require('node:child_process')
+        const run = (command, ...args) => spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] }).status
+        const script = process.env.ROOT + '/test/shell/write.js'
+        console.error(run(process.execPath, script, '-', '1'), run('bash', '-c', '\\"$NODE\\" ' + script + ' - 1; exit $?'))"`,
+    )
+    expect(stderr).toBe('0 0\n')
+  })
+
+  test('a signal loses no row that was written', async () => {
+    const line = 'exec "$NODE" "$ROOT/test/shell/write.js" - 3 --hang'
+    const { code, stdout } = await shell(line, { kill: { signal: 'SIGINT', when: 'written' } })
+    expect([code, stdout.toString()]).toEqual([130, expectedLines(3)])
+  })
+
+  test('a row comes within half a second, and what an error leaves comes at once', async () => {
+    const stdout = new PassThrough()
+    const own = Object.getOwnPropertyDescriptor(process, 'stdout')!
+    Object.defineProperty(process, 'stdout', { value: stdout, configurable: true })
+    vi.useFakeTimers()
+    try {
+      const output = await openOutput('-')
+      await output.write('row 1\n')
+      expect(stdout.read()).toBe(null)
+      await vi.advanceTimersByTimeAsync(500)
+      expect(String(stdout.read())).toBe('row 1\n')
+      await output.write('row 2\n')
+      await output.abort()
+      expect(String(stdout.read())).toBe('row 2\n')
+    } finally {
+      vi.useRealTimers()
+      Object.defineProperty(process, 'stdout', own)
+    }
   })
 
   test('a redirected standard output is complete', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Output } from '../../src/output/output.js'
 import { Cues, cueLimits, srtRows, srtTime, vttRows, vttTime } from '../../src/output/subtitles.js'
+import { seeded } from '../engine/models.js'
 
 function memory(): { output: Output; text: () => string } {
   let text = ''
@@ -68,7 +69,7 @@ describe('lines', () => {
   const word = (text: string, start: number, end = start + 0.3) => ({ text, start, end })
   const lines = (words: ReturnType<typeof word>[], limits = cueLimits) => {
     const cues = new Cues(limits)
-    return [...words.flatMap((one) => cues.push([one])), ...cues.end()]
+    return [...words.flatMap((one) => cues.push([one], one.start)), ...cues.end()]
   }
 
   it('end at pauses', () => {
@@ -80,8 +81,15 @@ describe('lines', () => {
     expect(lines([])).toEqual([])
   })
 
+  it('come as soon as the pause is sure', () => {
+    const cues = new Cues()
+    expect(cues.push([word('one', 0), word('two', 0.5)], 1.5)).toEqual([])
+    expect(cues.push([], 1.61).map(({ text }) => text)).toEqual(['one two'])
+    expect([...cues.push([word('three', 1.7)], 1.7), ...cues.end()].map(({ text }) => text)).toEqual(['three'])
+  })
+
   it('keep to their length, and a word that is longer stands alone', () => {
-    const limits = { characters: 10, seconds: 100, pause: 100 }
+    const limits = { ...cueLimits, characters: 10, seconds: 100, pause: 100 }
     const words = ['abcd', 'efghi', 'j', 'incomprehensible', 'k'].map((text, i) => word(text, i))
     expect(lines(words, limits).map(({ text }) => text)).toEqual(['abcd efghi', 'j', 'incomprehensible', 'k'])
   })
@@ -96,4 +104,31 @@ describe('lines', () => {
     }
     expect(cues.length).toBe(3)
   })
+
+  it('are shown for half a second at least, never over the next one, and not into the silence beyond that', async () => {
+    const random = seeded(8)
+    for (let round = 0; round < 50; round++) {
+      const words: ReturnType<typeof word>[] = []
+      for (let at = random(); words.length < 60; at += random() < 0.2 ? 2 * random() : 0.05 * random()) {
+        const text = 'w'.repeat(1 + Math.floor((random() < 0.1 ? 45 : 8) * random()))
+        words.push(word(text, at, at + 0.02 + 0.4 * random()))
+        at = words.at(-1)!.end
+      }
+      const { output, text } = memory()
+      const writer = await srtRows(output)
+      const said = lines(words)
+      for (const line of said) await writer.write(line)
+      const shown = [...text().matchAll(/(\S+) --> (\S+)/g)].map(([, ...times]) => times.map(secondsOf))
+      for (const [i, [start, end]] of shown.entries()) {
+        expect(end - start).toBeGreaterThanOrEqual(0.499)
+        expect(end).toBeLessThanOrEqual(Math.max(said[i].end, start + 0.5) + 0.001)
+        if (i > 0) expect(start).toBeGreaterThanOrEqual(shown[i - 1][1])
+      }
+    }
+  })
 })
+
+function secondsOf(time: string): number {
+  const [hours, minutes, seconds] = time.replace(',', '.').split(':').map(Number)
+  return (hours * 60 + minutes) * 60 + seconds
+}

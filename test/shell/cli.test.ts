@@ -129,6 +129,17 @@ test('models are listed and described, whatever their folder', async () => {
   expect(noModel.code).toBe(69)
 })
 
+test('a bundled model that hides a folder of its name is said', async () => {
+  makeModel(join(folder, 'origin'))
+  const run = (name: string) => command(['classify', '-m', name], { cwd: folder, input: '>a\nACGT\n' })
+  const { code, stderr } = await run('origin')
+  expect([code, stderr.split('\n')[0]]).toEqual([
+    0,
+    'longwave: -m origin is the bundled model; the folder of that name here is -m ./origin',
+  ])
+  expect((await run('./origin')).stderr).not.toContain('bundled')
+})
+
 test('a broken weight file is exit 69', async () => {
   const model = join(folder, 'broken')
   makeModel(model)

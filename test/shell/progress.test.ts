@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { clock, Progress, progressStyle, progressText, quantity } from '../../src/shell/progress.js'
+import { audioProgress, Progress, progressStyle, progressText, quantity } from '../../src/shell/progress.js'
+import { clock } from '../../src/text/clock.js'
 
 const terminal = (columns = 80) => ({ isTTY: true, columns }) as NodeJS.Process['stderr'] & NodeJS.Process['stdout']
 const file = {} as NodeJS.Process['stderr'] & NodeJS.Process['stdout']
@@ -46,10 +47,12 @@ test('plain lines come at most every 30 s, and the last one always', async () =>
 test('the text has counts, rate and the time left', () => {
   const work = { unit: 'bp', tokens: 41_200_000, seconds: 13.3 } as const
   expect(progressText({ ...work, records: 12, totalRecords: 300 })).toBe(
-    '12/300 records  41.2 Mbp  3.10 Mbp/s  ETA 5:19',
+    '12/300 records  41.2 Mbp  3.10 Mbp/s  4 %  ETA 5:19',
   )
-  expect(progressText({ ...work, records: 1, fraction: 0.24 })).toBe('1 record  41.2 Mbp  3.10 Mbp/s  ETA 0:42')
+  expect(progressText({ ...work, records: 1, fraction: 0.24 })).toBe('1 record  41.2 Mbp  3.10 Mbp/s  24 %  ETA 0:42')
   expect(progressText({ ...work, records: 300, totalRecords: 300 })).toBe('300/300 records  41.2 Mbp  3.10 Mbp/s')
+  expect(audioProgress(2, 8, 3723, 43.7)).toBe('2/8 files  1:02:03 of audio  85.2 x real time  25 %  ETA 2:11')
+  expect(audioProgress(1, 1, 60, 1)).toBe('1 file  1:00 of audio  60 x real time')
 })
 
 test.each([

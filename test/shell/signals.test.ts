@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { mkdtempSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -41,14 +41,18 @@ async function interrupted(args: string[], signal: NodeJS.Signals, written = '')
   return { code: await closed, stderr, files: readdirSync(cwd) }
 }
 
+const table = join(folder, 'labels.tsv')
+writeFileSync(table, 'r\thuman\n')
+
 test('signals end a command wherever it waits for a named pipe, and nothing is left', async () => {
   const waiting = [
-    ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', 'pipe'],
+    ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', '--window', '500', '--html', 'out.html', 'pipe'],
     ['classify', '-q', '-m', 'origin', '-o', 'pipe', fragments],
     ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', '--report', 'pipe', fragments],
     ['transcribe', '-q', '-m', 'digits', '-o', 'out.txt', 'pipe'],
     ['classify', '-q', '-m', 'origin', '-o', 'out.tsv', '--infile-list', 'pipe'],
     ['evaluate', '-q', '-m', 'origin', '--data', fragments, '--labels', 'pipe'],
+    ['evaluate', '-q', '-m', 'origin', '--data', 'pipe', '--labels', table, '--predictions', 'p', '--html', 'h'],
     ['train', 'classify', '-q', '--data', fragments, '--labels', 'pipe', '--out', 'model'],
     ['train', 'classify', '-q', '--data', fragments, '--labels', 'x.tsv', '--config', 'pipe', '--out', 'model'],
   ]

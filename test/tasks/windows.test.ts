@@ -130,6 +130,21 @@ describe('windows', () => {
       ['r0', 10, 20],
     ])
   })
+
+  test('unless it is the only one; each that is left out is counted', async () => {
+    let left = 0
+    const pieces = windows(settled([3, 13, 16, 20, 4]), 10, 10, 6, 1, undefined, () => left++)
+    expect(await collect(pieces)).toEqual([
+      ['r0', 0, 3],
+      ['r1', 0, 10],
+      ['r2', 0, 10],
+      ['r2', 10, 16],
+      ['r3', 0, 10],
+      ['r3', 10, 20],
+      ['r4', 0, 4],
+    ])
+    expect(left).toBe(1)
+  })
 })
 
 test('whole spans: records come in one piece whatever the batches', async () => {

@@ -53,7 +53,7 @@ function makeRun(
   more: Partial<TrainRun> = {},
 ): TrainRun {
   const complete = completeSettings({ ...given, ...settings })
-  const spec = classifierSpec(complete, ['without', 'with'], 32)
+  const spec = classifierSpec(complete, ['without', 'with'], { longest: 32, shortest: 32 })
   const weights = initialise(spec, complete.seed)
   return {
     out: join(folder, name),

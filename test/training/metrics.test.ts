@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { accuracy, argmaxRows, macroF1, matthews, measure } from '../../src/training/metrics/metrics.js'
+import { accuracy, argmaxRows, macroF1, matthews, measure, perClass } from '../../src/training/metrics/metrics.js'
 
 describe('metrics', () => {
   it('agree with figures computed by hand', () => {
@@ -51,6 +51,33 @@ describe('metrics', () => {
         [0, 0, 0],
       ]),
     ).toBeCloseTo((1 + 2 / 3 + 0) / 3, 12)
+  })
+
+  it('of each class and their means are those of scikit-learn', () => {
+    // precision_recall_fscore_support of the same counts; the third class never occurs, as truth or prediction.
+    const { classes, macro, weighted } = perClass([
+      [3, 1, 0],
+      [2, 6, 0],
+      [0, 0, 0],
+    ])
+    expect(classes[0]).toEqual({ precision: 3 / 5, recall: 3 / 4, f1: 6 / 9, support: 4 })
+    expect(classes[1]).toEqual({ precision: 6 / 7, recall: 6 / 8, f1: 12 / 15, support: 8 })
+    expect(classes[2]).toEqual({ precision: 0, recall: 0, f1: 0, support: 0 })
+    expect(macro.precision).toBeCloseTo((3 / 5 + 6 / 7) / 2, 12)
+    expect(macro.recall).toBeCloseTo((3 / 4 + 6 / 8) / 2, 12)
+    expect(macro.f1).toBeCloseTo((6 / 9 + 12 / 15) / 2, 12)
+    expect(weighted.precision).toBeCloseTo((4 * (3 / 5) + 8 * (6 / 7)) / 12, 12)
+    expect(weighted.recall).toBeCloseTo(9 / 12, 12)
+    expect(weighted.f1).toBeCloseTo((4 * (6 / 9) + 8 * (12 / 15)) / 12, 12)
+  })
+
+  it('of a class that occurs and is never called count as 0 in the mean', () => {
+    const { classes, macro } = perClass([
+      [2, 0],
+      [2, 0],
+    ])
+    expect(classes[1]).toEqual({ precision: 0, recall: 0, f1: 0, support: 2 })
+    expect(macro).toEqual({ precision: 1 / 4, recall: 1 / 2, f1: 1 / 3 })
   })
 
   it('count truth in rows and predictions in columns', () => {

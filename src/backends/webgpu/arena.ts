@@ -1,5 +1,5 @@
 import { usages } from './buffers.js'
-import type { Gpu } from './dawn.js'
+import type { OpenDevice } from './dawn.js'
 
 /** Offsets of bindings are multiples of it on every GPU. */
 const alignment = 256
@@ -15,7 +15,7 @@ interface Page {
 export class Arena {
   private readonly pages: Page[] = []
 
-  constructor(private readonly gpu: Gpu) {}
+  constructor(private readonly gpu: OpenDevice) {}
 
   /** Copies them, and says where they will be. */
   add(data: Uint32Array | Int32Array): GPUBufferBinding {

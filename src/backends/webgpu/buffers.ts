@@ -1,5 +1,5 @@
 import { exitCodes, UserError } from '../../errors.js'
-import type { Gpu } from './dawn.js'
+import type { OpenDevice } from './dawn.js'
 
 /** A buffer and the number of the submit whose commands last touched it. */
 export interface Block {
@@ -15,27 +15,26 @@ export const usages = { mapRead: 0x1, copySource: 0x4, copyTarget: 0x8, uniform:
 export class BufferPool {
   private readonly all = new Set<Block>()
   private readonly free = new Map<number, Block[]>()
+  /** Of all its buffers. */
+  bytes = 0
 
+  /** `limit`: bytes of the largest buffer. */
   constructor(
-    private readonly gpu: Gpu,
+    private readonly gpu: OpenDevice,
     private readonly usage: number,
+    private readonly limit: number,
   ) {}
 
   /** Contents undefined. Errors: UserError with exit code 69 for more than the GPU binds at once. */
   take(bytes: number): Block {
-    const size = sizeClass(bytes)
+    if (bytes > this.limit) throw tooLarge(bytes, this.limit)
+    const size = Math.min(sizeClass(bytes), this.limit)
     const kept = this.free.get(size)?.pop()
     if (kept) return kept
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.gpu.device.limits
-    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize)
-    if (bytes > limit)
-      throw new UserError(
-        `this GPU takes tensors of up to ${Math.floor(limit / 2 ** 20)} MiB, and one has ${Math.ceil(bytes / 2 ** 20)} MiB: compute fewer rows at a time (--chunk), or use the device cpu`,
-        exitCodes.unavailable,
-      )
-    const buffer = this.gpu.device.createBuffer({ size: Math.min(size, limit), usage: this.usage })
+    const buffer = this.gpu.device.createBuffer({ size, usage: this.usage })
     const block = { buffer, bytes: size, lastUsed: -1 }
     this.all.add(block)
+    this.bytes += size
     return block
   }
 
@@ -51,6 +50,14 @@ export class BufferPool {
     this.free.clear()
   }
 }
+
+const tooLarge = (bytes: number, limit: number) =>
+  new UserError(
+    `this GPU takes tensors of up to ${mebibytes(limit)}, and one has ${mebibytes(bytes)}: compute fewer rows at a time (--chunk), or use the device cpu`,
+    exitCodes.unavailable,
+  )
+
+const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`
 
 /** The bytes rounded up to a number with three leading bits, so at most a quarter more: few sizes, which are met again. */
 function sizeClass(bytes: number): number {

@@ -2,13 +2,19 @@ import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { exitCodes, UserError } from '../../errors.js'
 import { native } from '../../runtime/native-calls.js'
+import type { GpuFacts } from '../backend.js'
 
-/** A GPU that is open, and what went wrong with it: WebGPU tells of most errors later than the call that made them. */
-export interface Gpu {
+/** A device that takes commands, and what went wrong with it: WebGPU tells of most errors later than the call that made them. */
+export interface OpenDevice {
   device: GPUDevice
-  adapter: GPUAdapter
   /** Throws what went wrong since it was opened, if anything did. */
   check(): void
+}
+
+/** A GPU that is open. */
+export interface Gpu extends OpenDevice {
+  adapter: GPUAdapter
+  facts: GpuFacts
 }
 
 /** Its own types stay out: it is an optional dependency, and the build must not need it. */
@@ -50,7 +56,23 @@ async function open(): Promise<Gpu> {
   const check = () => {
     if (failure) throw failure
   }
-  return { device, adapter, check }
+  return { device, adapter, facts: factsOf(adapter), check }
+}
+
+/** Kernels count bytes and numbers in 32 bits: an offset into this much is safe in signed ones, too. */
+const mostTensorBytes = 2 ** 31
+
+/** Names of drivers that play a GPU. */
+const playedBy = /swiftshader|llvmpipe|lavapipe|basic render/i
+
+export function factsOf({ info, limits }: Pick<GPUAdapter, 'info' | 'limits'>): GpuFacts {
+  const { maxStorageBufferBindingSize, maxBufferSize } = limits
+  return {
+    // The description is that of the driver.
+    name: info.device || info.description || info.vendor || 'a GPU',
+    software: info.isFallbackAdapter || playedBy.test(`${info.device} ${info.description}`),
+    tensorBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize, mostTensorBytes),
+  }
 }
 
 async function enter(): Promise<GPU> {

@@ -1,7 +1,8 @@
 import { native, nativeNow } from '../../runtime/native-calls.js'
+import type { DeviceUse } from '../backend.js'
 import { Arena } from './arena.js'
 import { type Block, BufferPool, usages } from './buffers.js'
-import type { Gpu } from './dawn.js'
+import type { OpenDevice } from './dawn.js'
 import { type Compiled, compile, type Kernel, numberNames } from './kernel.js'
 import { GpuTensor } from './tensor.js'
 
@@ -37,10 +38,26 @@ export class Machine {
   /** When each submit that the GPU may still be at is over, the oldest first. */
   private readonly behind: Promise<unknown>[] = []
 
-  constructor(readonly gpu: Gpu) {
-    this.storage = new BufferPool(gpu, usages.storage | usages.copySource | usages.copyTarget)
-    this.readback = new BufferPool(gpu, usages.mapRead | usages.copyTarget)
+  /** Programs that were compiled for it: those it found compiled are not counted. */
+  private pipelines = 0
+  private compileSeconds = 0
+
+  constructor(
+    private readonly gpu: OpenDevice,
+    /** Of the largest tensor. */
+    readonly tensorBytes: number,
+  ) {
+    this.storage = new BufferPool(gpu, usages.storage | usages.copySource | usages.copyTarget, tensorBytes)
+    this.readback = new BufferPool(gpu, usages.mapRead | usages.copyTarget, tensorBytes)
     this.arena = new Arena(gpu)
+  }
+
+  use(): DeviceUse {
+    return {
+      bytes: this.storage.bytes + this.readback.bytes,
+      pipelines: this.pipelines,
+      seconds: this.compileSeconds,
+    }
   }
 
   /** A new tensor, contents undefined. */
@@ -90,7 +107,7 @@ export class Machine {
   clear(x: GpuTensor): void {
     nativeNow(() => {
       this.endPass()
-      this.use(x.block)
+      this.touch(x.block)
       this.commands().clearBuffer(x.block.buffer)
     })
   }
@@ -117,7 +134,7 @@ export class Machine {
     const staging = nativeNow(() => {
       const block = this.readback.take(bytes)
       this.endPass()
-      this.use(rows.block)
+      this.touch(rows.block)
       this.commands().copyBufferToBuffer(rows.block.buffer, rows.at * 4, block.buffer, 0, bytes)
       this.flush()
       return block
@@ -171,7 +188,7 @@ export class Machine {
       ...names.tensors.map((name) => ({ buffer: tensors[name].block.buffer })),
       ...(kernel.tables ?? []).map((name) => this.arena.add(tables[name])),
     ]
-    for (const name of names.tensors) this.use(tensors[name].block)
+    for (const name of names.tensors) this.touch(tensors[name].block)
     const group = this.gpu.device.createBindGroup({
       layout,
       entries: resources.map((resource, binding) => ({ binding, resource })),
@@ -188,12 +205,17 @@ export class Machine {
     const { device } = this.gpu
     const known = compiled.get(device) ?? new Map<string, Compiled>()
     compiled.set(device, known)
-    const found = known.get(kernel.name) ?? compile(device, kernel)
-    known.set(kernel.name, found)
-    return found
+    const found = known.get(kernel.name)
+    if (found) return found
+    const began = performance.now()
+    const fresh = compile(device, kernel)
+    this.compileSeconds += (performance.now() - began) / 1000
+    this.pipelines++
+    known.set(kernel.name, fresh)
+    return fresh
   }
 
-  private use(block: Block): void {
+  private touch(block: Block): void {
     block.lastUsed = this.submits
   }
 

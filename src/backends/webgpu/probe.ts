@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { rememberChild } from '../../runtime/children.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import type { Probe } from '../backend.js'
 
@@ -10,12 +11,22 @@ const patience = 30_000
 export function probeWebgpu(): Promise<Probe> {
   const script = join(packageRoot, 'dist/src/backends/webgpu/inspect.js')
   return new Promise((resolve) => {
-    execFile(process.execPath, [script], { timeout: patience }, (error, stdout) => {
+    const child = execFile(process.execPath, [script], { timeout: patience }, (error, stdout) => {
       if (error?.killed)
         resolve({ works: false, detail: `the driver of the GPU gave no answer in ${patience / 1e3} s` })
       else if (error)
         resolve({ works: false, detail: `the driver of the GPU ended the process (${error.signal ?? error.code})` })
-      else resolve(JSON.parse(stdout.trimEnd().split('\n').at(-1)!))
+      else resolve(withoutLavapipe(JSON.parse(stdout.trimEnd().split('\n').at(-1)!)))
     })
+    rememberChild(child)
   })
+}
+
+/**
+ * Where another driver was found, this process does not look at lavapipe, Mesa's driver that plays a GPU: Dawn complains on stderr of
+ * versions that it cannot use.
+ */
+function withoutLavapipe(probe: Probe): Probe {
+  if (probe.gpu && !probe.gpu.name.includes('llvmpipe')) process.env.VK_LOADER_DRIVERS_DISABLE ??= '*lvp_icd*'
+  return probe
 }

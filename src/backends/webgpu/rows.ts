@@ -3,7 +3,9 @@ import { countEnds, poolingOrder } from '../segments.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
 import { gpu, stateOf } from './tensor.js'
+import { partsOfWeight } from './weights.js'
 
+/** `rows`: of x, and where each goes in y. */
 const gatherKernel: Kernel = {
   name: 'gather',
   reads: ['x'],
@@ -14,21 +16,32 @@ const gatherKernel: Kernel = {
   body: `
   let i = block * 64u + lane;
   if (i >= p.count * p.cols) { return; }
-  y[p.y_at + i] = x[p.x_at + u32(rows[i / p.cols]) * p.x_step + i % p.cols];`,
+  let pair = i / p.cols * 2u;
+  let c = i % p.cols;
+  y[p.y_at + u32(rows[pair + 1u]) * p.y_step + c] = x[p.x_at + u32(rows[pair]) * p.x_step + c];`,
 }
 
+/** Rows of a tensor, or of a weight in several. */
 export const gatherRows =
   (machine: Machine): Backend['gatherRows'] =>
   (x, rows) => {
     for (const row of rows) if (!(row >= 0 && row < x.rows)) throw new RangeError(`row ${row} of ${x.rows}`)
-    const [count, cols] = [rows.length, x.cols]
-    const y = machine.allocate(count, cols)
-    machine.run(gatherKernel, {
-      tensors: { x: gpu(x), y },
-      tables: { rows },
-      numbers: { count, cols },
-      blocks: Math.ceil((count * cols) / 64),
-    })
+    const cols = x.cols
+    const y = machine.allocate(rows.length, cols)
+    let to = 0
+    for (const part of partsOfWeight(x)) {
+      const from = to
+      to += part.rows
+      const pairs = new Int32Array(2 * rows.length)
+      let count = 0
+      for (const [at, row] of rows.entries()) if (row >= from && row < to) pairs.set([row - from, at], 2 * count++)
+      machine.run(gatherKernel, {
+        tensors: { x: part, y },
+        tables: { rows: pairs.subarray(0, 2 * count) },
+        numbers: { count, cols },
+        blocks: Math.ceil((count * cols) / 64),
+      })
+    }
     return y
   }
 

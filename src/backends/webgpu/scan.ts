@@ -11,8 +11,8 @@ import { columnsOf, type GpuTensor, gpu, optional, stateOf } from './tensor.js'
  */
 export type ScanForm = 'auto' | 'sequential' | 'pieces'
 
-/** A piece leaves N states a channel, which is little beside its rows. */
-const pieceRows = 64
+/** Rows of a piece. It leaves N states a channel, which are no more than its rows. */
+const pieceRows = (N: number) => Math.max(64, N)
 /** Threads that keep a large GPU busy: reasoned, not measured (docs/decisions.md). */
 const busyThreads = 65536
 
@@ -35,10 +35,10 @@ export function selectiveScan(
   const operands = operandsOf(machine, args)
   const scan = { machine, args, parts, operands }
   const shape = { N, softplus: args.softplus, z: !!args.z, add: !!addTo }
-  if (form === 'pieces' || (form === 'auto' && worthCutting(parts, E))) cutScan(scan, shape, state, out)
+  if (form === 'pieces' || (form === 'auto' && worthCutting(machine, parts, E, N))) cutScan(scan, shape, state, out)
   else {
-    const pieces = parts.map((part) => [rowOf(part, 0, args), part.rows, part.resumes ? part.slot : -1, part.slot])
-    apply(scan, { ...shape, state: !!state }, pieces, state, out)
+    const whole = parts.flatMap((part) => [rowOf(part, 0, args), part.rows, part.resumes ? part.slot : -1, part.slot])
+    apply(scan, { ...shape, state: !!state }, Int32Array.from(whole), state, out)
   }
   machine.release(operands.parameters)
   if (operands.copied) machine.release(operands.BC)
@@ -52,8 +52,11 @@ interface Scan {
   operands: Operands
 }
 
-const worthCutting = (parts: Part[], E: number) =>
-  parts.length * E < busyThreads && parts.some(({ rows }) => rows > 2 * pieceRows)
+function worthCutting({ tensorBytes }: Machine, parts: Part[], E: number, N: number): boolean {
+  const pieces = parts.reduce((sum, { rows }) => sum + Math.ceil(rows / pieceRows(N)), 0)
+  const fits = pieces * E * N * 4 <= tensorBytes
+  return fits && parts.length * E < busyThreads && parts.some(({ rows }) => rows > 2 * pieceRows(N))
+}
 
 /** Row of step `t` of a part in reading order. */
 const rowOf = ({ from, rows }: Part, t: number, { direction }: ScanArgs) =>
@@ -62,49 +65,64 @@ const rowOf = ({ from, rows }: Part, t: number, { direction }: ScanArgs) =>
 function cutScan(scan: Scan, shape: Omit<ScanShape, 'state'>, state: GpuTensor | null, out: GpuTensor): void {
   const { machine, args, parts, operands } = scan
   const [E, N] = [args.u.cols, shape.N]
-  const pieces: number[][] = []
-  const segments: number[][] = []
-  for (const part of parts) {
-    segments.push([pieces.length, Math.ceil(part.rows / pieceRows), part.resumes ? part.slot : -1, part.slot])
-    for (let t = 0; t < part.rows; t += pieceRows)
-      pieces.push([rowOf(part, t, args), Math.min(pieceRows, part.rows - t), -1, pieces.length])
-  }
-  const ends = machine.allocate(pieces.length * E, N)
-  const sums = machine.allocate(pieces.length, E)
+  const { fromZero, resumed, segments, count } = cut(parts, args, pieceRows(N))
+  const ends = machine.allocate(count * E, N)
+  const sums = machine.allocate(count, E)
   const { u, dt, BC, parameters, numbers } = operands
   machine.run(summaryKernel({ ...shape, state: true }), {
     tensors: { u, dt, BC, parameters, state: ends, sums },
-    tables: { pieces: Int32Array.from(pieces.flat()) },
+    tables: { pieces: fromZero },
     numbers,
-    blocks: pieces.length * numbers.across,
+    blocks: count * numbers.across,
   })
   const across = Math.ceil((E * N) / 64)
   machine.run(foldKernel(N, !!state), {
     tensors: { sums, parameters, ends, ...(state && { state }) },
-    tables: { segments: Int32Array.from(segments.flat()) },
+    tables: { segments },
     numbers: { E, across },
-    blocks: segments.length * across,
+    blocks: parts.length * across,
   })
-  const resumed = pieces.map(([row, rows], i) => [row, rows, i, -1])
   apply(scan, { ...shape, state: true }, resumed, ends, out)
   machine.release(ends)
   machine.release(sums)
+}
+
+/**
+ * The pieces as `summaryKernel` has them (`fromZero`) and as `applyKernel` has them, `count` of them, and the segments as `foldKernel`
+ * has them. Written number by number: arrays of arrays took longer than the scan of a large card.
+ */
+function cut(parts: Part[], args: ScanArgs, most: number) {
+  const count = parts.reduce((sum, { rows }) => sum + Math.ceil(rows / most), 0)
+  const [fromZero, resumed] = [new Int32Array(4 * count), new Int32Array(4 * count)]
+  const segments = new Int32Array(4 * parts.length)
+  let piece = 0
+  for (const [s, part] of parts.entries()) {
+    segments.set([piece, Math.ceil(part.rows / most), part.resumes ? part.slot : -1, part.slot], 4 * s)
+    for (let t = 0; t < part.rows; t += most, piece++) {
+      const at = 4 * piece
+      fromZero[at] = resumed[at] = rowOf(part, t, args)
+      fromZero[at + 1] = resumed[at + 1] = Math.min(most, part.rows - t)
+      fromZero[at + 2] = resumed[at + 3] = -1
+      fromZero[at + 3] = resumed[at + 2] = piece
+    }
+  }
+  return { fromZero, resumed, segments, count }
 }
 
 /** `pieces`: as `applyKernel` has them. */
 function apply(
   { machine, operands }: Scan,
   shape: ScanShape,
-  pieces: number[][],
+  pieces: Int32Array,
   state: GpuTensor | null,
   y: GpuTensor,
 ) {
   const { u, dt, z, BC, parameters, numbers } = operands
   machine.run(applyKernel(shape), {
     tensors: { u, dt, BC, parameters, y, ...(z && { z }), ...(state && { state }) },
-    tables: { pieces: Int32Array.from(pieces.flat()) },
+    tables: { pieces },
     numbers,
-    blocks: pieces.length * numbers.across,
+    blocks: (pieces.length / 4) * numbers.across,
   })
 }
 

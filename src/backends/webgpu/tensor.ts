@@ -45,6 +45,12 @@ export function stateOf(
   return gpu(state, slots * rows, cols)
 }
 
+/** View on rows from .. to - 1. */
+export function rowsOf(x: GpuTensor, from: number, to: number): GpuTensor {
+  if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
+  return new GpuTensor(x.block, x.at + from * x.step, to - from, x.cols, x.step, false)
+}
+
 /** View on columns from .. to - 1. */
 export function columnsOf(x: GpuTensor, from: number, to: number): GpuTensor {
   if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)

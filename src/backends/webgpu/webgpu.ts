@@ -1,5 +1,4 @@
 import type { Backend } from '../backend.js'
-import { widened } from '../weight.js'
 import { causalConv, unfold } from './conv.js'
 import { openGpu } from './dawn.js'
 import { activate, combine } from './elementwise.js'
@@ -9,18 +8,36 @@ import { norm } from './norm.js'
 import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
 import { type ScanForm, selectiveScan } from './scan.js'
-import { columnsOf, GpuTensor, gpu } from './tensor.js'
+import { columnsOf, GpuTensor, gpu, rowsOf } from './tensor.js'
+import { type Tile, tiles } from './tile.js'
+import { partsOfWeight, uploadWeight } from './weights.js'
 
 export interface WebgpuOptions {
   scan?: ScanForm
+  /** Of matrix products. */
+  tile?: Tile
+  /** Of the largest tensor, where that is to be less than the GPU takes. */
+  tensorBytes?: number
 }
+
+/** `machine`: for kernels that are no operation of a model. */
+export type WebgpuBackend = Backend & { readonly machine: Machine }
 
 /**
  * Kernels in WGSL on a GPU, by the npm package webgpu. It computes in float32 and cannot train. Backends of one thread share the device.
  * Errors: UserError with exit code 69 where there is no package or no GPU.
  */
-export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): Promise<Backend> {
-  const machine = new Machine(await openGpu())
+export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
+  const opened = await openGpu()
+  const { tensorBytes = Infinity } = options
+  return webgpuBackend(new Machine(opened, Math.min(tensorBytes, opened.facts.tensorBytes)), options)
+}
+
+/** Its operations are files of this folder. */
+export function webgpuBackend(
+  machine: Machine,
+  { scan = 'auto', tile = tiles[0] }: Omit<WebgpuOptions, 'tensorBytes'> = {},
+): WebgpuBackend {
   const upload = (data: ArrayLike<number>, rows: number, cols: number) => {
     const x = machine.allocate(rows, cols)
     write(x, data)
@@ -31,14 +48,15 @@ export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): 
     if (!x.contiguous) throw new RangeError('a tensor to write must be contiguous')
     if (data.length !== x.rows * x.cols)
       throw new RangeError(`${data.length} numbers for a tensor [${x.rows}, ${x.cols}]`)
-    machine.write(x, Float32Array.from(data))
+    machine.write(x, new Float32Array(data))
   }
   const gather = gatherRows(machine)
   return {
     name: 'webgpu',
-    streamBytes: 2 ** 30,
+    machine,
+    use: () => machine.use(),
     upload,
-    weight: (weight) => upload(widened(weight), weight.rows, weight.cols),
+    weight: (weight, name) => uploadWeight(machine, weight, name),
     zeros: (rows, cols) => {
       const x = machine.allocate(rows, cols)
       machine.clear(x)
@@ -47,14 +65,10 @@ export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): 
     write,
     download: (x) => machine.read(gpu(x)),
     release: (...tensors) => {
-      for (const x of tensors) if (x) machine.release(gpu(x))
+      for (const x of tensors) if (x) for (const part of partsOfWeight(x)) machine.release(part)
     },
     columns: (x, from, to) => columnsOf(gpu(x), from, to),
-    rows: (tensor, from, to) => {
-      const x = gpu(tensor)
-      if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
-      return new GpuTensor(x.block, x.at + from * x.step, to - from, x.cols, x.step, false)
-    },
+    rows: (x, from, to) => rowsOf(gpu(x), from, to),
     reshape: (tensor, rows, cols) => {
       const x = gpu(tensor)
       if (!x.contiguous) throw new RangeError('a tensor to reshape must be contiguous')
@@ -63,7 +77,7 @@ export async function openWebgpuBackend({ scan = 'auto' }: WebgpuOptions = {}): 
     },
     close: async () => machine.close(),
     embedRows: (ids, table) => gather(table, ids),
-    linear: linear(machine),
+    linear: linear(machine, tile),
     norm: norm(machine),
     causalConv: causalConv(machine),
     selectiveScan: (args, state, addTo) => selectiveScan(machine, args, state, addTo, scan),

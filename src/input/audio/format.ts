@@ -46,6 +46,13 @@ export function audioFormat(head: Uint8Array): 'wav' | (string & {}) | undefined
   return isText(head) ? undefined : (mpegFrame(head) ?? transportStream(head))
 }
 
+/** Whether a file of a folder is a recording: a format that is known, and no picture in its container. */
+export function isRecording(head: Uint8Array): boolean {
+  const kind = Buffer.from(head.subarray(4, 12)).toString('latin1')
+  const picture = kind.endsWith('WEBP') || /^ftyp(hei|hev|mif|msf|avi|crx)/.test(kind)
+  return !picture && audioFormat(head) !== undefined
+}
+
 /** UTF-8 or UTF-16 up to the end, or a zero byte: no audio, but playlists and such, which name other files. */
 export function isText(head: Uint8Array): boolean {
   if (head[0] === 0xff && head[1] === 0xfe && head[3] === 0) return true

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { UserError } from '../../errors.js'
+import { isLfsPointer, lfsPointer } from '../../text/git-lfs.js'
 import { printable } from '../../text/printable.js'
 import { ByteReader } from '../byte-reader.js'
 import { readBytes, type Source, stdinName } from '../bytes.js'
@@ -73,6 +74,7 @@ async function openAudio({ file, bytes }: Source, options: AudioOptions, path?: 
     if (format === undefined) {
       const foreign = foreignName(head)
       if (foreign) throw new FileProblem(`${foreign}, expected audio`)
+      if (isLfsPointer(head)) throw new FileProblem(lfsPointer)
       if (isText(head)) throw new FileProblem(unknownFormat)
     }
     const plain = path === undefined || path === '-' ? undefined : await stat(path)

@@ -113,7 +113,7 @@ export class Collector {
     }
     if (this.starred) this.problem(this.starLine, `'*' before the end of the sequence (looks like protein)`)
     else if (isLetter(byte)) this.problem(line, `expected letters of DNA, not ${nameByte(byte)} (looks like protein)`)
-    else this.problem(line, `expected letters of DNA, not ${nameByte(byte)}`)
+    else this.problem(line, `expected letters of DNA, not ${nameByte(byte)}${byte === 62 ? glued : ''}`)
     return false
   }
 
@@ -199,3 +199,5 @@ export class Collector {
     return pieces.length > 0 ? { codes, pieces } : undefined
   }
 }
+/** Of a `>` inside a sequence. */
+const glued = ' (a header that does not begin its line? files joined without a line end between them)'

@@ -1,7 +1,8 @@
 import { exitCodes, UserError } from '../../errors.js'
-import { blockSize, readBytes, type Source, stdinName } from '../bytes.js'
+import { blockSize, type Source, stdinName } from '../bytes.js'
 import { refuseForeign } from '../format.js'
 import { FileProblem, type InputProblem } from '../problem.js'
+import { InputShare } from '../share.js'
 import { unpack } from '../unpack.js'
 import { Collector, type InputCounts } from './collector.js'
 import type { Parser } from './fasta.js'
@@ -21,6 +22,8 @@ export interface ReadOptions {
 /** Batches of records, to be read once, with the counts so far. */
 export interface RecordStream extends AsyncIterable<RecordBatch> {
   readonly counts: InputCounts
+  /** Of records that are read from files. */
+  readonly share?: InputShare
 }
 
 /**
@@ -33,10 +36,9 @@ export function readRecords(paths: readonly string[], options: ReadOptions = {})
   if (names.indexOf('-') !== names.lastIndexOf('-')) {
     throw new UserError(`standard input ('-') can be read only once`, exitCodes.usage)
   }
-  return readSources(
-    names.map((path) => ({ file: path === '-' ? stdinName : path, bytes: readBytes(path) })),
-    options,
-  )
+  const share = new InputShare(names)
+  const sources = names.map((path) => ({ file: path === '-' ? stdinName : path, bytes: share.bytes(path) }))
+  return Object.assign(readSources(sources, options), { share })
 }
 
 /** The same for bytes from anywhere. */

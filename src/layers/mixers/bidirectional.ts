@@ -11,6 +11,7 @@ import {
   mambaWeights,
   projectMamba,
   scanMamba,
+  scanWidths,
 } from './mamba.js'
 import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.js'
 
@@ -42,6 +43,10 @@ export const bidirectional: Family<BidirectionalSpec> = {
     ...mambaWeights(mamba, D).map((shape) => ({ ...shape, name: `forward.${shape.name}` })),
     ...mambaWeights(mamba, D, !tied).map((shape) => ({ ...shape, name: `reverse.${shape.name}` })),
   ],
+  widths: ({ mamba, tied }, D) => {
+    const [E, projections] = [mamba.d_inner, tied ? 1 : 2]
+    return [...Array(projections).fill(2 * E), ...scanWidths(mamba), E, D, D]
+  },
   initialise: ({ mamba, tied }, D, random, branches) => {
     const forward = initialiseMamba(mamba, D, random, branches)
     const reverse = initialiseMamba(mamba, D, random, branches, !tied)

@@ -37,6 +37,7 @@ export const mamba: Family<MambaSpec> = {
   schema: mambaSchema,
   causal: true,
   weights: (spec, d_model) => mambaWeights(spec, d_model),
+  widths: (spec) => [2 * spec.d_inner, ...scanWidths(spec)],
   initialise: (spec, d_model, random, branches) => initialiseMamba(spec, d_model, random, branches),
   make: (spec, params) => new Mamba(spec, params),
 }
@@ -108,6 +109,12 @@ export const mambaStates = ({ d_inner, d_state, d_conv }: MambaSpec): Record<'co
   /** [E, N] */
   ssm: { rows: d_inner, cols: d_state },
 })
+
+/** Numbers per row of what `scanMamba` holds beside xz: u, dt, y, what a scan may need on its way, then dt, B and C as they come. */
+export const scanWidths = ({ d_inner: E, d_state: N, dt_rank: R, bcdt_norm_eps }: MambaSpec): number[] => {
+  const low = R + 2 * N
+  return [E, E, E, E, low, ...(bcdt_norm_eps === undefined ? [] : [low, 2 * N])]
+}
 
 /** x [T, D] -> xz [T, 2E] */
 export const projectMamba = (b: Backend, x: Tensor, params: Params): Promise<Tensor> =>

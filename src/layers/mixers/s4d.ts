@@ -33,6 +33,7 @@ export const s4d: Family<S4dSpec> = {
     { name: 'out_proj.weight', rows: 2 * D, cols: D },
     { name: 'out_proj.bias', rows: 1, cols: 2 * D },
   ],
+  widths: (_, D) => [D, D, 2 * D, D],
   /** As s4d.py: steps log-uniform in [0.001, 0.1], A = -1/2 + i pi n (S4D-Lin), C and D normal, the projection PyTorch's default. */
   initialise: ({ d_state: N }, D, random) =>
     new Map([

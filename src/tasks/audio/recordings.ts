@@ -1,6 +1,6 @@
 import { UserError } from '../../errors.js'
 import { type AudioOptions, readAudio } from '../../input/audio/read.js'
-import { stdinName } from '../../input/bytes.js'
+import { isPipe, stdinName } from '../../input/bytes.js'
 import type { SequenceRecord } from '../../input/dna/records.js'
 import type { LogMelSpec } from '../../spec.js'
 import { LogMel } from '../../tokens/log-mel.js'
@@ -12,6 +12,8 @@ export interface Recording extends SequenceRecord {
   index: number
   /** Seconds read so far, after the offset. */
   seconds: number
+  /** It comes through a pipe, as fast as it is spoken perhaps: what was read of it is computed at once. */
+  live: boolean
   /** It could not be opened, or reading it broke off; this was reported, and the next one read. */
   broken: boolean
 }
@@ -23,6 +25,7 @@ export const recordingsOf = (paths: readonly string[]): Recording[] =>
     file: path === '-' ? stdinName : path,
     line: 1,
     seconds: 0,
+    live: isPipe(path),
     broken: false,
   }))
 

@@ -1,7 +1,7 @@
-import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
 import { type Plan, planOf } from '../../engine/plan.js'
+import type { SequenceRecord } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { Weights } from '../../layers/params.js'
 import { BufferPool } from '../../runtime/buffer-pool.js'
@@ -9,22 +9,20 @@ import { audioProgress } from '../../shell/progress.js'
 import type { LogMelInput, ModelSpec } from '../../spec.js'
 import { frameSeconds } from '../../tokens/log-mel.js'
 import { Check } from '../check.js'
+import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
-import type { LeftOutCount, Run } from '../run.js'
+import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
 import { type Given, inItemOrder } from './lanes.js'
 import { featureParts, type Recording } from './recordings.js'
+import { loudnessOf } from './word-times.js'
 
 export interface AudioModel {
   spec: ModelSpec & { input: LogMelInput }
   weights: Weights
 }
 
-export interface AudioOptions {
-  device: Device
-  threads: number
-  /** Frames per chunk; rounded up to a multiple of the network's stride. */
-  chunk?: number
+export interface AudioOptions extends ComputeOptions {
   /** The channel, from 1 (default: the mean of all), and the seconds to pass over and to read. */
   channel?: number
   offset?: number
@@ -32,8 +30,6 @@ export interface AudioOptions {
   /** What cannot be read is reported and skipped. */
   skip: boolean
   wanted: Output
-  /** Takes warnings. */
-  note: (line: string) => void
 }
 
 /** How features become sequences, `chunk` frames at most in a piece of a streamed one, in buffers of a pool. */
@@ -50,12 +46,18 @@ export interface AudioNote {
   /** The first piece of it, and the last. */
   begins: boolean
   ends: boolean
+  /** Of each frame of the recording in this piece (WordTimes), where it is asked for. */
+  loudness?: Float32Array
 }
 
 export interface PipelineOptions extends AudioOptions {
   cut: CutAudio
   /** The sequences are windows that the caller asked for. */
   windows: boolean
+  loudness: boolean
+
+  /** Frames of sequences that should not be cut. */
+  uncut?: number
   /** A recording that breaks off is taken to end there; otherwise it gives no result. */
   keepBroken: boolean
 }
@@ -74,7 +76,7 @@ export class AudioPipeline {
   ) {
     const { spec } = model
     const { skip, wanted, note, windows } = options
-    this.plan = planOf(spec, options)
+    this.plan = planFor(model, options, options.uncut)
     const name = ({ record }: Span) => record.file
     const { plan } = this
     this.check = new Check({ spec, wanted, plan, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
@@ -87,7 +89,9 @@ export class AudioPipeline {
   async *results<Result>(
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
-    const { device, threads, chunk, wanted } = this.options
+    const { options } = this
+    const { device, threads, wanted } = options
+    const onStarted = startNote(options)
     const lanes = Math.max(1, Math.min(this.plan.workers, this.recordings.length))
     const { model } = this
     const pieces = this.pieces.bind(this)
@@ -106,8 +110,8 @@ export class AudioPipeline {
           failed = { item, failure }
         }
       }
-      const plan = planOf(model.spec, { device, chunk, threads: Math.floor((threads + lane) / lanes) })
-      const answers = predict(untilBad(), model, { device, plan, wanted, buffers })
+      const plan = planOf(model.spec, { ...options, threads: Math.floor((threads + lane) / lanes) })
+      const answers = predict(untilBad(), model, { device, plan, wanted, buffers, onStarted })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {
@@ -130,9 +134,10 @@ export class AudioPipeline {
     }
   }
 
-  progress(seconds: number): string {
+  progress(seconds: number, over = false): string {
+    const total = over ? this.done : this.recordings.length
     const read = this.recordings.reduce((sum, recording) => sum + recording.seconds, 0)
-    return audioProgress(this.done, read, seconds)
+    return audioProgress(this.done, total, read, seconds)
   }
 
   leftOut(): LeftOutCount[] {
@@ -154,8 +159,12 @@ export class AudioPipeline {
       const recording = span.record as Recording
       const time = (frames: number) => from + Math.min(frames * frameSeconds(input), recording.seconds)
       const inSeconds = { record: recording, start: time(span.start), end: time(span.end) }
-      const note = { recording, span: inSeconds, begins: start === 0, ends }
-      yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0 }
+      const note: AudioNote = { recording, span: inSeconds, begins: start === 0, ends }
+      if (this.options.loudness) {
+        const recorded = Math.ceil(recording.seconds / frameSeconds(input)) - span.start - start
+        note.loudness = loudnessOf(rows, input.n_mels).subarray(0, Math.max(0, recorded))
+      }
+      yield { input: rows, note, start, ends, slot: start === 0 && ends ? -1 : 0, urgent: recording.live }
     }
   }
 }
@@ -167,24 +176,30 @@ export interface PredictAudioOptions extends AudioOptions {
 }
 
 /** Recordings, or windows of them, through a model that says one thing of each. */
-export class AudioRun implements Run<Prediction> {
+export class AudioRun implements SpanRun {
   private readonly pipeline: AudioPipeline
+  private shortWindows = 0
 
   constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
     const { spec } = model
     const frames = (seconds: number | undefined) =>
       seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.input)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
+    // What is left of a recording after its windows is one more if it is at least half as long.
+    const minLength = window && window / 2
     const streams = isCausal(spec) && !needsWhole(options.wanted)
     const cut: CutAudio = (parts, chunk, buffers) => {
       const fresh = (_: Float32Array, length: number) => buffers.floats(length)
-      return spansOf(parts, { width: spec.d_embed, window, stride, piece: streams ? chunk : undefined, fresh })
+      const piece = streams ? chunk : undefined
+      const tooShort = () => this.shortWindows++
+      return spansOf(parts, { width: spec.d_embed, window, stride, minLength, tooShort, piece, fresh })
     }
     const windows = window !== undefined
     this.pipeline = new AudioPipeline(model, recordings, {
       ...options,
       cut,
       windows,
+      loudness: false,
       keepBroken: false,
     })
   }
@@ -193,12 +208,17 @@ export class AudioRun implements Run<Prediction> {
     for await (const { result } of this.pipeline.results(predictions)) if (result) yield result
   }
 
-  progress(seconds: number): string {
-    return this.pipeline.progress(seconds)
+  progress(seconds: number, over?: boolean): string {
+    return this.pipeline.progress(seconds, over)
   }
 
   leftOut(): LeftOutCount[] {
-    return this.pipeline.leftOut()
+    return [...this.pipeline.leftOut(), [this.shortWindows, 'last windows too short']]
+  }
+
+  sizeOf(record: SequenceRecord): RecordSize | null {
+    const { broken, seconds } = record as Recording
+    return broken ? null : { length: seconds }
   }
 }
 

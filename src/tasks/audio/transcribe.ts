@@ -1,4 +1,4 @@
-import { tokensPerRow } from '../../engine/plan.js'
+import { tokensPerRow } from '../../engine/footprint.js'
 import { exitCodes, UserError } from '../../errors.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import { discard } from '../../runtime/discard.js'
@@ -15,11 +15,14 @@ import { streamedSpans } from '../windows.js'
 import type { Recording } from './recordings.js'
 import { type AudioModel, type AudioNote, type AudioOptions, AudioPipeline, type CutAudio } from './run.js'
 import { splitAtSilence } from './silence.js'
+import { WordTimes } from './word-times.js'
 
 /** The next words of a recording. */
 export interface Transcribed {
   recording: Recording
   words: Word[]
+  /** Seconds: no word that is still to come begins earlier. */
+  until: number
   /** There are no more. Each recording that could be read ends with one of these. */
   last: boolean
 }
@@ -36,6 +39,10 @@ export interface TranscribeOptions extends Omit<AudioOptions, 'wanted'> {
 const longestWindow = 30
 /** Seconds of silence that a cut between words should lie in. */
 const pause = 0.3
+/** Seconds of a recording that comes through a pipe that a model that reads forward computes at a time. */
+const livePiece = 0.5
+/** Seconds after which a text is settled (BeamOptions), and without a token after which a word is over. */
+const settling = 1
 
 type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
 
@@ -54,8 +61,9 @@ export class Transcription implements Run<Transcribed> {
   private readonly pipeline: AudioPipeline
   private readonly vocabulary: string[]
   private readonly language: BeamOptions['language']
-  /** Seconds of a row of logits. */
-  private readonly rowSeconds: number
+  /** Seconds of a frame, and frames of a row of logits. */
+  private readonly seconds: number
+  private readonly frames: number
 
   constructor(
     model: Pick<AudioModel, 'weights'> & { spec: ModelSpec },
@@ -67,11 +75,12 @@ export class Transcription implements Run<Transcribed> {
     const frame = frameSeconds(spec.input)
     this.vocabulary = head.vocabulary
     this.language = languageOf(head)
-    this.rowSeconds = tokensPerRow(spec) * frame
+    this.seconds = frame
+    this.frames = tokensPerRow(spec)
     const silence = {
       width,
       longest: Math.round(longestWindow / frame),
-      multiple: tokensPerRow(spec),
+      multiple: this.frames,
       pause: Math.round(pause / frame),
     }
     const causal = isCausal(spec)
@@ -80,22 +89,25 @@ export class Transcription implements Run<Transcribed> {
         ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
         : splitAtSilence(parts, silence, buffers)
     // A window in one chunk needs no sweep.
-    const chunk = options.chunk ?? (causal ? undefined : silence.longest)
+    const live = recordings.some((recording) => recording.live)
+    const chunk = options.chunk ?? (causal && live ? Math.round(livePiece / frame) : undefined)
+    const uncut = causal ? undefined : silence.longest
     const wanted = { head: true }
-    const pipeline = { ...options, chunk, wanted, cut, windows: false, keepBroken: true }
+    const pipeline = { ...options, chunk, uncut, wanted, cut, windows: false, loudness: true, keepBroken: true }
     this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
   }
 
   async *results(): AsyncGenerator<Transcribed> {
     const decoded = this.pipeline.results((answers) => this.decoded(answers))
     for await (const { item: recording, result } of decoded) {
-      if (result) yield { recording, words: result, last: false }
-      else if (!recording.broken || recording.seconds > 0) yield { recording, words: [], last: true }
+      if (result) yield { recording, ...result, last: false }
+      else if (!recording.broken || recording.seconds > 0)
+        yield { recording, words: [], until: Number.POSITIVE_INFINITY, last: true }
     }
   }
 
-  progress(seconds: number): string {
-    return this.pipeline.progress(seconds)
+  progress(seconds: number, over?: boolean): string {
+    return this.pipeline.progress(seconds, over)
   }
 
   leftOut(): LeftOutCount[] {
@@ -104,33 +116,58 @@ export class Transcription implements Run<Transcribed> {
 
   private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
     const decoder = this.decoder()
-    let words = new Words(this.vocabulary, this.rowSeconds)
+    let words = this.words()
+    let times = this.times(0)
     let read: ArrayBuffer | null = null
     for await (const { note, data } of answers) {
       // Logits of several recordings may have come in one buffer.
       if (read && read !== data.buffer) discard(read)
       read = data.buffer as ArrayBuffer
-      if (note.begins) words = new Words(this.vocabulary, this.rowSeconds, note.span.start)
-      const found = words.push(decoder.push(data))
-      const rest = !note.ends ? [] : [...words.push(decoder.end()), ...words.end()]
-      yield { item: note.recording, result: [...found, ...rest].map((word) => this.within(note.recording, word)) }
+      if (note.begins) {
+        words = this.words()
+        times = this.times(note.span.start)
+      }
+      const spelled = words.push(decoder.push(data), decoder.settled)
+      const { settled } = decoder
+      const found = times.push(note.loudness!, spelled, words.open ?? settled, words.open !== undefined)
+      if (note.ends) {
+        const rest = [...words.push(decoder.end(), settled), ...words.end()]
+        found.push(...times.push(nothing, rest, settled, false), ...times.end())
+      }
+      const until = note.ends ? note.span.end : times.settled
+      yield { item: note.recording, result: { words: found.map((word) => this.within(note.recording, word)), until } }
     }
+  }
+
+  private words(): Words {
+    return new Words(this.vocabulary, this.rows(settling))
+  }
+
+  private times(offset: number): WordTimes {
+    return new WordTimes({ frames: this.frames, seconds: this.seconds, offset })
   }
 
   private decoder(): CtcDecoder {
     const { language } = this
     const { beam = language ? 16 : 0 } = this.options
     const V = this.vocabulary.length
-    return beam > 1 ? new BeamDecoder(V, { width: beam, language }) : new GreedyDecoder(V)
+    if (beam <= 1) return new GreedyDecoder(V)
+    return new BeamDecoder(V, { width: beam, language, settle: this.rows(settling) })
+  }
+
+  private rows(seconds: number): number {
+    return Math.round(seconds / (this.frames * this.seconds))
   }
 
   /** A word that was recognised in the silence added after the recording is taken to be its end. */
   private within({ seconds }: Recording, { text, start, end }: Word): Word {
     const from = this.options.offset ?? 0
     const over = from + seconds
-    return { text, start: Math.max(from, Math.min(start, over - this.rowSeconds)), end: Math.min(end, over) }
+    return { text, start: Math.max(from, Math.min(start, over - this.frames * this.seconds)), end: Math.min(end, over) }
   }
 }
+
+const nothing = new Float32Array(0)
 
 /** Errors: 69 for texts that the model cannot write, or with too many n-grams. */
 export function languageOf({ vocabulary, language }: CtcHead): BeamOptions['language'] {

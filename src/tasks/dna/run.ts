@@ -1,9 +1,8 @@
-import type { Device } from '../../backends/registry.js'
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
-import { type Plan, planOf } from '../../engine/plan.js'
+import type { Plan } from '../../engine/plan.js'
 import type { RecordStream } from '../../input/dna/read.js'
-import { nameId } from '../../input/dna/records.js'
+import { nameId, type SequenceRecord } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { Weights } from '../../layers/params.js'
 import { progressText } from '../../shell/progress.js'
@@ -11,33 +10,32 @@ import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { dnaTokenizer } from '../../tokens/tokenizer.js'
 import { Check, lengthRead } from '../check.js'
+import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
-import type { LeftOutCount, Run } from '../run.js'
+import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { type Span, type SpanPiece, spansOf } from '../windows.js'
+import { Composition, countN } from './composition.js'
 import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
 
 export type Strand = '+' | '-' | 'both'
 
-export interface DnaOptions extends LengthLimits {
-  device: Device
-  threads: number
-  /** Tokens per chunk; rounded up to a multiple of the network's stride. */
-  chunk?: number
+export interface DnaOptions extends LengthLimits, ComputeOptions {
   window?: number
   stride?: number
+  /** The windows of a record become one row: records are counted, not windows. */
+  perRecord?: boolean
   /** Default: both for a symmetric model, + for a stranded one. */
   strand?: Strand
   /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
   skip: boolean
   wanted: Output
-  /** Takes warnings. */
-  note: (line: string) => void
 }
 
 /** Records of DNA through a model. */
-export class DnaRun implements Run<Prediction> {
+export class DnaRun implements SpanRun {
   private readonly left: LeftOut = { tooShort: 0, tooLong: 0, empty: 0 }
   private shortWindows = 0
+  private readonly composition = new Composition()
   /** Records, or windows, that were answered. */
   private done = 0
   private readonly plan: Plan
@@ -51,7 +49,7 @@ export class DnaRun implements Run<Prediction> {
   ) {
     const { spec } = model
     const { window, skip, wanted, note } = options
-    this.plan = planOf(spec, options)
+    this.plan = planFor(model, options)
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
@@ -71,24 +69,34 @@ export class DnaRun implements Run<Prediction> {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, wanted, skip, window, stride, minLength } = this.options
-    const parts = settledParts(this.records, this.options, skip, this.left)
+    const { device, wanted, skip, window, stride, minLength, perRecord } = this.options
+    const onStarted = startNote(this.options)
+    const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
     const streams =
       isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
     const piece = streams ? this.plan.chunk : undefined
     const tooShort = () => this.shortWindows++
     const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
     const pieces = strandsOf(spans, spec, this.strand)
-    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted })
+    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted, onStarted })
+    let record: SequenceRecord | undefined
     for await (const prediction of withStrands(answers)) {
-      if (prediction.last) this.done++
+      const { span, last } = prediction
+      if (perRecord ? span.record !== record : last) this.done++
+      record = span.record
       yield prediction
     }
   }
 
-  progress(seconds: number): string {
-    const item = this.options.window === undefined ? 'record' : 'window'
-    return progressText({ records: this.done, item, tokens: this.check.rows, unit: 'bp', seconds })
+  sizeOf(record: SequenceRecord): RecordSize {
+    return this.composition.size(record)
+  }
+
+  progress(seconds: number, over = false): string {
+    const { window, perRecord } = this.options
+    const item = window === undefined || perRecord ? 'record' : 'window'
+    const fraction = over ? 1 : this.records.share?.value
+    return progressText({ records: this.done, item, tokens: this.check.rows, unit: 'bp', fraction, seconds })
   }
 
   leftOut(): LeftOutCount[] {
@@ -112,6 +120,8 @@ interface StrandNote {
   span: Span
   lastStrand: boolean
   ends: boolean
+  /** N in the span so far. */
+  n: number
 }
 
 /** Token ids of each strand, one sequence after the other. */
@@ -121,15 +131,17 @@ async function* strandsOf(
   strand: Strand,
 ): AsyncGenerator<Piece<StrandNote>> {
   const tokenizer = dnaTokenizer(spec.input)
+  let n = 0
   for await (const { span, rows: codes, start, ends } of pieces) {
+    n = (start === 0 ? 0 : n) + countN(codes)
     const slot = start === 0 && ends ? -1 : 0
     if (strand !== '-') {
-      const note = { span, lastStrand: strand === '+', ends }
+      const note = { span, lastStrand: strand === '+', ends, n }
       yield { input: tokenizer.ids(codes, ends), note, start, ends, slot }
     }
     if (strand !== '+') {
       if (slot >= 0) throw new Error('the other strand needs the whole span')
-      const note = { span, lastStrand: true, ends }
+      const note = { span, lastStrand: true, ends, n }
       yield { input: tokenizer.ids(reverseComplement(codes), true), note, start, ends, slot }
     }
   }
@@ -143,7 +155,7 @@ async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGe
     if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
-    yield { span: note.span, last: note.ends, strands, width }
+    yield { span: note.span, last: note.ends, strands, width, n: note.n }
     strands = []
   }
 }

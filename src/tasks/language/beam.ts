@@ -1,37 +1,8 @@
 import type { FloatArray } from '../../backends/backend.js'
 import { logSoftmax } from '../softmax.js'
+import { cut, type Ending, empty, firstAfter, join, logAdd, never, Spelled } from './alignment.js'
 import { blank, type CtcDecoder, type DecodedToken } from './ctc-decode.js'
 import { type LanguageModelOptions, type Prefix, PrefixTrie } from './prefix-trie.js'
-
-/**
- * The tokens of one alignment, newest first. Alignments share what they have in common. (Made by `new`: V8 puts
- * literals of a place where they once lived long among the old objects from then on, and lets tens of megabytes of them
- * pile up.)
- */
-class Spelled implements DecodedToken {
-  /** `length`: tokens up to this one. `before`: null at the start and where the rest was given already. */
-  constructor(
-    readonly token: number,
-    readonly row: number,
-    readonly probability: number,
-    readonly length: number,
-    public before: Spelled | null,
-  ) {}
-}
-
-/**
- * Log probabilities of a text over the rows so far, by how its alignments end, and the likeliest alignment of each
- * kind.
- */
-interface Ending {
-  /** Of all alignments. */
-  sum: number
-  /** Of the likeliest alone. */
-  best: number
-  spelled: Spelled | null
-  /** The likeliest one has its last token in this row first; `spelled` does not have it yet. */
-  begins: boolean
-}
 
 /** A text as it is tried. Those of a row are the next but one's again: the search makes next to no garbage. */
 interface Beam {
@@ -50,8 +21,8 @@ export interface BeamOptions {
   /** Classes with a probability below this are not tried in a row, which saves most of the time; 0 tries all. */
   least?: number
   /**
-   * Rows after which a token of the likeliest text is settled and texts without it are dropped. Later rows say next to
-   * nothing about it any more; but the combinations of a few old doubts would fill the beam for good.
+   * Rows after which the likeliest text is settled: what spells another one up to there is dropped. Later rows say next
+   * to nothing about it any more; but the combinations of a few old doubts would fill the beam for good.
    */
   settle?: number
   language?: LanguageModelOptions
@@ -59,7 +30,8 @@ export interface BeamOptions {
 
 /**
  * Prefix beam search (Hannun et al. 2014, arXiv 1408.2873): sums the alignments of each text,
- * keeps the `width` likeliest texts and gives the likeliest. The row of a token is that of the likeliest alignment.
+ * keeps the `width` likeliest texts and gives the likeliest. The rows of a token are those of the likeliest alignment
+ * that the search kept.
  * With a language, texts are ranked by the acoustic score and by the language model together (Maas et al. 2015,
  * lexicon-free).
  *
@@ -83,9 +55,11 @@ export class BeamDecoder implements CtcDecoder {
   /** [V] of one row. */
   private readonly logP: Float64Array
   private readonly least: number
+  private readonly settle: number
   private row = 0
-  /** How many tokens were given. */
+  /** How many tokens were given, and the last row of the last one. */
   private given = 0
+  private givenRow = -1
 
   constructor(
     private readonly V: number,
@@ -93,8 +67,13 @@ export class BeamDecoder implements CtcDecoder {
   ) {
     this.logP = new Float64Array(V)
     this.least = Math.log(options.least ?? 1e-4)
+    this.settle = options.settle ?? 50
     this.texts = new PrefixTrie(options.language)
     this.start()
+  }
+
+  get settled(): number {
+    return Math.max(0, this.row - this.settle)
   }
 
   push(logits: FloatArray): DecodedToken[] {
@@ -102,11 +81,11 @@ export class BeamDecoder implements CtcDecoder {
     for (let from = 0; from < logits.length; from += this.V, this.row++) {
       logSoftmax(logits, from, this.logP)
       this.step()
-      this.settle()
+      const settled = this.settleText()
       // Row by row, so that what is given does not depend on the cuts. A text that ends with the root may yet move its
       // last token.
       const { root } = this.texts
-      const length = root.length - (root.holder ? 1 : 0)
+      const length = Math.max(settled, root.length - (root.holder ? 1 : 0))
       if (length > this.given) for (const token of this.take(length)) done.push(token)
     }
     return done
@@ -119,6 +98,7 @@ export class BeamDecoder implements CtcDecoder {
     this.texts.restart()
     this.row = 0
     this.given = 0
+    this.givenRow = -1
     this.start()
     return done
   }
@@ -207,15 +187,11 @@ export class BeamDecoder implements CtcDecoder {
     this.unused.push(beam)
   }
 
-  /** Writes down the last token of the likeliest alignment of a text that is kept, and where it peaks. */
-  private spell({ prefix, on }: Beam): void {
-    const { token, length } = prefix
-    const probability = Math.exp(this.logP[token])
-    const { spelled } = on
-    if (on.begins) on.spelled = new Spelled(token, this.row, probability, length, spelled)
-    else if (spelled && probability > spelled.probability)
-      on.spelled = new Spelled(token, this.row, probability, length, spelled.before)
+  /** Writes down the last token of the likeliest alignment of a text that is kept. */
+  private spell({ prefix: { token, length }, on }: Beam): void {
+    if (on.begins) on.spelled = new Spelled(token, this.row, length, on.spelled, on.last)
     on.begins = false
+    on.last = this.row
   }
 
   private drop(): void {
@@ -228,65 +204,55 @@ export class BeamDecoder implements CtcDecoder {
     this.texts.moveRoot()
   }
 
-  private settle(): void {
-    const { settle = 50 } = this.options
-    let at = likeliest(this.beams[0])
-    while (at && at.row > this.row - settle) at = at.before
-    if (at === null || at.length <= this.texts.root.length) return
-    const { length } = at
-    const begin = (prefix: Prefix<Beam>) => {
-      let at: Prefix<Beam> | null = prefix
-      while (at && at.length > length) at = at.before
-      return at
+  /**
+   * Drops what spells another text than the likeliest up to the row that is settled by now: without its tokens, or with
+   * one more. Gives the length of that text.
+   */
+  private settleText(): number {
+    const row = this.row - this.settle
+    let at = likeliest(this.beams[0]).spelled
+    while (at && at.first > row) at = at.before
+    const length = Math.max(at?.length ?? 0, this.given)
+    const text = beginning(this.beams[0].prefix, length)
+    for (const beam of this.beams) {
+      const { prefix, gap, on } = beam
+      for (const ending of [gap, on]) if (firstAfter(ending.spelled, length) <= row) empty(ending)
+      const none = gap.best === -Infinity && on.best === -Infinity
+      if (none || beginning(prefix, length) !== text) this.dropped.push(beam)
     }
-    const text = begin(this.beams[0].prefix)
-    const agrees = ({ prefix }: Beam) => begin(prefix) === text
-    this.dropped.push(...this.beams.filter((beam) => !agrees(beam)))
-    this.beams = this.beams.filter(agrees)
-    this.drop()
+    if (this.dropped.length > 0) {
+      this.beams = this.beams.filter((beam) => !this.dropped.includes(beam))
+      this.drop()
+    }
+    return length
   }
 
-  /** The tokens of the likeliest text that were not given yet, up to `length` of them in all. */
+  /**
+   * The tokens of the likeliest text that were not given yet, up to `length` of them in all. Its likeliest alignment may
+   * have changed since the last ones were given: rows are not given twice.
+   */
   private take(length: number): DecodedToken[] {
     const tokens: DecodedToken[] = []
-    for (let at = likeliest(this.beams[0]); at && at.length > this.given; at = at.before)
-      if (at.length <= length) tokens.push({ token: at.token, row: at.row, probability: at.probability })
+    let { spelled: at, last } = likeliest(this.beams[0])
+    for (; at && at.length > this.given; last = at.lastBefore, at = at.before)
+      if (at.length <= length) tokens.push({ token: at.token, first: at.first, last })
+    tokens.reverse()
+    for (const token of tokens) {
+      token.first = Math.max(token.first, this.givenRow + 1)
+      token.last = Math.max(token.last, token.first)
+      this.givenRow = token.last
+    }
     this.given = length
     for (const { gap, on } of this.beams) for (const { spelled } of [gap, on]) cut(spelled, length)
-    return tokens.reverse()
+    return tokens
   }
 }
 
-const likeliest = ({ gap, on }: Beam) => (gap.best > on.best ? gap : on).spelled
+const likeliest = ({ gap, on }: Beam) => (gap.best > on.best ? gap : on)
 
-/** Lets go of the first `length` tokens. */
-function cut(spelled: Spelled | null, length: number): void {
-  for (let at = spelled; at; at = at.before) if (at.before && at.before.length <= length) at.before = null
-}
-
-const never = (): Ending => ({ sum: -Infinity, best: -Infinity, spelled: null, begins: false })
-
-function empty(ending: Ending): void {
-  ending.sum = -Infinity
-  ending.best = -Infinity
-  ending.spelled = null
-  ending.begins = false
-}
-
-/**
- * The alignments of `from`, one row longer, join those of `into`; with `begins`, by a token that is not in them yet.
- */
-function join(into: Ending, from: Ending, logP: number, begins: boolean): void {
-  into.sum = logAdd(into.sum, from.sum + logP)
-  const best = from.best + logP
-  if (best <= into.best) return
-  into.best = best
-  into.spelled = from.spelled
-  into.begins = begins
-}
-
-/** log(exp(a) + exp(b)) */
-function logAdd(a: number, b: number): number {
-  const top = Math.max(a, b)
-  return top === -Infinity ? top : top + Math.log1p(Math.exp(Math.min(a, b) - top))
+/** Its first `length` tokens; all, if there are no more. */
+function beginning(prefix: Prefix<Beam>, length: number): Prefix<Beam> {
+  let at = prefix
+  while (at.length > length && at.before) at = at.before
+  return at
 }

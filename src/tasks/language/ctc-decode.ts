@@ -1,15 +1,16 @@
 import type { FloatArray } from '../../backends/backend.js'
-import { logSoftmax } from '../softmax.js'
 
 /** The class that means "nothing here"; the tokens of a text are the others. */
 export const blank = 0
 
-/** A token of the text and where it was recognised: the row of its peak, counted from the start of the sequence. */
+/**
+ * A token of the text and the rows that the likeliest alignment gives it, counted from the start of the sequence; the
+ * rows between two tokens are blank.
+ */
 export interface DecodedToken {
   token: number
-  row: number
-  /** Probability of the token in that row. */
-  probability: number
+  first: number
+  last: number
 }
 
 /**
@@ -20,6 +21,8 @@ export interface DecodedToken {
 export interface CtcDecoder {
   push(logits: FloatArray): DecodedToken[]
   end(): DecodedToken[]
+  /** No token that is still to be given begins before this row. */
+  readonly settled: number
 }
 
 /**
@@ -29,27 +32,25 @@ export interface CtcDecoder {
 export class GreedyDecoder implements CtcDecoder {
   private run: DecodedToken | null = null
   private row = 0
-  /** [V] of one row. */
-  private readonly logP: Float64Array
 
-  constructor(private readonly V: number) {
-    this.logP = new Float64Array(V)
+  constructor(private readonly V: number) {}
+
+  get settled(): number {
+    return this.run?.first ?? this.row
   }
 
   push(logits: FloatArray): DecodedToken[] {
-    const { V, logP } = this
+    const { V } = this
     const done: DecodedToken[] = []
     for (let from = 0; from < logits.length; from += V, this.row++) {
-      logSoftmax(logits, from, logP)
       let token = 0
-      for (let v = 1; v < V; v++) if (logP[v] > logP[token]) token = v
-      const probability = Math.exp(logP[token])
+      for (let v = 1; v < V; v++) if (logits[from + v] > logits[from + token]) token = v
       if (token === this.run?.token) {
-        if (probability > this.run.probability) this.run = { token, row: this.row, probability }
+        this.run.last = this.row
         continue
       }
       if (this.run) done.push(this.run)
-      this.run = token === blank ? null : { token, row: this.row, probability }
+      this.run = token === blank ? null : { token, first: this.row, last: this.row }
     }
     return done
   }

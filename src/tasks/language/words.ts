@@ -7,38 +7,52 @@ export interface Word {
   end: number
 }
 
+/** A word and the rows of its tokens: the first, and the one behind the last. */
+export interface SpelledWord {
+  text: string
+  first: number
+  end: number
+}
+
 /**
  * Decoded characters to words, piece by piece. `vocabulary[token]` is the text of a token, mostly one character; a
- * space separates words. A word lasts from the start of its first row to the end of its last one; `rowSeconds` is the
- * length of a row. CTC peaks lie inside the sounds they stand for, so a word is a little longer than it says. `offset`:
- * seconds before the first row.
+ * space ends a word, and so do `pause` rows without a token: whoever reads along would wait for the next word otherwise.
  */
 export class Words {
-  private word: Word | null = null
+  private word: SpelledWord | null = null
 
   constructor(
     private readonly vocabulary: readonly string[],
-    private readonly rowSeconds: number,
-    private readonly offset = 0,
+    private readonly pause: number,
   ) {}
 
-  /** The words that these tokens complete. */
-  push(tokens: readonly DecodedToken[]): Word[] {
-    const done: Word[] = []
-    for (const { token, row } of tokens) {
-      const [start, end] = [row, row + 1].map((edge) => this.offset + edge * this.rowSeconds)
+  /** The first row of the word that is open. */
+  get open(): number | undefined {
+    return this.word?.first
+  }
+
+  /** The words that these tokens complete; no later one begins before the row `settled`. */
+  push(tokens: readonly DecodedToken[], settled: number): SpelledWord[] {
+    const done: SpelledWord[] = []
+    for (const { token, first, last } of tokens) {
+      done.push(...this.endBefore(first))
       for (const character of this.vocabulary[token]) {
         if (character === ' ') done.push(...this.end())
-        else this.word = { text: (this.word?.text ?? '') + character, start: this.word?.start ?? start, end }
+        else this.word = { text: (this.word?.text ?? '') + character, first: this.word?.first ?? first, end: last + 1 }
       }
     }
+    done.push(...this.endBefore(settled))
     return done
   }
 
   /** The last word, if one is open. */
-  end(): Word[] {
+  end(): SpelledWord[] {
     const done = this.word ? [this.word] : []
     this.word = null
     return done
+  }
+
+  private endBefore(row: number): SpelledWord[] {
+    return this.word && row - this.word.end >= this.pause ? this.end() : []
   }
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { inOrder, WorkerPool } from '../../engine/workers.js'
+import { inOrder } from '../../engine/in-order.js'
+import { WorkerPool } from '../../engine/workers.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import type { LogMelSpec } from '../../spec.js'
 import { shareTargets } from '../data/targets.js'

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { tokensPerRow } from '../../engine/plan.js'
+import { tokensPerRow } from '../../engine/footprint.js'
 import { exitCodes, UserError } from '../../errors.js'
 import type { HeadSpec, LanguageSpec, ModelSpec } from '../../spec.js'
 import { languageOf } from '../../tasks/audio/transcribe.js'

@@ -34,12 +34,13 @@ export class LabelTable {
   }
 
   /**
-   * Errors: 65 for a line without a label, an id that comes twice, or a table without entries; those of `readTable`.
+   * `silence`: an empty text is one too, of a recording in which nothing is said. Errors: 65 for a line without a label,
+   * an id that comes twice, or a table without entries; those of `readTable`.
    */
-  static async read(file: string): Promise<LabelTable> {
+  static async read(file: string, { silence = false } = {}): Promise<LabelTable> {
     const { rows, sha256 } = await readTable(file)
     const named = rows.length > 0 && header.test(rows[0].fields[0])
-    const entries = entriesOf(file, named ? rows.slice(1) : rows)
+    const entries = entriesOf(file, named ? rows.slice(1) : rows, silence)
     if (entries.length === 0)
       throw new UserError(`${file}: no entries, expected lines id<TAB>label or path<TAB>text`, exitCodes.data)
     return new LabelTable(file, sha256, entries, !named)
@@ -104,10 +105,11 @@ export class LabelTable {
   }
 }
 
-function entriesOf(file: string, rows: readonly TableRow[]): Entry[] {
+function entriesOf(file: string, rows: readonly TableRow[], silence: boolean): Entry[] {
   const lines = new Map<string, number>()
   return rows.map(({ line, fields: [id, label] }) => {
-    if (!label) throw new UserError(`${file}: line ${line}: expected id<TAB>label`, exitCodes.data)
+    if (label === undefined || (label === '' && !silence))
+      throw new UserError(`${file}: line ${line}: expected id<TAB>label`, exitCodes.data)
     const before = lines.get(id)
     if (before)
       throw new UserError(`${file}: line ${line}: ${id} has a label on line ${before} already`, exitCodes.data)

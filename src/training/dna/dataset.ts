@@ -17,8 +17,9 @@ export interface Dataset extends Records {
   ids: string[]
   /** Names of the labels by class number. */
   classes: string[]
-  /** Bases of the longest record. */
+  /** Bases of the longest record, and of the shortest. */
   longest: number
+  shortest: number
 }
 
 /**
@@ -52,8 +53,10 @@ export async function loadDataset(
   table.noteAbsent(new Set(ids), note)
   const names = classes ?? [...new Set(entries.map(({ label }) => label))].sort()
   const labels = entries.map((entry) => table.classOf(entry, names))
-  const longest = parts.reduce((most, part) => Math.max(most, part.length), 0)
-  return { ids, classes: names, longest, ...share(parts, labels) }
+  const lengths = parts.map(({ length }) => length)
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 0)
+  const shortest = lengths.reduce((least, length) => Math.min(least, length), longest)
+  return { ids, classes: names, longest, shortest, ...share(parts, labels) }
 }
 
 function share(parts: Uint8Array[], labels: number[]): Records {

@@ -48,9 +48,7 @@ export async function prepareDna(
       ? train
       : await load({ data, labels }, table, classes, flatten ? train.longest : null, note)
   const valid = files.valid && tables.valid && (await loadValid(files.valid, tables.valid))
-  const spec = from
-    ? withClassHead(from.spec, classes, train.longest, settings)
-    : classifierSpec(settings, classes, train.longest)
+  const spec = from ? withClassHead(from.spec, classes, train, settings) : classifierSpec(settings, classes, train)
   const describe = ({ data, labels }: LabelledFiles, { ids, sums }: Loaded) => ({
     data: basename(data),
     labels: basename(labels),

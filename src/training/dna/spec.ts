@@ -2,16 +2,23 @@ import type { ModelSpec } from '../../spec.js'
 import { body, classHead } from '../architecture.js'
 import type { DnaSettings } from './settings.js'
 
-/** The spec of a fresh classifier of DNA. `length` (bases): what the pooling `flatten` is made for. */
-export function classifierSpec(settings: DnaSettings, labels: string[], length: number): ModelSpec {
+/** Bases of the records that a model learns from. */
+interface Lengths {
+  /** What the pooling `flatten` is made for. */
+  longest: number
+  shortest: number
+}
+
+/** The spec of a fresh classifier of DNA. */
+export function classifierSpec(settings: DnaSettings, labels: string[], lengths: Lengths): ModelSpec {
   const { d_model, stem, pool, strand } = settings
   return {
     input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem.length > 0 ? settings.d_embed : d_model,
     ...body(settings),
-    head: classHead(labels, pool, length),
+    head: classHead(labels, pool, lengths.longest),
     strand,
-    trained_length: length,
+    ...trained(lengths),
   }
 }
 
@@ -19,9 +26,11 @@ export function classifierSpec(settings: DnaSettings, labels: string[], length: 
 export function withClassHead(
   spec: ModelSpec,
   labels: string[],
-  length: number,
+  lengths: Lengths,
   { pool, strand }: Pick<DnaSettings, 'pool' | 'strand'>,
 ): ModelSpec {
   const { reverse_complement: _, ...body } = spec
-  return { ...body, head: classHead(labels, pool, length), strand, trained_length: length }
+  return { ...body, head: classHead(labels, pool, lengths.longest), strand, ...trained(lengths) }
 }
+
+const trained = ({ longest, shortest }: Lengths) => ({ trained_length: longest, trained_shortest: shortest })

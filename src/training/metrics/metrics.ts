@@ -10,9 +10,34 @@ export interface Metrics {
   confusion: number[][]
 }
 
-export function confusionMatrix(truth: ArrayLike<number>, prediction: ArrayLike<number>, classes: number): number[][] {
+/** How well a class was found; 0 where it is undefined. */
+export interface ClassMetrics {
+  /** Share of what was called so that is so. */
+  precision: number
+  /** Share of what is so that was called so. */
+  recall: number
+  f1: number
+}
+
+/** Figures of each class, and their means as in scikit-learn's `classification_report`. */
+export interface PerClass {
+  /** `support`: the records that are of the class. */
+  classes: (ClassMetrics & { support: number })[]
+  /** Over the classes that occur as truth or prediction, each counting alike. */
+  macro: ClassMetrics
+  /** Each class counting by its support. */
+  weighted: ClassMetrics
+}
+
+/** `times`: how often each record counts, once if absent. */
+export function confusionMatrix(
+  truth: ArrayLike<number>,
+  prediction: ArrayLike<number>,
+  classes: number,
+  times?: ArrayLike<number>,
+): number[][] {
   const counts = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
-  for (let i = 0; i < truth.length; i++) counts[truth[i]][prediction[i]]++
+  for (let i = 0; i < truth.length; i++) counts[truth[i]][prediction[i]] += times ? times[i] : 1
   return counts
 }
 
@@ -28,7 +53,11 @@ export function measure(truth: ArrayLike<number>, prediction: ArrayLike<number>,
 }
 
 const sum = (xs: number[]) => xs.reduce((a, b) => a + b, 0)
-const columnSums = (m: number[][]) => m.map((_, k) => sum(m.map((row) => row[k])))
+const columnSums = (m: number[][]) =>
+  m.reduce(
+    (total, row) => total.map((count, k) => count + row[k]),
+    m[0].map(() => 0),
+  )
 const diagonal = (m: number[][]) => m.map((row, k) => row[k])
 
 export function accuracy(confusion: number[][]): number {
@@ -46,13 +75,29 @@ export function matthews(confusion: number[][]): number {
   return spread === 0 ? 0 : (right * records - product(truths, predictions)) / Math.sqrt(spread)
 }
 
-export function macroF1(confusion: number[][]): number {
-  const truths = confusion.map(sum)
+export const macroF1 = (confusion: number[][]): number => perClass(confusion).macro.f1
+
+export function perClass(confusion: number[][]): PerClass {
   const predictions = columnSums(confusion)
-  const scores = diagonal(confusion)
-    .map((right, k) => (2 * right) / (truths[k] + predictions[k]))
-    .filter((score) => !Number.isNaN(score))
-  return scores.length === 0 ? 0 : sum(scores) / scores.length
+  const share = (part: number, whole: number) => (whole === 0 ? 0 : part / whole)
+  const classes = confusion.map((row, k) => {
+    const [right, support, called] = [row[k], sum(row), predictions[k]]
+    return {
+      precision: share(right, called),
+      recall: share(right, support),
+      f1: share(2 * right, support + called),
+      support,
+    }
+  })
+  const mean = (weights: number[]): ClassMetrics => {
+    const of = (figure: keyof ClassMetrics) => share(sum(classes.map((c, k) => weights[k] * c[figure])), sum(weights))
+    return { precision: of('precision'), recall: of('recall'), f1: of('f1') }
+  }
+  return {
+    classes,
+    macro: mean(classes.map(({ support }, k) => (support + predictions[k] > 0 ? 1 : 0))),
+    weighted: mean(classes.map(({ support }) => support)),
+  }
 }
 
 /** The class with the highest score in each row of [S, C]; the first of equals. */

@@ -1,5 +1,5 @@
 import type { ModelSpec } from '../../spec.js'
-import { characterEdits, type EditCounts, errorRate, wordEdits } from '../../text/edit-distance.js'
+import { characterEdits, type EditCounts, errorRate, totalEdits, wordEdits } from '../../text/edit-distance.js'
 import type { Data } from '../data/labelled-set.js'
 import { countOf, targetOf } from '../data/targets.js'
 import type { Evaluated } from '../replica.js'
@@ -26,20 +26,30 @@ export function validation(head: ModelSpec['head'], valid: Data, { losses, answe
   const truths = Array.from({ length: countOf(valid) }, (_, i) => targetOf(valid, i))
   if (head?.kind === 'ctc') {
     const text = (tokens: Int32Array) => Array.from(tokens, (token) => head.vocabulary[token]).join('')
-    return { ...measureTexts(truths.map(text), answers.map(text)), loss }
+    return { ...measureTexts(truths.map((truth, i) => textEdits(text(truth), text(answers[i])))), loss }
   }
   if (head?.kind !== 'classes') throw new Error('no head to validate')
   const first = (answer: Int32Array) => answer[0]
   return { ...measure(truths.map(first), answers.map(first), head.labels.length), loss }
 }
 
+/** How a transcript differs from what was said. */
+export interface TextEdits {
+  words: EditCounts
+  characters: EditCounts
+}
+
 /** Texts as they are compared (`normaliseTranscript`). */
-export function measureTexts(references: readonly string[], hypotheses: readonly string[]): TextMetrics {
-  const trimmed = (texts: readonly string[]) => texts.map((text) => text.trim())
-  const words = wordEdits(references, hypotheses)
-  const characters = characterEdits(trimmed(references), trimmed(hypotheses))
-  const exact = references.filter((text, i) => text.trim() === hypotheses[i].trim()).length / references.length
-  return { records: references.length, exact, wer: errorRate(words), cer: errorRate(characters), words, characters }
+export const textEdits = (reference: string, hypothesis: string): TextEdits => ({
+  words: wordEdits(reference, hypothesis),
+  characters: characterEdits(reference.trim(), hypothesis.trim()),
+})
+
+export function measureTexts(texts: readonly TextEdits[]): TextMetrics {
+  const words = totalEdits(texts.map((text) => text.words))
+  const characters = totalEdits(texts.map((text) => text.characters))
+  const exact = texts.filter((text) => errorRate(text.characters) === 0).length / texts.length
+  return { records: texts.length, exact, wer: errorRate(words), cer: errorRate(characters), words, characters }
 }
 
 /** The figure that is chosen by, higher is better. Errors: a metric of the other kind of model. */

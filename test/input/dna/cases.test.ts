@@ -57,12 +57,26 @@ const bad: [string, string | Buffer, string][] = [
   ['comments, then no header', '\n;x\nACGT\n', `line 3: expected a header that starts with '>'`],
   ['binary', Buffer.from([0, 1, 2, 3]), `line 1: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not byte 0x00`],
   ['binary after a header', '>a b\nAC\0', `record a, line 2: expected letters of DNA, not byte 0x00`],
+  [
+    'a header that does not begin its line',
+    '>a\nACGT>b\nAC',
+    "record a, line 2: expected letters of DNA, not '>' (a header that does not begin its line? files joined without a line end between them)",
+  ],
+  [
+    'GenBank',
+    'LOCUS       NC_000932  154478 bp    DNA\n',
+    'GenBank, expected FASTA, FASTQ or JSON lines, plain or gzip; convert it: any2fasta test | longwave ... -',
+  ],
+  [
+    'a pointer of Git LFS',
+    'version https://git-lfs.github.com/spec/v1\noid sha256:0\n',
+    'a pointer of Git LFS, not the file itself; fetch it: git lfs pull',
+  ],
   ['protein', '>p\nMKV\nE', `record p, line 3: expected letters of DNA, not 'E' (looks like protein)`],
   ['protein without a name', '>\nE', `record (no name), line 2: expected letters of DNA, not 'E' (looks like protein)`],
   ['* inside', '>p\nAC*\n\nA', `record p, line 2: '*' before the end of the sequence (looks like protein)`],
   ['two *', '>p\nAC**', `record p, line 2: '*' before the end of the sequence (looks like protein)`],
   ['qualities as FASTA', '>q\n26 26\n', 'record q, line 1: digits without any base (looks like a file of qualities)'],
-  ["'>' inside a line", '>a\nAC>b', `record a, line 2: expected letters of DNA, not '>'`],
   [
     'FASTQ: qualities too long',
     '@a\nAC\n+\nIII\n',

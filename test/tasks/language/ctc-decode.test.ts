@@ -36,6 +36,32 @@ function bruteForce(rows: number[][]) {
   return { texts, best, likeliest: likeliest[0] }
 }
 
+/** The likeliest single alignment of a text, over all rows at once (Viterbi); as the decoders, the first of equal ones. */
+function forcedAlignment(rows: number[][], text: number[]): DecodedToken[] {
+  const states = [0, ...text.flatMap((token) => [token, 0])]
+  let scores = states.map((token, s) => (s < 2 ? Math.log(rows[0][token]) : -Infinity))
+  const from: number[][] = [states.map((_, s) => s)]
+  for (const row of rows.slice(1)) {
+    const before = states.map((token, s) => {
+      const skips = token !== 0 && s > 1 && token !== states[s - 2]
+      return [s, s - 1, ...(skips ? [s - 2] : [])].reduce(
+        (best, at) => ((scores[at] ?? -Infinity) > scores[best] ? at : best),
+        s,
+      )
+    })
+    from.push(before)
+    scores = states.map((token, s) => scores[before[s]] + Math.log(row[token]))
+  }
+  const tokens: DecodedToken[] = []
+  let s = scores.length > 1 && scores.at(-2)! > scores.at(-1)! ? scores.length - 2 : scores.length - 1
+  for (let t = rows.length - 1, after = -1; t >= 0; s = from[t][s], t--) {
+    if (states[s] !== 0 && s === after) tokens[0].first = t
+    else if (states[s] !== 0) tokens.unshift({ token: states[s], first: t, last: t })
+    after = s
+  }
+  return tokens
+}
+
 function decode(decoder: CtcDecoder, logits: Float64Array, V: number, cuts: number[] = []): DecodedToken[] {
   const tokens: DecodedToken[] = []
   let from = 0
@@ -61,7 +87,7 @@ describe('greedy decoding', () => {
       )
   })
 
-  it('gives each token the row of its peak, and its probability there', () => {
+  it('gives each token its first and its last row', () => {
     const rows = [
       [0.9, 0.1, 0],
       [0.4, 0.6, 0],
@@ -71,14 +97,11 @@ describe('greedy decoding', () => {
       [0, 1, 0],
       [0.2, 0, 0.8],
     ]
-    const tokens = decode(new GreedyDecoder(3), log(rows), 3)
-    expect(tokens.map(({ token, row }) => [token, row])).toEqual([
-      [1, 2],
-      [1, 5],
-      [2, 6],
+    expect(decode(new GreedyDecoder(3), log(rows), 3)).toEqual([
+      { token: 1, first: 1, last: 3 },
+      { token: 1, first: 5, last: 5 },
+      { token: 2, first: 6, last: 6 },
     ])
-    expect(tokens[0].probability).toBeCloseTo(0.9, 12)
-    expect(tokens[2].probability).toBeCloseTo(0.8, 12)
   })
 })
 
@@ -133,9 +156,32 @@ describe('prefix beam search', () => {
       [0.98, 0.02],
       [0.05, 0.95],
     ]
-    const rows = (p: number[][]) => decode(new BeamDecoder(2, { width: 8 }), log(p), 2).map(({ row }) => row)
-    expect(rows(long)).toEqual([1])
-    expect(rows(twice)).toEqual([0, 2])
+    const rows = (p: number[][]) =>
+      decode(new BeamDecoder(2, { width: 8 }), log(p), 2).map(({ first, last }) => [first, last])
+    expect(rows(long)).toEqual([[0, 2]])
+    expect(rows(twice)).toEqual([
+      [0, 0],
+      [2, 2],
+    ])
+  })
+
+  it('gives tokens rows of their own, those of the forced alignment but for a few', () => {
+    const random = new Random(26)
+    let [all, same] = [0, 0]
+    for (let i = 0; i < 60; i++) {
+      const [T, V] = [60, 5]
+      const rows = randomRows(random, T, V, 2)
+      const tokens = decode(new BeamDecoder(V, { width: 16, settle: 25 }), log(rows), V)
+      for (const [t, { first, last }] of tokens.entries()) {
+        expect(first).toBeGreaterThan(t > 0 ? tokens[t - 1].last : -1)
+        expect(last).toBeGreaterThanOrEqual(first)
+      }
+      const text = tokens.map(({ token }) => token)
+      for (const [t, { first, last }] of forcedAlignment(rows, text).entries())
+        if (tokens[t].first === first && tokens[t].last === last) same++
+      all += text.length
+    }
+    expect(same / all).toBeGreaterThan(0.97)
   })
 
   it('times tokens as greedy decoding does where rows are peaky', () => {
@@ -203,6 +249,31 @@ describe('both decoders', () => {
       const decoder = open()
       for (const logits of sequences) expect(decode(decoder, logits, V)).toEqual(decode(open(), logits, V))
     }
+  })
+
+  it('say which rows are settled: no token that is still to come begins before them', () => {
+    const random = new Random(27)
+    const V = 5
+    for (const sharp of [1, 3]) {
+      const logits = log(randomRows(random, 300, V, sharp))
+      for (const decoder of [new GreedyDecoder(V), new BeamDecoder(V, { width: 6, settle: 20 })]) {
+        let settled = 0
+        for (let t = 0; t < 300; t++) {
+          for (const { first } of decoder.push(logits.subarray(t * V, (t + 1) * V)))
+            expect(first).toBeGreaterThanOrEqual(settled)
+          expect(decoder.settled).toBeGreaterThanOrEqual(settled)
+          settled = decoder.settled
+        }
+        expect(settled).toBeGreaterThanOrEqual(280)
+        for (const { first } of decoder.end()) expect(first).toBeGreaterThanOrEqual(settled)
+      }
+    }
+  })
+
+  it('give the last token of a text while nothing more is said', () => {
+    const said = [[0.02, 0.97, 0.01], ...Array.from({ length: 30 }, () => [0.98, 0.01, 0.01])]
+    for (const decoder of [new GreedyDecoder(3), new BeamDecoder(3, { width: 6, settle: 20 })])
+      expect(decoder.push(log(said))).toEqual([{ token: 1, first: 0, last: 0 }])
   })
 
   it('give nothing for nothing', () => {

@@ -1,0 +1,41 @@
+import type { ModelSpec } from '../spec.js'
+import type { Classification } from './classify.js'
+import type { Prediction } from './predict.js'
+import type { LeftOutCount } from './run.js'
+
+/** What is this many times shorter than the shortest record of training says too little. */
+const farShorter = 4
+
+/** The share of N above which DNA has no label, unless another is asked for. */
+export const defaultMaxN = 0.5
+
+/** Finds the spans of DNA that deserve no label, whatever the model says of them, and counts them. */
+export class Doubts {
+  private readonly shortest: number
+  private mostlyN = 0
+  private tooShort = 0
+
+  constructor(
+    { trained_shortest }: ModelSpec,
+    private readonly maxN = defaultMaxN,
+  ) {
+    this.shortest = (trained_shortest ?? 0) / farShorter
+  }
+
+  /** The classification of a span, with the mark where there is a doubt. */
+  of(classification: Classification, { n }: Prediction): Classification {
+    if (n === undefined) return classification
+    const length = classification.span.end - classification.span.start
+    if (n > this.maxN * length) this.mostlyN++
+    else if (length < this.shortest) this.tooShort++
+    else return classification
+    return { ...classification, doubtful: true }
+  }
+
+  counts(): LeftOutCount[] {
+    return [
+      [this.mostlyN, 'mostly N'],
+      [this.tooShort, 'far shorter than what the model learnt from'],
+    ]
+  }
+}

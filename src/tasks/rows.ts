@@ -1,0 +1,205 @@
+import type { GpuFacts } from '../backends/backend.js'
+import type { Device } from '../backends/registry.js'
+import type { Output } from '../engine/outputs.js'
+import { exitCodes, UserError } from '../errors.js'
+import { type GivenSequences, givenRecords } from '../input/dna/given.js'
+import { type RecordStream, readRecords } from '../input/dna/read.js'
+import type { Weights } from '../layers/params.js'
+import { type Call, unclassified } from '../output/calls.js'
+import { type Cue, Cues } from '../output/subtitles.js'
+import type { ModelSpec } from '../spec.js'
+import { recordingsOf } from './audio/recordings.js'
+import { AudioRun } from './audio/run.js'
+import { Transcription } from './audio/transcribe.js'
+import { callerOf, type Joining, kindOf } from './callers.js'
+import { classification, labelsOf, wantClasses } from './classify.js'
+import { DnaRun, type Strand } from './dna/run.js'
+import { Doubts } from './doubts.js'
+import { type EmbedPool, embedding, wantEmbedding } from './embed.js'
+import type { SpanRun } from './run.js'
+import type { Span } from './windows.js'
+
+/** The library's `classify`, `embed` and `transcribe`: what the commands write, row by row (docs/library.md). */
+
+/** A path, or several; of a model that reads DNA also sequences in memory. */
+export type Inputs = string | readonly string[] | GivenSequences
+
+export interface RunOptions {
+  /** `fail` (default): the first bad record or file throws. `skip`: it is reported and passed over. */
+  onError?: 'fail' | 'skip'
+  /** Takes warnings, a line each. */
+  onWarning?: (line: string) => void
+  /** Of recordings: which channel, from 1; where to begin and how much to read, in seconds. */
+  channel?: number
+  offset?: number
+  duration?: number
+}
+
+export interface SpanOptions extends RunOptions {
+  /** Bases, or seconds of audio: each window is a sequence of its own, every `stride` (default: side by side). */
+  window?: number
+  stride?: number
+  /** Of DNA; default: as the model says. */
+  strand?: Strand
+  /** Records of fewer or more bases are left out. */
+  minLength?: number
+  maxLength?: number
+}
+
+export interface ClassifyOptions extends SpanOptions, Joining {
+  /** Below it the label is `unclassified`. */
+  minScore?: number
+  /** Of DNA: so is the label of what has a larger share of N; default 0.5. */
+  maxN?: number
+}
+
+export interface EmbedOptions extends SpanOptions {
+  /** Default mean; `none`: every row, a long record in several results. */
+  pool?: EmbedPool
+  /** A hidden state that the model lists; default: the last. */
+  layer?: number
+}
+
+export interface TranscribeOptions extends RunOptions {
+  /** Texts that the beam search keeps; 0: greedy. Default: 16 for a model with a language model, else 0. */
+  beam?: number
+}
+
+interface Place {
+  /** Of the record; the path of a recording. */
+  id: string
+  /** 0-based, half-open: bases of the record, or seconds of the recording. */
+  start: number
+  end: number
+}
+
+export interface ClassifiedRow extends Place {
+  label: string
+  score: number
+  /** Of every label, in the model's order. */
+  probabilities: Map<string, number>
+  /** How many windows it was made from, with `merge` or `perRecord`. */
+  windows?: number
+  /** With `perRecord`: the share of the windows in which a label is the best, and of DNA the share of N among the bases. */
+  shares?: Map<string, number>
+  nFraction?: number
+}
+
+export interface EmbeddedRow extends Place {
+  /** [D]; with `pool: 'none'` [rows, D]. */
+  embedding: Float32Array
+  /** The record has no more rows after these. */
+  last: boolean
+}
+
+export interface TranscriptLine {
+  path: string
+  /** Seconds. */
+  start: number
+  end: number
+  text: string
+  words: Cue[]
+}
+
+/** A model, and what runs it. */
+export interface OpenedModel {
+  spec: ModelSpec
+  weights: Weights
+  device: Device
+  gpu?: GpuFacts
+  threads: number
+  chunk?: number
+}
+
+/** Errors, like those of the others: UserError with the exit code that the command ends with. */
+export async function* classifyRows(
+  model: OpenedModel,
+  inputs: Inputs,
+  options: ClassifyOptions,
+): AsyncGenerator<ClassifiedRow> {
+  const labels = labelsOf(model.spec)
+  const kind = kindOf(options)
+  const run = spanRun(model, inputs, wantClasses(model.spec), options)
+  const caller = callerOf(kind, options.minScore ?? 0, run)
+  const each = (values: Float64Array) => new Map(labels.map((label, i) => [label, values[i]]))
+  const row = (call: Call): ClassifiedRow => ({
+    ...placeOf(call),
+    label: call.label === null ? unclassified : labels[call.label],
+    score: call.score,
+    probabilities: each(call.probabilities),
+    ...(kind === 'event' || kind === 'pooled record' ? { windows: call.windows } : {}),
+    ...(call.shares ? { shares: each(call.shares), nFraction: call.nFraction } : {}),
+  })
+  const doubts = new Doubts(model.spec, options.maxN)
+  for await (const prediction of run.results())
+    yield* caller.push(doubts.of(classification(prediction), prediction)).map(row)
+  yield* caller.end().map(row)
+}
+
+export async function* embedRows(
+  model: OpenedModel,
+  inputs: Inputs,
+  { pool = 'mean', layer, ...options }: EmbedOptions,
+): AsyncGenerator<EmbeddedRow> {
+  const all = pool === 'none'
+  if (all && options.strand === 'both')
+    throw new UserError(`pool 'none' reads one strand: strand '+' or '-'`, exitCodes.usage)
+  const strand = options.strand ?? (all ? '+' : undefined)
+  const run = spanRun(model, inputs, wantEmbedding(pool, layer)(model.spec), { ...options, strand })
+  for await (const prediction of run.results())
+    yield { ...placeOf(prediction.span), embedding: embedding(prediction), last: prediction.last }
+}
+
+export async function* transcribeLines(
+  model: OpenedModel,
+  inputs: Inputs,
+  options: TranscribeOptions,
+): AsyncGenerator<TranscriptLine> {
+  const { beam } = options
+  const recordings = recordingsOf(pathsOf(inputs))
+  const run = new Transcription(model, recordings, { ...audioOptions(model, options), beam })
+  const cues = new Cues()
+  for await (const { recording, words, until, last } of run.results())
+    for (const line of [...cues.push(words, until), ...(last ? cues.end() : [])]) yield { path: recording.id, ...line }
+}
+
+function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: SpanOptions): SpanRun {
+  const { spec, weights } = model
+  const { input } = spec
+  const { window, stride, strand, minLength, maxLength } = options
+  if (input.kind === 'log-mel') {
+    const audio = { ...audioOptions(model, options), window, stride, wanted }
+    return new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(pathsOf(inputs)), audio)
+  }
+  const dna = { ...common(model, options), window, stride, strand, minLength, maxLength, wanted }
+  return new DnaRun({ spec, weights }, recordsFrom(inputs, options), dna)
+}
+
+const common = ({ device, gpu, threads, chunk }: OpenedModel, { onError, onWarning = () => {} }: RunOptions) => ({
+  device,
+  gpu,
+  threads,
+  chunk,
+  skip: onError === 'skip',
+  note: onWarning,
+})
+
+const audioOptions = (model: OpenedModel, options: RunOptions) => {
+  const { channel, offset, duration } = options
+  return { ...common(model, options), channel, offset, duration }
+}
+
+const arePaths = (inputs: Inputs): inputs is string | string[] =>
+  typeof inputs === 'string' || (Array.isArray(inputs) && inputs.length > 0 && typeof inputs[0] === 'string')
+
+function pathsOf(inputs: Inputs): string[] {
+  if (!arePaths(inputs)) throw new UserError('this model reads audio: give it paths of recordings', exitCodes.usage)
+  return [inputs].flat()
+}
+
+function recordsFrom(inputs: Inputs, { onError, onWarning }: RunOptions): RecordStream {
+  if (!arePaths(inputs)) return givenRecords(inputs as GivenSequences)
+  return readRecords([inputs].flat(), { onError, report: ({ message }) => onWarning?.(message) })
+}
+
+const placeOf = ({ record, start, end }: Span | Call): Place => ({ id: record.id, start, end })

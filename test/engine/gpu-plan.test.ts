@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest'
+import type { GpuFacts } from '../../src/backends/backend.js'
+import { oneSegment, wholeSegments } from '../../src/backends/segments.js'
+import { webgpuBackend } from '../../src/backends/webgpu/webgpu.js'
+import { type Weight, weightOf } from '../../src/backends/weight.js'
+import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
+import { footprint, tokensPerRow } from '../../src/engine/footprint.js'
+import { Network } from '../../src/engine/network.js'
+import type { Output } from '../../src/engine/outputs.js'
+import { chunkBytes, planOf } from '../../src/engine/plan.js'
+import { Session } from '../../src/engine/session.js'
+import { uploadWeights } from '../../src/layers/params.js'
+import type { ModelSpec } from '../../src/spec.js'
+import { PaperMachine } from '../backends/paper-gpu.js'
+import { randomIds, randomWeights, seeded, tinySpec } from './models.js'
+
+const MiB = 2 ** 20
+const card = (tensorBytes: number): GpuFacts => ({ name: 'a card', software: false, tensorBytes })
+const planOn = (spec: ModelSpec, gpu: GpuFacts, chunk?: number) =>
+  planOf(spec, { device: 'webgpu', gpu, threads: 8, chunk })
+
+/** A block of this width. */
+function wideSpec(mixer: 'mamba' | 'add' | 's4d', D: number): ModelSpec {
+  const spec = tinySpec(mixer)
+  const inner = { kind: 'mamba', d_inner: 2 * D, d_state: 16, dt_rank: Math.ceil(D / 16), d_conv: 4 }
+  const wide = { mamba: inner, add: { ...spec.blocks[0].mixer, mamba: inner }, s4d: { kind: 's4d', d_state: 64 } }[
+    mixer
+  ]
+  return { ...spec, d_embed: D, d_model: D, blocks: [{ mixer: wide, mlp: { d_hidden: D } }] }
+}
+
+/** Weights that take no memory: they all lie in the same numbers. */
+function paperWeights(spec: ModelSpec): Map<string, Weight> {
+  const shapes = weightShapes(spec).filter(({ optional }) => !optional)
+  const most = Math.max(...shapes.map(({ rows, cols }) => rows * cols))
+  const { data } = weightOf(1, most, [0]) as { data: Float32Array<SharedArrayBuffer> }
+  return new Map(
+    shapes.map(({ name, rows, cols }) => [name, { dtype: 'f32', rows, cols, data: data.subarray(0, rows * cols) }]),
+  )
+}
+
+/** Runs ids through a session on a GPU on paper as large as the plan is for. */
+async function onPaper(spec: ModelSpec, gpu: GpuFacts, ids: Int32Array, output: Output) {
+  const plan = planOn(spec, gpu)
+  const machine = new PaperMachine(gpu.tensorBytes)
+  const backend = webgpuBackend(machine)
+  const network = new Network(backend, spec, uploadWeights(backend, paperWeights(spec)))
+  const session = new Session(network, { ...plan, streamBytes: Number.POSITIVE_INFINITY, outputs: [output] })
+  const slot = network.causal ? 0 : -1
+  const { reads } = await session.push({ input: ids, segments: oneSegment(ids.length, 0, true, slot) })
+  session.close()
+  return { plan, reads, asked: machine.asked }
+}
+
+describe('the plan of a GPU', () => {
+  test('takes the rows of half a gibibyte, fewer on a GPU of small tensors, and those of the processor on one that it plays', () => {
+    const [narrow, wide] = [wideSpec('add', 256), wideSpec('add', 2048)]
+    for (const spec of [narrow, wide]) {
+      const plan = planOn(spec, card(2048 * MiB))
+      expect(plan.chunk % 64).toBe(0)
+      expect(chunkBytes(spec, plan) / (512 * MiB)).toBeCloseTo(1, 1)
+    }
+    expect(planOn(narrow, card(16 * MiB)).chunk).toBe(Math.floor((16 * MiB) / 4 / footprint(narrow).widest))
+    expect(planOn(narrow, { ...card(2048 * MiB), software: true }).chunk).toBe(2048)
+    const audio = { ...tinySpec('add', true), input: { kind: 'log-mel' } } as ModelSpec
+    expect(planOn(audio, card(2048 * MiB)).chunk).toBe(2048 * tokensPerRow(audio))
+  })
+
+  test('lowers a chunk that was asked for to what a tensor takes, and keeps a smaller one', () => {
+    const spec = wideSpec('mamba', 256)
+    const most = (128 * MiB) / 4 / footprint(spec).widest
+    expect(planOn(spec, card(128 * MiB), 1 << 24).chunk).toBe(Math.floor(most))
+    expect(planOn(spec, card(128 * MiB), 1000).chunk).toBe(1000)
+    const strided = tinySpec('mamba', true)
+    expect(planOn(strided, card(5000), 1 << 24).chunk % tokensPerRow(strided)).toBe(0)
+    expect(planOn(strided, card(1), 1 << 24).chunk).toBe(tokensPerRow(strided))
+  })
+
+  test('gives a sequence that should not be cut one chunk, where it fits', () => {
+    const spec = wideSpec('add', 256)
+    const plan = (gpu: GpuFacts) => planOf(spec, { device: 'webgpu', gpu, threads: 1, uncut: 100_000 }).chunk
+    expect(plan(card(2048 * MiB))).toBe(100_000)
+    expect(plan(card(128 * MiB))).toBeLessThan(100_000)
+  })
+
+  test('has one worker and one state, whatever the threads', () => {
+    const { workers, depth, stages } = planOn(wideSpec('mamba', 256), card(128 * MiB))
+    expect([workers, depth, stages]).toEqual([1, 2, [{ from: 0, to: 1 }]])
+  })
+})
+
+describe('1,048,576 tokens on a GPU on paper', () => {
+  const ids = new Int32Array(1_048_576)
+
+  test.each([
+    ['mamba', 2048, 128],
+    ['add', 2048, 1024],
+    ['s4d', 2048, 2048],
+    ['mamba', 8, 128],
+  ] as const)('%s, width %i, tensors of %i MiB: every buffer fits, every index is one', async (mixer, D, size) => {
+    const { plan, reads, asked } = await onPaper(wideSpec(mixer, D), card(size * MiB), ids, {
+      head: true,
+      pool: 'mean',
+    })
+    expect([...reads[0].rows]).toEqual([1])
+    expect(asked.dispatches).toBeGreaterThan((8 * ids.length) / plan.chunk)
+    expect(asked.largest).toBeLessThanOrEqual(size * MiB)
+    // The limit is used, not only kept.
+    if (D === 2048 && size === 128) expect(asked.largest).toBeGreaterThan((size * MiB) / 2)
+  })
+})
+
+describe('the footprint of a chunk', () => {
+  const both = { complement: [3, 2, 1, 0, 4], fused: false }
+  const specs: Record<string, ModelSpec> = {
+    ...Object.fromEntries((['mamba', 'add', 'multiply', 'untied', 's4d'] as const).map((m) => [m, tinySpec(m)])),
+    stem: tinySpec('mamba', true),
+    'both strands': { ...tinySpec('add'), reverse_complement: both },
+    'wide mlp': { ...tinySpec('mamba'), blocks: [{ ...tinySpec('mamba').blocks[1], mlp: { d_hidden: 200 } }] },
+    'many labels': {
+      ...tinySpec('mamba'),
+      head: { kind: 'classes', labels: Array.from({ length: 999 }, (_, i) => `${i}`), pool: 'mean' },
+    },
+  }
+
+  test.each(Object.entries(specs))('%s: no tensor is wider, and all together take no more', async (_, spec) => {
+    const random = seeded(3)
+    const { widest, together } = footprint(spec)
+    const rows = 600
+    const ids = randomIds(rows * tokensPerRow(spec), random)
+    // Sequences of one token, which make the most rows of logits, and one long one.
+    for (const lengths of [Array(ids.length).fill(1), [ids.length]]) {
+      const offsets = Int32Array.from([0, ...lengths]).map((_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0))
+      const rowsOf = lengths.length === 1 ? rows : ids.length
+      const machine = new PaperMachine(4 * widest * rowsOf)
+      const backend = webgpuBackend(machine)
+      const network = new Network(backend, spec, uploadWeights(backend, randomWeights(spec)))
+      const weights = machine.living
+      const session = new Session(network, { chunk: ids.length, outputs: [{ head: true, pool: 'mean' }] })
+      await session.push({ input: ids, segments: wholeSegments(offsets) })
+      expect(machine.living).toBe(weights)
+      const share = (machine.peak - weights) / (4 * together * rowsOf)
+      expect(share).toBeLessThanOrEqual(1)
+      if (lengths.length > 1 || spec !== specs['many labels']) expect(share).toBeGreaterThan(0.5)
+    }
+  })
+})
