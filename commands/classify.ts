@@ -8,7 +8,7 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Classify extends LongwaveCommand {
   static override description =
-    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV and what ffmpeg reads. Writes one row per record (audio: per file) or per window; --per-record and --merge make rows of windows.'
+    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV, FLAC, MP3, Opus, Vorbis and what ffmpeg reads. Writes one row per record (audio: per file) or per window; --per-record and --merge make rows of windows.'
   static override examples = [
     '<%= config.bin %> classify -m origin fixtures/fragments.fa',
     'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',

@@ -9,7 +9,7 @@ import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 
 export default class Transcribe extends LongwaveCommand {
   static override description =
-    'Transcribe speech: WAV, and through ffmpeg whatever it reads; a folder means the recordings in it. Text is written while the audio comes in: at most 35 s of audio behind it, 5 s with a model that reads forward only; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
+    'Transcribe speech: WAV, FLAC, MP3, Opus, Vorbis, and through ffmpeg whatever it reads; a folder means the recordings in it. Text is written while the audio comes in: at most 35 s of audio behind it, 5 s with a model that reads forward only; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
   static override examples = [
     '<%= config.bin %> transcribe sentence.mp3',
     '<%= config.bin %> transcribe -m digits -o numbers.srt numbers.wav',

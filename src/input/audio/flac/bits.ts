@@ -1,4 +1,7 @@
-/** Reads bits, the highest first. Past the end they are zero: `isPastEnd` says whether any was read there. */
+/**
+ * Reads the bits of up to 256 MB, the highest first. Past the end they are zero: `isPastEnd` says whether any was read
+ * there.
+ */
 export class BitReader {
   /** The next bit. */
   private at: number
@@ -54,29 +57,27 @@ export class BitReader {
 
   /** out [from..to): Rice codes, a unary quotient and `bits` of remainder each; odd ones are negative numbers. */
   rice(bits: number, out: Float64Array, from: number, to: number): void {
-    const scale = 2 ** bits
     for (let i = from; i < to; i++) {
       const next = this.next32()
       const leading = Math.clz32(next)
-      let folded: number
-      // Most codes lie within 32 bits.
+      // Most codes lie within 32 bits, and their numbers within 31.
       if (leading + bits < 32) {
         const rest = bits === 0 ? 0 : (next << (leading + 1)) >>> (32 - bits)
-        folded = leading * scale + rest
+        const folded = (leading << bits) + rest
         this.at += leading + 1 + bits
+        out[i] = (folded >> 1) ^ -(folded & 1)
       } else {
-        folded = this.unary() * scale + this.unsigned(bits)
+        const folded = this.unary() * 2 ** bits + this.unsigned(bits)
         if (this.isPastEnd) return
+        out[i] = folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2
       }
-      out[i] = folded % 2 === 0 ? folded / 2 : -(folded + 1) / 2
     }
   }
 
   private next32(): number {
     const { bytes, at } = this
-    const i = Math.floor(at / 8)
-    const shift = at % 8
+    const i = at >> 3
     const word = (bytes[i] << 24) | (bytes[i + 1] << 16) | (bytes[i + 2] << 8) | bytes[i + 3]
-    return (shift === 0 ? word : (word << shift) | (bytes[i + 4] >>> (8 - shift))) >>> 0
+    return ((word << (at & 7)) | (bytes[i + 4] >> (8 - (at & 7)))) >>> 0
   }
 }

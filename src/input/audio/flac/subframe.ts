@@ -67,14 +67,20 @@ function decodeRice(reader: BitReader, samples: number, order: number, out: Floa
   return true
 }
 
-/** Adds to each sample what is predicted from those before it; the first of the coefficients is for the latest. */
+/**
+ * Adds to each sample what is predicted from those before it; the first of the coefficients is for the latest. That one
+ * is added last, so that the sum of the others does not wait for it.
+ */
 function predict(out: Float64Array, samples: number, coefficients: readonly number[], shift: number): void {
   const order = coefficients.length
-  const weights = Float64Array.from(coefficients)
-  const scale = 2 ** -shift
+  if (order === 0) return
+  const older = Float64Array.from(coefficients.slice(1).reverse(), (coefficient) => coefficient * 2 ** -shift)
+  const weight = coefficients[0] * 2 ** -shift
+  let latest = out[order - 1]
   for (let i = order; i < samples; i++) {
     let sum = 0
-    for (let j = 0; j < order; j++) sum += weights[j] * out[i - 1 - j]
-    out[i] += Math.floor(sum * scale)
+    for (let j = 0, at = i - order; j < older.length; j++, at++) sum += older[j] * out[at]
+    latest = out[i] + Math.floor(sum + weight * latest)
+    out[i] = latest
   }
 }
