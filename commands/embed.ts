@@ -5,8 +5,6 @@ import { audioFlags, dnaFlags, format, inputs, integer, shared } from '../src/sh
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
 
-const formats = ['npy', 'jsonl'] as const
-
 export default class Embed extends LongwaveCommand {
   static override description =
     'Turn sequences, or audio with a model that reads it, into vectors: one per record (audio: per file) or window, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
@@ -19,7 +17,7 @@ export default class Embed extends LongwaveCommand {
     model: shared.model,
     output: shared.output,
     force: shared.force,
-    format: format(formats),
+    format: format(['npy', 'jsonl']),
     pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'none'] as const })({
       default: 'mean',
       description: 'how the rows of a sequence become one vector; none: keep them all',
@@ -31,7 +29,6 @@ export default class Embed extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Embed)
-    const { format } = flags
     const { embedding, rowSize, wantEmbedding } = await import('../src/tasks/embed.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
@@ -41,12 +38,12 @@ export default class Embed extends LongwaveCommand {
       throw new UserError('--pool none reads one strand: use --strand + or -', exitCodes.usage)
 
     const want = wantEmbedding(flags.pool, flags.layer)
-    const outputs = embeddingPaths(format, flags.output).map((path) => ({ role: '-o', path }))
+    const outputs = embeddingPaths(flags.format, flags.output).map((path) => ({ role: '-o', path }))
     const files = { inputs: args.inputs, folders: true, outputs }
     const opened = await openRun(flags, files, want, (line) => this.note(line), allRows ? '+' : undefined)
     const output = await openOutput(flags.output, flags)
     const span = allRows ? { size: rowSize(opened.spec), backwards: flags.strand === '-' } : undefined
-    const rows = await embeddingRows(format, output, {
+    const rows = await embeddingRows(flags.format, output, {
       windows: flags.window !== undefined,
       span,
       force: flags.force,

@@ -46,10 +46,9 @@ export default class Transcribe extends LongwaveCommand {
     const { args, flags } = await this.parse(Transcribe)
     const { drain, openTranscription } = await import('../src/tasks/open.js')
     const { inFileForEach, inOneFile, placesIn } = await import('../src/output/transcript-files.js')
-    const { force, 'output-dir': folder } = flags
+    const { force, format, 'output-dir': folder } = flags
     if (folder !== undefined && flags.output !== '-')
       throw new UserError('-o and --output-dir exclude each other', exitCodes.usage)
-    const { format } = flags
     const places = (files: readonly InputFile[]) => (folder === undefined ? [] : placesIn(folder, format, files))
     const outputs = (files: readonly InputFile[]) =>
       folder === undefined

@@ -39,7 +39,7 @@ const gpuChunkBytes = 512 * 2 ** 20
 /** Rows of a piece of a scan there. */
 const pieceRows = 64
 
-/** Of audio there: 80 s at 25 rows a second, as words are to come a minute or two after they were said. */
+/** Of audio there: 80 s at 25 rows a second, a few windows of recordings that are cut into them. */
 const gpuAudioRows = 2048
 
 /** Of a GPU, for the residual stream of a sweep: a million rows of 256. */

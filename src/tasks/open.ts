@@ -5,8 +5,6 @@ import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../chec
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
-import { isRecording } from '../input/audio/format.js'
-import { holdsRecords } from '../input/dna/format.js'
 import { readRecords } from '../input/dna/read.js'
 import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
@@ -19,6 +17,7 @@ import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
+import { readableBy } from './readable.js'
 import type { LeftOutCount, Run, SpanRun } from './run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
@@ -107,10 +106,10 @@ export async function openTranscription(
   note: (line: string) => void,
 ): Promise<{ files: InputFile[]; run: Transcription }> {
   const opened = await open(flags, files, note)
-  const { model, files: read, paths } = opened
+  const { model, paths } = opened
   transcriber(model.spec)
   const options = { ...audioOptions(flags, opened, note), beam: flags.beam }
-  return { files: read, run: new Transcription(model, recordingsOf(paths), options) }
+  return { files: opened.files, run: new Transcription(model, recordingsOf(paths), options) }
 }
 
 /** Whether a model transcribes. */
@@ -133,25 +132,25 @@ async function open(
   if (shadowed !== null) note(shadowed)
   const list = flags['infile-list']
   const given = await inputPaths(inputs, list)
-  const files = folders ? await inputFiles(given, () => readableBy(folder), note) : given.map(asItIs)
+  const files = folders ? await inputFiles(given, () => readableOf(folder), note) : given.map(asItIs)
+  const paths = files.map(({ path }) => path)
   await refuseOverlap(typeof outputs === 'function' ? outputs(files) : outputs, [
-    ...files.map(({ path }) => ({ role: 'the input', path })),
+    ...paths.map((path) => ({ role: 'the input', path })),
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
   ])
   const picking = pickDevice(flags.device)
   picking.catch(() => {}) // what is wrong with the model is said first
   const model = await openCheckpoint(folder)
-  return { model, files, paths: files.map(({ path }) => path), picked: await picking }
+  return { model, files, paths, picked: await picking }
 }
 
 const asItIs = (path: string): InputFile => ({ path, name: basename(path) })
 
-/** What the model in a folder reads. */
-async function readableBy(folder: string): Promise<Readable> {
+/** What the model in a folder reads; one of a layout that is not our own reads DNA. */
+async function readableOf(folder: string): Promise<Readable> {
   const { spec } = await summarizeModel(folder)
-  if (spec?.input.kind === 'log-mel') return { plural: 'recordings', is: isRecording }
-  return { plural: 'FASTA, FASTQ or JSON lines', is: holdsRecords }
+  return readableBy(spec?.input.kind ?? 'tokens')
 }
 
 function dnaRun(

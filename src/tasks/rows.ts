@@ -4,6 +4,7 @@ import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type GivenSequences, givenRecords } from '../input/dna/given.js'
 import { type RecordStream, readRecords } from '../input/dna/read.js'
+import { inputFiles } from '../input/folder.js'
 import type { Weights } from '../layers/params.js'
 import { type Call, unclassified } from '../output/calls.js'
 import { type Cue, Cues } from '../output/subtitles.js'
@@ -16,6 +17,7 @@ import { classification, labelsOf, wantClasses } from './classify.js'
 import { DnaRun, type Strand } from './dna/run.js'
 import { Doubts } from './doubts.js'
 import { type EmbedPool, embedding, wantEmbedding } from './embed.js'
+import { readableBy } from './readable.js'
 import type { SpanRun } from './run.js'
 import type { Span } from './windows.js'
 
@@ -119,7 +121,8 @@ export async function* classifyRows(
 ): AsyncGenerator<ClassifiedRow> {
   const labels = labelsOf(model.spec)
   const kind = kindOf(options)
-  const run = spanRun(model, inputs, wantClasses(model.spec), options)
+  const read = await withoutFolders(model, inputs, options)
+  const run = spanRun(model, read, wantClasses(model.spec), options)
   const caller = callerOf(kind, options.minScore ?? 0, run)
   const each = (values: Float64Array) => new Map(labels.map((label, i) => [label, values[i]]))
   const row = (call: Call): ClassifiedRow => ({
@@ -145,7 +148,8 @@ export async function* embedRows(
   if (all && options.strand === 'both')
     throw new UserError(`pool 'none' reads one strand: strand '+' or '-'`, exitCodes.usage)
   const strand = options.strand ?? (all ? '+' : undefined)
-  const run = spanRun(model, inputs, wantEmbedding(pool, layer)(model.spec), { ...options, strand })
+  const read = await withoutFolders(model, inputs, options)
+  const run = spanRun(model, read, wantEmbedding(pool, layer)(model.spec), { ...options, strand })
   for await (const prediction of run.results())
     yield { ...placeOf(prediction.span), embedding: embedding(prediction), last: prediction.last }
 }
@@ -156,7 +160,7 @@ export async function* transcribeLines(
   options: TranscribeOptions,
 ): AsyncGenerator<TranscriptLine> {
   const { beam } = options
-  const recordings = recordingsOf(pathsOf(inputs))
+  const recordings = recordingsOf(pathsOf(await withoutFolders(model, inputs, options)))
   const run = new Transcription(model, recordings, { ...audioOptions(model, options), beam })
   const cues = new Cues()
   for await (const { recording, words, until, last } of run.results())
@@ -191,6 +195,17 @@ const audioOptions = (model: OpenedModel, options: RunOptions) => {
 
 const arePaths = (inputs: Inputs): inputs is string | string[] =>
   typeof inputs === 'string' || (Array.isArray(inputs) && inputs.length > 0 && typeof inputs[0] === 'string')
+
+/** With the files that the model reads in the place of a folder. */
+async function withoutFolders(
+  model: OpenedModel,
+  inputs: Inputs,
+  { onWarning = () => {} }: RunOptions,
+): Promise<Inputs> {
+  if (!arePaths(inputs)) return inputs
+  const files = await inputFiles([inputs].flat(), async () => readableBy(model.spec.input.kind), onWarning)
+  return files.map(({ path }) => path)
+}
 
 function pathsOf(inputs: Inputs): string[] {
   if (!arePaths(inputs)) throw new UserError('this model reads audio: give it paths of recordings', exitCodes.usage)

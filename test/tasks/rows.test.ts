@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openModel } from '../../src/index.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
@@ -111,6 +111,20 @@ describe('a model of audio', async () => {
     expect(JSON.parse(JSON.stringify(await rowsOf(model.transcribe(path))))).toMatchObject(
       JSON.parse(stdout.toString()).map(({ text }: { text: string }) => ({ path, text })),
     )
+  })
+
+  test('a folder means the recordings in it', async () => {
+    const talks = join(temporary, 'talks')
+    mkdirSync(talks)
+    for (const name of ['b.wav', 'a.wav']) copyFileSync(fixture('digits.wav'), join(talks, name))
+    writeFileSync(join(talks, 'notes.txt'), 'Two talks of digits.')
+    const warnings: string[] = []
+    const lines = await rowsOf(model.transcribe(talks, { onWarning: (line) => warnings.push(line) }))
+    expect(lines.map(({ path, text }) => [basename(path), text])).toEqual([
+      ['a.wav', 'two six four eight'],
+      ['b.wav', 'two six four eight'],
+    ])
+    expect(warnings).toEqual([expect.stringMatching(/: 1 other file passed over, which are no recordings$/)])
   })
 
   test('forward says what to call, and sequences are refused', async () => {

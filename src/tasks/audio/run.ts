@@ -55,7 +55,6 @@ export interface PipelineOptions extends AudioOptions {
   /** The sequences are windows that the caller asked for. */
   windows: boolean
   loudness: boolean
-
   /** Frames of sequences that should not be cut. */
   uncut?: number
   /** A recording that breaks off is taken to end there; otherwise it gives no result. */

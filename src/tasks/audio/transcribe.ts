@@ -89,11 +89,19 @@ export class Transcription implements Run<Transcribed> {
         ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
         : splitAtSilence(parts, silence, buffers)
     // A window in one chunk needs no sweep.
-    const live = recordings.some((recording) => recording.live)
-    const chunk = options.chunk ?? (causal && live ? Math.round(livePiece / frame) : undefined)
     const uncut = causal ? undefined : silence.longest
-    const wanted = { head: true }
-    const pipeline = { ...options, chunk, uncut, wanted, cut, windows: false, loudness: true, keepBroken: true }
+    const live = causal && recordings.some((recording) => recording.live)
+    const chunk = options.chunk ?? (live ? Math.round(livePiece / frame) : undefined)
+    const pipeline = {
+      ...options,
+      chunk,
+      uncut,
+      wanted: { head: true },
+      cut,
+      windows: false,
+      loudness: true,
+      keepBroken: true,
+    }
     this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
   }
 
