@@ -1,10 +1,9 @@
 import { audacityRows } from './audacity.js'
 import { bedRows, type Feature } from './bed.js'
-import { openRows, type TableFormat, tableFormats } from './formats.js'
+import { openRows, type TableFormat } from './formats.js'
 import type { Output } from './output.js'
 import type { RowWriter, Value } from './rows.js'
 
-export const callFormats = [...tableFormats, 'bed', 'audacity'] as const
 export type CallFormat = TableFormat | 'bed' | 'audacity'
 
 /** The label of what scores below --min-score. */

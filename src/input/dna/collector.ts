@@ -15,6 +15,10 @@ export interface InputCounts {
   skippedFiles: number
 }
 
+/** A `>` where a base should be, and what it may come from. */
+const GREATER = 62
+const glued = ' (a header that does not begin its line? files joined without a line end between them)'
+
 /** Takes cleaned bases and record borders from a parser and packs them into batches. */
 export class Collector {
   file = ''
@@ -113,7 +117,7 @@ export class Collector {
     }
     if (this.starred) this.problem(this.starLine, `'*' before the end of the sequence (looks like protein)`)
     else if (isLetter(byte)) this.problem(line, `expected letters of DNA, not ${nameByte(byte)} (looks like protein)`)
-    else this.problem(line, `expected letters of DNA, not ${nameByte(byte)}${byte === 62 ? glued : ''}`)
+    else this.problem(line, `expected letters of DNA, not ${nameByte(byte)}${byte === GREATER ? glued : ''}`)
     return false
   }
 
@@ -199,5 +203,3 @@ export class Collector {
     return pieces.length > 0 ? { codes, pieces } : undefined
   }
 }
-/** Of a `>` inside a sequence. */
-const glued = ' (a header that does not begin its line? files joined without a line end between them)'
