@@ -17,7 +17,8 @@ export interface Answered {
 
 /**
  * Loss of each record, and the gradient of their sum. Classes: cross-entropy in nats. CTC: nats per token of the text,
- * so that long texts do not outweigh short ones; a text that does not fit its rows counts nothing.
+ * so that long texts do not outweigh short ones (an empty text: nats per row); a text that does not fit its rows counts
+ * nothing.
  */
 export function objective(
   head: ModelSpec['head'],
@@ -31,9 +32,10 @@ export function objective(
   const { losses, dLogits } = ctcLoss(logits, offsets, targets)
   const V = logits.length / offsets[offsets.length - 1]
   for (const [s, target] of targets.entries()) {
-    const tokens = Math.max(1, target.length)
-    losses[s] = losses[s] === Infinity ? 0 : losses[s] / tokens
-    for (let i = offsets[s] * V; i < offsets[s + 1] * V; i++) dLogits[i] /= tokens
+    const rows = offsets[s + 1] - offsets[s]
+    const parts = Math.max(1, target.length || rows)
+    losses[s] = losses[s] === Infinity ? 0 : losses[s] / parts
+    for (let i = offsets[s] * V; i < offsets[s + 1] * V; i++) dLogits[i] /= parts
   }
   return { losses, dLogits }
 }

@@ -15,14 +15,14 @@ export interface LabelledFiles {
   labels: string
 }
 
-/** The tables of both sets; one that is named for both is read once. */
-export async function readTables({ train, valid }: { train: LabelledFiles; valid: LabelledFiles | null }): Promise<{
-  train: LabelTable
-  valid: LabelTable | null
-}> {
-  const table = await LabelTable.read(train.labels)
-  if (!valid) return { train: table, valid: null }
-  return { train: table, valid: valid.labels === train.labels ? table : await LabelTable.read(valid.labels) }
+/** The tables of both sets; one that is named for both is read once. `silence` as in `LabelTable.read`. */
+export async function readTables(
+  { train, valid }: { train: LabelledFiles; valid: LabelledFiles | null },
+  { silence = false } = {},
+): Promise<{ train: LabelTable; valid: LabelTable | null }> {
+  const table = await LabelTable.read(train.labels, { silence })
+  if (!valid || valid.labels === train.labels) return { train: table, valid: valid && table }
+  return { train: table, valid: await LabelTable.read(valid.labels, { silence }) }
 }
 
 export interface Prepared {

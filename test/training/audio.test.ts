@@ -7,6 +7,7 @@ import { openCheckpoint } from '../../src/checkpoints/open.js'
 import type { LogMelSpec } from '../../src/spec.js'
 import { Vocabulary } from '../../src/tasks/language/vocabulary.js'
 import { LogMel } from '../../src/tokens/log-mel.js'
+import { noise } from '../../src/training/audio/augment.js'
 import { AudioExamples } from '../../src/training/audio/examples.js'
 import { loadRecordings } from '../../src/training/audio/load-recordings.js'
 import { prepareAudio } from '../../src/training/audio/prepare.js'
@@ -41,14 +42,17 @@ function say(text: string, seed: number, rate = 8000): Float32Array {
 const wav = (samples: Float32Array) =>
   riff([chunk('fmt ', fmt({ rate: 8000 })), chunk('data', int16(Array.from(samples, (x) => Math.round(32767 * x))))])
 
-/** A folder of recordings of random texts of 1 to 4 vowels, and their table. */
-function corpus(name: string, count: number, seed: number): { data: string; labels: string } {
+/** Half a second in which nothing is said. */
+const hiss = (seed: number) => Float32Array.from(noise(4000, new Random(seed), 'white'), (x) => 0.1 * x)
+
+/** A folder of recordings of random texts of 1 to 4 vowels, the first `hisses` of them of noise, and their table. */
+function corpus(name: string, count: number, seed: number, hisses = 0): { data: string; labels: string } {
   const data = join(folder, name)
   mkdirSync(data)
   const random = new Random(seed)
   const lines = Array.from({ length: count }, (_, i) => {
-    const text = Array.from({ length: 1 + random.int(4) }, () => 'aeo'[random.int(3)]).join('')
-    writeFileSync(join(data, `${i}.wav`), wav(say(text, i)))
+    const text = Array.from({ length: i < hisses ? 0 : 1 + random.int(4) }, () => 'aeo'[random.int(3)]).join('')
+    writeFileSync(join(data, `${i}.wav`), wav(text ? say(text, i) : hiss(i)))
     return `${i}.wav\t${text}\n`
   })
   writeFileSync(`${data}.tsv`, ['file\ttext\n', ...lines].join(''))
@@ -228,8 +232,8 @@ describe('the stem of a model of audio', () => {
 })
 
 describe('training on audio', () => {
-  it('learns to transcribe tones, to the same bytes with one thread and two, and the model opens', async () => {
-    const files = { train: corpus('train', 96, 2), valid: corpus('valid', 24, 3) }
+  it('learns to transcribe tones and nothing in noise, to the same bytes with one thread and two, and the model opens', async () => {
+    const files = { train: corpus('train', 104, 2, 8), valid: corpus('valid', 28, 3, 4) }
     const given = { ...small, epochs: 16, silence: 0.2, noise: 0.5, snr: [20, 40], speeds: [1, 1.1] }
     const prepared = await prepareAudio(files, given, null, 'none', { task: 'transcribe', ...silently })
     expect(prepared.spec.head).toEqual({ kind: 'ctc', vocabulary: ['', 'a', 'e', 'o'] })
@@ -279,6 +283,10 @@ describe('training on audio', () => {
       await expect(attempt({ log_mel }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ log_mel: { f_max: 9000 } }, 'transcribe')).rejects.toMatchObject({ exitCode: 2 })
     await expect(attempt({ strand: 'symmetric' }, 'classify')).rejects.toThrow(/training setting strand is not known/)
+    const silent = join(folder, 'silent.tsv')
+    writeFileSync(silent, '0.wav\t\n1.wav\t\n')
+    await expect(attempt(small, 'transcribe', silent)).rejects.toThrow(/silent.tsv: no line with a text/)
+    await expect(attempt(small, 'classify', silent)).rejects.toThrow(/line 1: expected id<TAB>label/)
     const missing = join(folder, 'missing.tsv')
     writeFileSync(missing, 'nowhere.wav\ta\n')
     await expect(attempt(small, 'transcribe', missing)).rejects.toMatchObject({ exitCode: 66 })

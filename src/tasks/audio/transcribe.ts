@@ -41,8 +41,11 @@ const longestWindow = 30
 const pause = 0.3
 /** Seconds of a recording that comes through a pipe that a model that reads forward computes at a time. */
 const livePiece = 0.5
-/** Seconds after which a text is settled (BeamOptions), and without a token after which a word is over. */
-const settling = 1
+/**
+ * Seconds after which a text is settled (BeamOptions). Of a model that reads forward, whose words are read as they come, and
+ * without a token for so long a word is over, too; behind windows of half a minute there is time for second thoughts.
+ */
+const settling = { forward: 1, windows: 2 }
 
 type CtcHead = Extract<HeadSpec, { kind: 'ctc' }>
 
@@ -64,6 +67,7 @@ export class Transcription implements Run<Transcribed> {
   /** Seconds of a frame, and frames of a row of logits. */
   private readonly seconds: number
   private readonly frames: number
+  private readonly causal: boolean
 
   constructor(
     model: Pick<AudioModel, 'weights'> & { spec: ModelSpec },
@@ -84,6 +88,7 @@ export class Transcription implements Run<Transcribed> {
       pause: Math.round(pause / frame),
     }
     const causal = isCausal(spec)
+    this.causal = causal
     const cut: CutAudio = (parts, chunk, buffers) =>
       causal
         ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
@@ -148,7 +153,7 @@ export class Transcription implements Run<Transcribed> {
   }
 
   private words(): Words {
-    return new Words(this.vocabulary, this.rows(settling))
+    return new Words(this.vocabulary, this.causal ? this.rows(settling.forward) : Number.POSITIVE_INFINITY)
   }
 
   private times(offset: number): WordTimes {
@@ -160,7 +165,8 @@ export class Transcription implements Run<Transcribed> {
     const { beam = language ? 16 : 0 } = this.options
     const V = this.vocabulary.length
     if (beam <= 1) return new GreedyDecoder(V)
-    return new BeamDecoder(V, { width: beam, language, settle: this.rows(settling) })
+    const settle = this.rows(this.causal ? settling.forward : settling.windows)
+    return new BeamDecoder(V, { width: beam, language, settle })
   }
 
   private rows(seconds: number): number {

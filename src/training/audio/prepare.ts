@@ -48,10 +48,12 @@ export async function prepareAudio(
     throw new UserError(`--from ${from.name}: this model does not read audio`, exitCodes.usage)
   const log_mel = from?.spec.input.kind === 'log-mel' ? from.spec.input : settings.log_mel
   const { threads, onRead, note } = preparation
-  const tables = await readTables(files)
+  const tables = await readTables(files, { silence: task === 'transcribe' })
   const entries = await tables.train.recordings(files.train.data, note)
   const { head, encode } =
-    task === 'transcribe' ? textHead(entries, settings) : classHead(entries, tables.train.file, settings)
+    task === 'transcribe'
+      ? textHead(entries, tables.train.file, settings)
+      : classHead(entries, tables.train.file, settings)
   const spec = from ? { ...from.spec, head } : audioSpec(settings, log_mel, head)
 
   const load = (folder: string, table: LabelTable, all: readonly Entry[], speeds: number[]) => {
@@ -83,8 +85,9 @@ interface Target {
   encode: (table: LabelTable, entry: Entry) => Int32Array
 }
 
-function textHead(entries: readonly Entry[], { units, ...settings }: AudioSettings): Target {
-  const texts = entries.map(({ label }) => label)
+function textHead(entries: readonly Entry[], file: string, { units, ...settings }: AudioSettings): Target {
+  const texts = entries.map(({ label }) => label).filter((text) => text !== '')
+  if (texts.length === 0) throw new UserError(`${file}: no line with a text`, exitCodes.data)
   const vocabulary = Vocabulary.of(texts, units)
   const head: HeadSpec = { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) }
   // Too many n-grams are found out now, not by the finished model.

@@ -51,18 +51,21 @@ export function randomAudioModel(head: HeadSpec, bidirectional: boolean): { spec
 export const letters: HeadSpec = { kind: 'ctc', vocabulary: ['', ' ', ...'abcdefghij'] }
 
 /**
- * A model made by hand that writes `ha` for each half a second or more of voice. One row is 0.1 s and sees 0.4 s; the
- * norm scales both logits alike, so the likelier class stays the same.
+ * A model made by hand that writes `text` for each half a second or more of voice, reading forward or, with a block that
+ * reads both ways and adds nothing, in windows. One row is 0.1 s and sees 0.4 s; the norm scales both logits alike, so
+ * the likelier class stays the same.
  */
-export function loudnessModel(): { spec: ModelSpec; weights: Weights } {
+export function loudnessModel(text = 'ha ', bidirectional = false): { spec: ModelSpec; weights: Weights } {
   const [window, stride, n] = [40, 10, telephone.n_mels]
+  const mamba: MambaSpec = { kind: 'mamba', d_inner: 4, d_state: 1, dt_rank: 1, d_conv: 2 }
+  const both: BidirectionalSpec = { kind: 'bidirectional', mamba, combine: 'add', tied: true }
   const spec: ModelSpec = {
     ...shared,
     stem: [{ window, stride, d_out: 2 }],
     d_model: 2,
     norm: { kind: 'rms', eps: 1e-5 },
-    blocks: [],
-    head: { kind: 'ctc', vocabulary: ['', 'ha '] },
+    blocks: bidirectional ? [{ mixer: both }] : [],
+    head: { kind: 'ctc', vocabulary: ['', text] },
   }
   const matrix = (rows: number, cols: number, value: (row: number) => number) =>
     weightOf(
@@ -71,6 +74,7 @@ export function loudnessModel(): { spec: ModelSpec; weights: Weights } {
       Array.from({ length: rows * cols }, (_, i) => value(Math.floor(i / cols))),
     )
   const weights: Weights = new Map([
+    ...initialise(spec, 7),
     // Row 0: the mean feature, well above 0 where SiLU is a straight line. Row 1: a constant.
     ['stem.0.weight', matrix(2, window * n, (row) => (row === 0 ? 10 / (window * n) : 0))],
     ['stem.0.bias', weightOf(1, 2, [50, 10])],
@@ -78,5 +82,6 @@ export function loudnessModel(): { spec: ModelSpec; weights: Weights } {
     // Voice where the mean feature is above -0.54, that is 31 dB below the level. Rows before the start count as 0.
     ['head.weight', weightOf(2, 2, [0, 4.46, 1, 0])],
   ])
+  for (const [name, { data }] of weights) if (name.endsWith('out_proj.weight')) data.fill(0)
   return { spec, weights }
 }
