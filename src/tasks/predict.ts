@@ -49,6 +49,8 @@ export interface Prediction {
   width: number
   /** Of DNA: how many of its bases, those read so far, are N. */
   n?: number
+  /** Of audio: nothing is heard in it. */
+  silent?: boolean
 }
 
 /** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */

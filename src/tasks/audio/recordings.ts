@@ -5,6 +5,7 @@ import type { SequenceRecord } from '../../input/dna/records.js'
 import type { LogMelSpec } from '../../spec.js'
 import { LogMel } from '../../tokens/log-mel.js'
 import type { Part } from '../windows.js'
+import { Peaks } from './peaks.js'
 
 /** An audio file as a record: its id is the path as it was given. */
 export interface Recording extends SequenceRecord {
@@ -12,6 +13,8 @@ export interface Recording extends SequenceRecord {
   index: number
   /** Seconds read so far, after the offset. */
   seconds: number
+  /** How loud they are; null: nothing was read. */
+  peaks: Peaks | null
   /** It comes through a pipe, as fast as it is spoken perhaps: what was read of it is computed at once. */
   live: boolean
   /** It could not be opened, or reading it broke off; this was reported, and the next one read. */
@@ -25,6 +28,7 @@ export const recordingsOf = (paths: readonly string[]): Recording[] =>
     file: path === '-' ? stdinName : path,
     line: 1,
     seconds: 0,
+    peaks: null,
     live: isPipe(path),
     broken: false,
   }))
@@ -45,6 +49,8 @@ export async function* featureParts(
 ): AsyncGenerator<Part<Float32Array>> {
   for (const record of recordings) {
     const features = new LogMel(spec)
+    const peaks = new Peaks(spec.sample_rate, options.offset ?? 0)
+    record.peaks = peaks
     let offset = 0
     let samples = 0
     const part = (rows: Float32Array, last: boolean): Part<Float32Array> => {
@@ -56,6 +62,7 @@ export async function* featureParts(
       const report = ({ message }: { message: string }) => note(message)
       for await (const block of await readAudio(record.id, { ...options, rate: spec.sample_rate, report })) {
         samples += block.length
+        peaks.add(block)
         record.seconds = samples / spec.sample_rate
         yield part(features.push(block), false)
       }

@@ -221,11 +221,12 @@ export class AudioRun implements SpanRun {
   }
 }
 
-const prediction = ({ span, ends }: AudioNote, data: Float32Array, width: number): Prediction => ({
+const prediction = ({ recording, span, ends }: AudioNote, data: Float32Array, width: number): Prediction => ({
   span,
   last: ends,
   strands: [data],
   width,
+  silent: recording.peaks?.silent(span.start, span.end),
 })
 
 async function* predictions(answers: AsyncIterable<Answer<AudioNote>>) {

@@ -68,10 +68,12 @@ export class Transcription implements Run<Transcribed> {
   private readonly seconds: number
   private readonly frames: number
   private readonly causal: boolean
+  /** Recordings in which something was said. */
+  private readonly spoken = new Set<Recording>()
 
   constructor(
     model: Pick<AudioModel, 'weights'> & { spec: ModelSpec },
-    recordings: readonly Recording[],
+    private readonly recordings: readonly Recording[],
     private readonly options: TranscribeOptions,
   ) {
     const { spec, head } = transcriber(model.spec)
@@ -113,8 +115,10 @@ export class Transcription implements Run<Transcribed> {
   async *results(): AsyncGenerator<Transcribed> {
     const decoded = this.pipeline.results((answers) => this.decoded(answers))
     for await (const { item: recording, result } of decoded) {
-      if (result) yield { recording, ...result, last: false }
-      else if (!recording.broken || recording.seconds > 0)
+      if (result) {
+        if (result.words.length > 0) this.spoken.add(recording)
+        yield { recording, ...result, last: false }
+      } else if (!recording.broken || recording.seconds > 0)
         yield { recording, words: [], until: Number.POSITIVE_INFINITY, last: true }
     }
   }
@@ -124,12 +128,13 @@ export class Transcription implements Run<Transcribed> {
   }
 
   leftOut(): LeftOutCount[] {
-    return this.pipeline.leftOut()
+    const wordless = this.recordings.filter((one) => one.seconds > 0 && !one.broken && !this.spoken.has(one))
+    return [...this.pipeline.leftOut(), [wordless.length, 'in which nothing is said']]
   }
 
   private async *decoded(answers: AsyncIterable<Answer<AudioNote>>) {
     const decoder = this.decoder()
-    let words = this.words()
+    let spelling = this.words()
     let times = this.times(0)
     let read: ArrayBuffer | null = null
     for await (const { note, data } of answers) {
@@ -137,18 +142,22 @@ export class Transcription implements Run<Transcribed> {
       if (read && read !== data.buffer) discard(read)
       read = data.buffer as ArrayBuffer
       if (note.begins) {
-        words = this.words()
+        spelling = this.words()
         times = this.times(note.span.start)
       }
-      const spelled = words.push(decoder.push(data), decoder.settled)
+      const spelled = spelling.push(decoder.push(data), decoder.settled)
       const { settled } = decoder
-      const found = times.push(note.loudness!, spelled, words.open ?? settled, words.open !== undefined)
+      const found = times.push(note.loudness!, spelled, spelling.open ?? settled, spelling.open !== undefined)
       if (note.ends) {
-        const rest = [...words.push(decoder.end(), settled), ...words.end()]
+        const rest = [...spelling.push(decoder.end(), settled), ...spelling.end()]
         found.push(...times.push(nothing, rest, settled, false), ...times.end())
       }
       const until = note.ends ? note.span.end : times.settled
-      yield { item: note.recording, result: { words: found.map((word) => this.within(note.recording, word)), until } }
+      const { recording } = note
+      const placed = found.map((word) => this.within(recording, word))
+      // What a model says of digital silence is no word.
+      const words = placed.filter(({ start, end }) => !recording.peaks?.silent(start, end))
+      yield { item: recording, result: { words, until } }
     }
   }
 
