@@ -113,6 +113,8 @@ async function pipeSink(path: string): Promise<Sink> {
   pipe.on('error', () => {}) // whoever writes gets it
   return {
     write: (bytes) => explain(path, () => writeStream(pipe, bytes)),
+    // As much as the pipe takes at once goes out before this returns.
+    writeNow: (bytes) => void pipe.write(bytes),
     finish: () => explain(path, () => new Promise((resolve) => pipe.end(resolve))),
     publish: async () => {},
     abort: async () => void pipe.destroy(),

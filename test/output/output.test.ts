@@ -237,9 +237,11 @@ describe('devices and pipes', () => {
   })
 
   test('a signal loses no row that was written', async () => {
-    const line = 'exec "$NODE" "$ROOT/test/shell/write.js" - 3 --hang'
-    const { code, stdout } = await shell(line, { kill: { signal: 'SIGINT', when: 'written' } })
-    expect([code, stdout.toString()]).toEqual([130, expectedLines(3)])
+    for (const to of ['-', '>(cat)']) {
+      const line = `exec "$NODE" "$ROOT/test/shell/write.js" ${to} 3 --hang`
+      const { code, stdout } = await shell(line, { kill: { signal: 'SIGINT', when: 'written' } })
+      expect([code, stdout.toString()], to).toEqual([130, expectedLines(3)])
+    }
   })
 
   test('a row comes within half a second, and what an error leaves comes at once', async () => {
