@@ -3,15 +3,15 @@ import { exitCodes, UserError } from '../src/errors.js'
 import type { InputFile } from '../src/input/folder.js'
 import { holdsSeveral, transcriptFormats } from '../src/output/transcripts.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { audioFlags, format, inputs, integer, modelOr, shared } from '../src/shell/flags.js'
+import { audioFlags, format, inputs, integer, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Transcribed } from '../src/tasks/audio/transcribe.js'
 
 export default class Transcribe extends LongwaveCommand {
   static override description =
-    'Transcribe speech: WAV, FLAC, MP3, Opus, Vorbis, and through ffmpeg whatever it reads; a folder means the recordings in it. Text is written while the audio comes in: at most 35 s of audio behind it, 5 s with a model that reads forward only; hours need no more memory than minutes. The default model, english, is a demonstration: models/english/README.md says what it is good for.'
+    'Transcribe speech: WAV, FLAC, MP3, Opus, Vorbis, and through ffmpeg whatever it reads; a folder means the recordings in it. Text is written while the audio comes in: at most 35 s of audio behind it, 5 s with a model that reads forward only; hours need no more memory than minutes. Bundled are digits, for spoken digits, and english, which is a demonstration: models/english/README.md says what of.'
   static override examples = [
-    '<%= config.bin %> transcribe sentence.mp3',
+    '<%= config.bin %> transcribe -m english sentence.mp3',
     '<%= config.bin %> transcribe -m digits -o numbers.srt numbers.wav',
     '<%= config.bin %> transcribe -m digits -f tsv numbers/',
     '<%= config.bin %> transcribe -m digits -f vtt --output-dir subtitles numbers/',
@@ -19,7 +19,7 @@ export default class Transcribe extends LongwaveCommand {
   ]
   static override args = { inputs }
   static override flags = {
-    model: modelOr('english'),
+    model: shared.model,
     output: shared.output,
     'output-dir': Flags.string({
       helpValue: 'DIR',

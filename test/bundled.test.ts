@@ -70,10 +70,14 @@ describe('bundled models of audio', () => {
     expect(times).toEqual([...times].sort((a, b) => a - b))
   })
 
-  test('english is the default, and half right at least about its fixture', async () => {
+  test('english is half right at least about its fixture, says what it is, and must be asked for', async () => {
     const said = 'billy lived in new york'
-    const { characters } = textEdits(said, (await transcribe(fixture('sentence.wav'))).trim())
+    const { characters } = textEdits(said, (await transcribe('-m', 'english', fixture('sentence.wav'))).trim())
     expect(errorRate(characters)).toBeLessThan(0.5)
+    const aloud = await command(['transcribe', '-m', 'english', fixture('sentence.wav')])
+    expect(aloud.stderr).toMatch(/^longwave: english is a demonstration: /)
+    const { code, stderr } = await command(['transcribe', fixture('sentence.wav')])
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^longwave: which model\? -m NAME/)])
   })
 
   test('sounds knows a dog from rain', async () => {

@@ -69,9 +69,6 @@ const model = {
   description: 'bundled model (see models list) or a model folder',
 } as const
 
-/** `-m` of a command that has a model to fall back on. */
-export const modelOr = (name: string) => Flags.string({ ...model, default: name })
-
 /**
  * The flags that commands share; each command takes the ones it honours: `static flags = { model: shared.model, ... }`.
  */

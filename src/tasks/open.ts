@@ -142,6 +142,8 @@ async function open(
   const picking = pickDevice(flags.device)
   picking.catch(() => {}) // what is wrong with the model is said first
   const model = await openCheckpoint(folder)
+  // What whoever uses it must know, in the words of its card.
+  if (typeof model.config.notice === 'string') note(model.config.notice)
   return { model, files, paths, picked: await picking }
 }
 

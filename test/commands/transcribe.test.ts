@@ -88,7 +88,7 @@ describe('transcribe', () => {
     const lines = table(stdout.toString())
     expect(lines.map(([file]) => file)).toEqual(codings)
     expect(new Set(lines.map(([, said]) => said))).toEqual(new Set(['ha ha']))
-    const english = table((await command(['transcribe', '-q', ...codings])).stdout.toString())
+    const english = table((await command(['transcribe', '-q', '-m', 'english', ...codings])).stdout.toString())
     expect(english.length).toBe(codings.length)
     expect(new Set(english.map(([, said]) => said)).size).toBe(1)
     expect(english[0][1].length).toBeGreaterThan(10)
