@@ -79,7 +79,7 @@ export default class Classify extends LongwaveCommand {
     }
     const doubts = new Doubts(opened.spec, flags['max-n'])
     const take = async (prediction: Prediction) => {
-      const classified = doubts.of(classification(prediction), prediction)
+      const classified = doubts.of(classification(prediction, opened.spec), prediction)
       track?.add(classified)
       await write(caller.push(classified))
     }

@@ -78,10 +78,16 @@ export type Pool = 'mean' | 'max' | 'last' | 'center' | 'flatten'
 export type HeadSpec =
   /** Token logits [T, V]; `tied`: the embedding matrix is the output matrix. */
   | { kind: 'tokens'; tied: boolean }
-  /** Class logits [records, labels]. `length` (bases) is required by the pooling `flatten`. */
-  | { kind: 'classes'; labels: string[]; pool: Pool; length?: number }
+  /**
+   * Class logits [records, labels]. `length` (bases) is required by the pooling `flatten`. Probabilities are the softmax of logits
+   * divided by the `temperature` (1 if absent): fitted on records that were not learnt from, it makes scores honest and changes
+   * no label (Guo et al. 2017, arXiv 1706.04599).
+   */
+  | { kind: 'classes'; labels: string[]; pool: Pool; length?: number; temperature?: number }
   /** Logits [T, V] of connectionist temporal classification (tasks/language/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
   | { kind: 'ctc'; vocabulary: string[]; language?: LanguageSpec }
+
+export type ClassesHead = Extract<HeadSpec, { kind: 'classes' }>
 
 /** What the texts of a language look like, for the beam search over what a CTC head says (tasks/language.ts). */
 export interface LanguageSpec {

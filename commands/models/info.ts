@@ -62,7 +62,7 @@ function headOf(head: HeadSpec | null): string {
     case 'tokens':
       return 'tokens'
     case 'classes':
-      return `classes, pool ${head.pool}`
+      return `classes, pool ${head.pool}${head.temperature === undefined ? '' : `, temperature ${head.temperature}`}`
     case 'ctc':
       return `text (CTC) of ${head.vocabulary
         .slice(1)

@@ -26,9 +26,20 @@ const languageSchema = record({
   texts: list(text(1_000_000), { most: 10_000_000 }),
 })
 
+/** Beyond these scores would say next to nothing, or be all the same. */
+export const temperatureBounds = [0.05, 20] as const
+
+const classesHead = record({
+  kind: kind('classes'),
+  labels: list(name, { least: 1 }),
+  pool: poolSchema,
+  length: v.optional(whole(1)),
+  temperature: v.optional(real(...temperatureBounds)),
+})
+
 const headSchema = kinds([
   record({ kind: kind('tokens'), tied: flag }),
-  record({ kind: kind('classes'), labels: list(name, { least: 1 }), pool: poolSchema, length: v.optional(whole(1)) }),
+  classesHead,
   record({ kind: kind('ctc'), vocabulary: list(name, { least: 2 }), language: v.optional(languageSchema) }),
 ])
 

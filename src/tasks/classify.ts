@@ -2,14 +2,14 @@ import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type Call, unclassified } from '../output/calls.js'
 import type { Cells } from '../output/rows.js'
-import type { HeadSpec, ModelSpec } from '../spec.js'
+import type { ClassesHead, ModelSpec } from '../spec.js'
 import type { Prediction } from './predict.js'
 import { softmax } from './softmax.js'
 import type { Span } from './windows.js'
 
 export interface Classification {
   span: Span
-  /** [labels] */
+  /** [labels] Divided by the temperature of the model. */
   logits: Float64Array
   /** Of the best label, before any --min-score. */
   best: number
@@ -20,24 +20,23 @@ export interface Classification {
 }
 
 /** Class labels of a model; a model without classes is a usage error. */
-export function labelsOf(spec: ModelSpec): string[] {
-  return classesOf(spec).labels
-}
+export const labelsOf = (spec: ModelSpec): string[] => classesOf(spec).labels
 
 export function wantClasses(spec: ModelSpec): Output {
   return { head: true, pool: classesOf(spec).pool }
 }
 
-function classesOf({ head }: ModelSpec): Extract<HeadSpec, { kind: 'classes' }> {
+export function classesOf({ head }: ModelSpec): ClassesHead {
   if (head?.kind === 'classes') return head
   throw new UserError('this model has no classes; longwave train classify --from gives it some', exitCodes.usage)
 }
 
 /** Both strands: the mean of their logits (the geometric mean of their odds). */
-export function classification({ span, strands }: Prediction): Classification {
+export function classification({ span, strands }: Prediction, spec: ModelSpec): Classification {
+  const { temperature = 1 } = classesOf(spec)
   const logits = Float64Array.from(
     strands[0],
-    (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length,
+    (_, i) => strands.reduce((sum, strand) => sum + strand[i], 0) / strands.length / temperature,
   )
   const probabilities = softmax(logits)
   return { span, logits, best: bestOf(probabilities), probabilities }

@@ -135,7 +135,7 @@ export async function* classifyRows(
   })
   const doubts = new Doubts(model.spec, options.maxN)
   for await (const prediction of run.results())
-    yield* caller.push(doubts.of(classification(prediction), prediction)).map(row)
+    yield* caller.push(doubts.of(classification(prediction, model.spec), prediction)).map(row)
   yield* caller.end().map(row)
 }
 

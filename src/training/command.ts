@@ -164,7 +164,7 @@ export abstract class TrainCommand extends LongwaveCommand {
 
   protected async train(flags: TrainFlags, prepared: Prepared): Promise<void> {
     const { train } = await import('./loop.js')
-    const { trainingText } = await import('./progress.js')
+    const { calibrationText, trainingText } = await import('./progress.js')
     const { noteMissing } = await import('../backends/cpu/onnxruntime.js')
     const { device, why } = await pickDevice(flags.device, { training: true })
     if (why) this.note(`device ${device} (${why})`)
@@ -191,7 +191,8 @@ export abstract class TrainCommand extends LongwaveCommand {
       throw new UserError(`stopped after step ${result.step}; the same command resumes from there`, signals.exitCode())
     await this.report(flags, prepared, result)
     if (flags.json) return print(`${JSON.stringify({ model: flags.out, ...result }, null, 2)}\n`)
-    const { best } = result
+    const { best, calibration } = result
+    if (calibration) this.note(calibrationText(calibration))
     const chosen = best
       ? `, best after step ${best.step} (${prepared.settings.metric} ${Math.abs(best.score).toFixed(4)})`
       : ''

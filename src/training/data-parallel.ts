@@ -64,6 +64,7 @@ export class DataParallel {
     return {
       losses: Float64Array.from(blocks.flatMap(({ losses }) => [...losses])),
       answers: blocks.flatMap(({ answers }) => answers),
+      logits: Float64Array.from(blocks.flatMap(({ logits }) => [...logits])),
     }
   }
 

@@ -10,9 +10,10 @@ import type { PageHead } from '../output/report/page.js'
 import type { Cells } from '../output/rows.js'
 import { formatBySuffix } from '../output/suffix.js'
 import type { Progress } from '../shell/progress.js'
+import type { ModelSpec } from '../spec.js'
 import type { Recording } from '../tasks/audio/recordings.js'
 import type { Transcribed } from '../tasks/audio/transcribe.js'
-import { classification, labelsOf, wantClasses } from '../tasks/classify.js'
+import { classesOf, classification, wantClasses } from '../tasks/classify.js'
 import type { Strand } from '../tasks/dna/run.js'
 import { drain, openRun, openTranscription, type RunFlags, transcribes } from '../tasks/open.js'
 import type { Prediction } from '../tasks/predict.js'
@@ -96,7 +97,11 @@ export async function evaluate(
   const opened = await openRun(flags, files, wantClasses, note)
   if (rows !== null && opened.spec.input.kind !== 'log-mel')
     throw new UserError(`--data ${data}: a folder, but this model reads a file of DNA`, exitCodes.usage)
-  const result = await measured(opened, ofClasses(new Calls(table, labelsOf(opened.spec)), entryOf, flags), written)
+  const result = await measured(
+    opened,
+    ofClasses(opened.spec, new Calls(table, classesOf(opened.spec)), entryOf, flags),
+    written,
+  )
   if (rows === null) table.noteAbsent(present, note)
   return result
 }
@@ -118,13 +123,18 @@ function ofTexts(transcripts: Transcripts, entryOf: EntryOf, { seed }: EvaluateF
   }
 }
 
-function ofClasses(calls: Calls, entryOf: EntryOf, { seed, predictions }: EvaluateFlags): Measure<Prediction> {
+function ofClasses(
+  spec: ModelSpec,
+  calls: Calls,
+  entryOf: EntryOf,
+  { seed, predictions }: EvaluateFlags,
+): Measure<Prediction> {
   const nested = predictionsFormat(predictions) !== 'tsv'
   const each = perLabel<Float64Array>(calls.labels, nested, ['p', 'probabilities'], (values) => values)
   return {
     columns: ['id', 'truth', 'label', 'score', ...each.map(({ name }) => name)],
     add(prediction) {
-      const answer = classification(prediction)
+      const answer = classification(prediction, spec)
       const { span, best, probabilities } = answer
       const entry = entryOf(span.record)
       calls.add(entry, answer)

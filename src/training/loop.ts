@@ -6,7 +6,8 @@ import type { ModelSpec } from '../spec.js'
 import type { Data } from './data/labelled-set.js'
 import { countOf } from './data/targets.js'
 import { DataParallel } from './data-parallel.js'
-import { scoreOf, type Validation, validation } from './metrics/validation.js'
+import type { Calibrated } from './metrics/temperature.js'
+import { calibrationOn, scoreOf, type Validation, validation } from './metrics/validation.js'
 import { learningRate } from './optimizer.js'
 import { Random } from './random.js'
 import { type HostTensor, hostTensors, sizeOf, type TrainingState } from './replica.js'
@@ -57,6 +58,8 @@ export interface TrainResult {
   finished: boolean
   step: number
   best: { step: number; score: number } | null
+  /** Of a classifier with validation records. */
+  calibration?: Calibrated
 }
 
 const checkpointEvery = 60_000 // ms
@@ -138,7 +141,8 @@ export async function train(run: TrainRun): Promise<TrainResult> {
         })
 
       if (step % stepsPerEpoch === 0) {
-        if (valid) latest = validation(spec.head, valid, await workers.evaluate(countOf(valid)))
+        const said = valid && (await workers.evaluate(countOf(valid)))
+        if (said) latest = validation(spec.head, valid, said)
         if (latest) checkFinite('validation loss', latest.loss, step, settings)
         await folder.write({
           step,
@@ -147,11 +151,12 @@ export async function train(run: TrainRun): Promise<TrainResult> {
           train_accuracy: accuracy,
           ...(latest ? { valid: latest } : {}),
         })
-        if (latest) {
+        if (latest && said) {
           const score = scoreOf(latest, settings.metric)
           at.stale++
           if (!at.best || score > at.best.score) {
-            at.best = { step, score, weights: evaluated(await state()) }
+            const calibration = calibrationOn(spec.head, valid, said)
+            at.best = { step, score, weights: evaluated(await state()), calibration }
             at.stale = 0
           }
         }
@@ -171,16 +176,16 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       })
       if (run.signal?.aborted) {
         await save()
-        return { finished: false, step, best: summary(at.best) }
+        return { finished: false, step, ...summary(at.best) }
       }
       if (Date.now() - saved > checkpointEvery) await save()
     }
     at.state = await state()
     const { best } = at
     const weights = best?.weights ?? evaluated(at.state)
-    const training = { settings, ...run.provenance, device: run.device, steps: step, best: summary(best) }
-    await folder.finish(at, spec, single(weights), { ...run.card, training })
-    return { finished: true, step, best: summary(best) }
+    const training = { settings, ...run.provenance, device: run.device, steps: step, ...summary(best) }
+    await folder.finish(at, withTemperature(spec, best), single(weights), { ...run.card, training })
+    return { finished: true, step, ...summary(best) }
   } catch (error) {
     await folder.abandon()
     throw error
@@ -218,7 +223,15 @@ function single(weights: Map<string, HostTensor>): Weights {
   return new Map([...weights].map(([name, w]) => [name, weightOf(w.rows, w.cols, w.data)]))
 }
 
-const summary = (best: Best | null) => best && { step: best.step, score: best.score }
+const withTemperature = (spec: ModelSpec, best: Best | null): ModelSpec =>
+  spec.head?.kind === 'classes' && best?.calibration
+    ? { ...spec, head: { ...spec.head, temperature: best.calibration.temperature } }
+    : spec
+
+const summary = (best: Best | null): Pick<TrainResult, 'best' | 'calibration'> => ({
+  best: best && { step: best.step, score: best.score },
+  ...(best?.calibration ? { calibration: best.calibration } : {}),
+})
 
 /** Tokens and steps per second, the latest steps counting most. */
 class Speed {

@@ -1,6 +1,7 @@
 import { quantity } from '../shell/progress.js'
 import { clock } from '../text/clock.js'
 import type { TrainProgress } from './loop.js'
+import type { Calibrated } from './metrics/temperature.js'
 import type { Validation } from './metrics/validation.js'
 
 /**
@@ -19,6 +20,10 @@ export function trainingText(p: TrainProgress): string {
   parts.push(`${quantity(p.tokensPerSecond, 'tokens')}/s`, `ETA ${clock(p.eta)}`)
   return parts.join('  ')
 }
+
+/** `calibrated on valid: temperature 1.23, calibration error 0.0612 -> 0.0213` */
+export const calibrationText = ({ temperature, error }: Calibrated): string =>
+  `calibrated on valid: temperature ${temperature}, calibration error ${error.before.toFixed(4)} -> ${error.after.toFixed(4)}`
 
 const figures = (valid: Validation) =>
   'mcc' in valid

@@ -65,6 +65,8 @@ export type Answer =
 export interface Evaluated {
   losses: Float64Array
   answers: Int32Array[]
+  /** [records, classes]; of a model that transcribes none. */
+  logits: Float64Array
 }
 
 const streams = { augmentation: 3, dropout: 4 }
@@ -183,7 +185,11 @@ export class Replica {
     const weights = new Map([...this.#weights, ...means])
     const answered = await plainOutputs(this.backend, spec, weights, this.#valid!, records)
     this.backend.release(...means.values())
-    return { losses: objective(spec.head, answered, 0).losses, answers: answers(spec.head, answered) }
+    return {
+      losses: objective(spec.head, answered, 0).losses,
+      answers: answers(spec.head, answered),
+      logits: spec.head?.kind === 'classes' ? answered.logits : new Float64Array(0),
+    }
   }
 
   async #state(): Promise<TrainingState> {

@@ -8,6 +8,7 @@ import type { Weights } from '../layers/params.js'
 import { forgetTemporary, rememberTemporary } from '../output/temporary.js'
 import { refuseLost } from '../runtime/surroundings.js'
 import type { ModelSpec } from '../spec.js'
+import type { Calibrated } from './metrics/temperature.js'
 import type { HostTensor, TrainingState } from './replica.js'
 import { type Found, findRunFiles, logMark, runFiles, stateMark } from './run-files.js'
 
@@ -17,6 +18,8 @@ export interface Best {
   /** Value of the metric, higher is better. */
   score: number
   weights: Map<string, HostTensor>
+  /** Of a classifier. */
+  calibration: Calibrated | null
 }
 
 /** Where an unfinished run stands: all that the next step depends on, to the bit. */

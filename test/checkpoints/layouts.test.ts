@@ -341,6 +341,17 @@ describe('broken checkpoints are one line with exit code 69', () => {
         'spec.head.labels is ["a", "b", "a"], expected each label once, not "a" twice',
       ],
       [{ head: { kind: 'classes', labels: ['a'], pool: 'flatten' } }, 'spec.head.length is missing'],
+      ...[0, -1, 0.049, 20.1, 1e300].map(
+        (temperature) =>
+          [
+            { head: { kind: 'classes', labels: ['a'], pool: 'mean', temperature } },
+            `spec.head.temperature is ${temperature}, expected a number from 0.05 to 20`,
+          ] as const,
+      ),
+      [
+        { head: { kind: 'classes', labels: ['a'], pool: 'mean', temperature: '1' } },
+        'spec.head.temperature is "1", expected',
+      ],
       [{ norm: { kind: 'rms', eps: 0 } }, 'spec.norm.eps is 0, expected a number above 0, at most 1'],
       [{ blocks: Array(1001).fill(spec.blocks[0]) }, 'spec.blocks is a list of 1001, expected at most 1000'],
       [

@@ -53,8 +53,10 @@ describe('longwave train classify', () => {
     const resumed = await command(trainArgs('cut'))
     expect(resumed.code).toBe(0)
     expect(resumed.stderr).not.toContain('epoch 1/8')
-    const weights = (name: string) => readFile(join(at(name), 'model.safetensors'))
-    expect((await weights('cut')).equals(await weights('straight'))).toBe(true)
+    for (const file of ['model.safetensors', 'config.json']) {
+      const written = (name: string) => readFile(join(at(name), file))
+      expect((await written('cut')).equals(await written('straight')), file).toBe(true)
+    }
 
     const measured = await command(
       ['evaluate', '-m', at('cut'), '--data', at('x.fa'), '--labels', at('x.tsv'), '-q', '--json'],
@@ -70,6 +72,15 @@ describe('longwave train classify', () => {
     // The validation in training and the command agree.
     const best = log.filter(({ valid }) => valid).sort((a, b) => b.valid.mcc - a.valid.mcc)[0]
     expect(figures.mcc).toBeCloseTo(best.valid.mcc, 10)
+    // So do the temperature and what it gained.
+    const { spec, training } = JSON.parse(await readFile(join(at('cut'), 'config.json'), 'utf8'))
+    const { temperature, error } = training.calibration
+    expect(JSON.parse(straight.stdout.toString()).calibration).toEqual(training.calibration)
+    expect(spec.head.temperature).toBe(temperature)
+    expect(figures.calibration.temperature / temperature).toBeCloseTo(1, 3)
+    expect(figures.calibration.error).toBeCloseTo(error.after, 5)
+    const line = `calibrated on valid: temperature ${temperature}, calibration error ${error.before.toFixed(4)} -> ${error.after.toFixed(4)}`
+    expect(resumed.stderr.trimEnd().split('\n').at(-2)).toBe(`longwave: ${line}`)
   })
 
   it('draws its curves from the first step on when it is whole, and not before', async () => {
@@ -101,6 +112,9 @@ describe('longwave train classify', () => {
     expect(await command(tune('tune.json', 'tuned'))).toMatchObject({ code: 0, stderr: '' })
     const { spec, training } = JSON.parse(await readFile(join(at('tuned'), 'config.json'), 'utf8'))
     expect([spec.d_model, training.from, training.settings.epochs]).toEqual([8, 'base', 2])
+    // The head is a new one, and no records are there to calibrate it.
+    expect(JSON.parse(await readFile(join(at('base'), 'config.json'), 'utf8')).spec.head.temperature).toBeGreaterThan(0)
+    expect([spec.head.temperature, training.calibration]).toEqual([undefined, undefined])
 
     await writeFile(at('settings.json'), JSON.stringify(training.settings))
     expect(await command(tune('settings.json', 'again'))).toMatchObject({ code: 0, stderr: '' })

@@ -113,11 +113,12 @@ describe('training', () => {
         if (valid && 'accuracy' in valid) accuracy = Math.max(accuracy, valid.accuracy)
       },
     })
-    const { best } = await train(run)
+    const { best, calibration } = await train(run)
     expect(accuracy).toBeGreaterThan(0.9)
     expect(best?.score).toBe(accuracy)
     const { spec } = await openCheckpoint(run.out)
-    expect(spec).toEqual(JSON.parse(JSON.stringify(run.spec)))
+    const { temperature } = calibration!
+    expect(spec).toEqual(JSON.parse(JSON.stringify({ ...run.spec, head: { ...run.spec.head, temperature } })))
   })
 
   it('keeps frozen weights to the bit', async () => {
@@ -131,9 +132,26 @@ describe('training', () => {
       ).toBe(!name.startsWith('head.'))
   })
 
-  it('ends early when the validation no longer gets better', async () => {
-    const result = await train(makeRun('patience', { epochs: 50, lr: 0, patience: 2 }, 32))
+  it('ends early when the validation no longer gets better, with the temperature of the best, also after a cut', async () => {
+    const settings = { epochs: 50, lr: 0, patience: 2 }
+    const result = await train(makeRun('patience', settings, 32))
     expect(result).toMatchObject({ finished: true, step: 6, best: { step: 2 } })
+    const stop = new AbortController()
+    const onProgress = ({ step }: TrainProgress) => {
+      if (step === 3) stop.abort()
+    }
+    const cut = await train(makeRun('patience cut', settings, 32, { signal: stop.signal, onProgress }))
+    expect(cut).toEqual({ ...result, finished: false, step: 3 })
+    expect(await train(makeRun('patience cut', settings, 32))).toEqual(result)
+    expect((await openCheckpoint(join(folder, 'patience cut'))).spec.head).toMatchObject({
+      temperature: result.calibration!.temperature,
+    })
+  })
+
+  it('has no temperature without validation records', async () => {
+    const run = makeRun('no valid', { epochs: 1 }, 32, { valid: null })
+    expect(await train(run)).toEqual({ finished: true, step: 2, best: null })
+    expect((await openCheckpoint(run.out)).spec.head).toEqual(run.spec.head)
   })
 
   it('stops with a clear error when the loss is no number', async () => {

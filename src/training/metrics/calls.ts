@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from '../../errors.js'
+import type { ClassesHead } from '../../spec.js'
 import type { Classification } from '../../tasks/classify.js'
 import type { Entry, LabelTable } from '../data/labels.js'
 import { bootstrap, type Interval, level, resamples } from './bootstrap.js'
@@ -14,6 +15,7 @@ import {
   perClass,
 } from './metrics.js'
 import { Ranking } from './ranking.js'
+import { fitTemperature } from './temperature.js'
 
 export interface ClassFigures extends Metrics {
   labels: string[]
@@ -26,7 +28,12 @@ export interface ClassFigures extends Metrics {
   /** Of several classes the means over those that have them. */
   auroc: number | null
   auprc: number | null
-  calibration: Calibration
+  calibration: Calibration & {
+    /** Mean of -ln of the probability of the true class. */
+    log_loss: number
+    /** The one of the head that would suit these records best. */
+    temperature: number
+  }
   intervals: Record<'accuracy' | 'mcc' | 'macro_f1' | 'auroc', Interval> & {
     level: number
     resamples: number
@@ -44,8 +51,12 @@ export class Calls {
 
   constructor(
     private readonly table: LabelTable,
-    readonly labels: string[],
+    private readonly head: ClassesHead,
   ) {}
+
+  get labels(): string[] {
+    return this.head.labels
+  }
 
   /** A record and what it was called. Errors: 65 for a label that the model does not know. */
   add(entry: Entry, { best, probabilities }: Classification): void {
@@ -103,12 +114,26 @@ export class Calls {
     }
   }
 
-  private calibration(): Calibration {
-    const { truth, called } = this
-    return calibrationOf(
+  private calibration(): ClassFigures['calibration'] {
+    const { truth, called, labels } = this
+    const { temperature = 1 } = this.head
+    const { error, bins } = calibrationOf(
       Float64Array.from(called, (c, r) => this.probability(r, c)),
       truth.map((t, r) => t === called[r]),
     )
+    // Logits but for a number of each record. What is too small for a float64 is no 0, whose logarithm is no number.
+    const logP = this.probabilities
+      .subarray(0, truth.length * labels.length)
+      .map((p) => Math.log(Math.max(p, Number.MIN_VALUE)))
+    return {
+      error,
+      log_loss: -truth.reduce((sum, t, r) => sum + logP[r * labels.length + t], 0) / truth.length,
+      temperature: fitTemperature(
+        logP.map((x) => x * temperature),
+        truth,
+      ),
+      bins,
+    }
   }
 
   private probability(record: number, label: number): number {

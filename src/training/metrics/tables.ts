@@ -24,6 +24,7 @@ export function classTables(figures: ClassFigures): string {
     [`${of}AUROC`, shown(figures.auroc), shownInterval(intervals.auroc)],
     [`${of}AUPRC`, shown(figures.auprc)],
     ['calibration error', shown(figures.calibration.error)],
+    ['log loss', shown(figures.calibration.log_loss)],
   ])
   const areas = positive === undefined
   const rates = ({ precision, recall, f1 }: typeof macro) => [precision, recall, f1].map(shown)

@@ -5,6 +5,7 @@ import { countOf, targetOf } from '../data/targets.js'
 import type { Evaluated } from '../replica.js'
 import type { Regime } from '../settings.js'
 import { type Metrics, measure } from './metrics.js'
+import { type Calibrated, calibrate } from './temperature.js'
 
 /** How far transcripts are from what was said. */
 export interface TextMetrics {
@@ -31,6 +32,15 @@ export function validation(head: ModelSpec['head'], valid: Data, { losses, answe
   if (head?.kind !== 'classes') throw new Error('no head to validate')
   const first = (answer: Int32Array) => answer[0]
   return { ...measure(truths.map(first), answers.map(first), head.labels.length), loss }
+}
+
+/** The temperature of a classifier, from the validation records; null for transcription. */
+export function calibrationOn(head: ModelSpec['head'], valid: Data, { logits }: Evaluated): Calibrated | null {
+  if (head?.kind !== 'classes') return null
+  return calibrate(
+    logits,
+    Array.from({ length: countOf(valid) }, (_, i) => targetOf(valid, i)[0]),
+  )
 }
 
 /** How a transcript differs from what was said. */
