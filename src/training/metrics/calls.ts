@@ -121,7 +121,7 @@ export class Calls {
       Float64Array.from(called, (c, r) => this.probability(r, c)),
       truth.map((t, r) => t === called[r]),
     )
-    // Logits but for a number of each record. What is too small for a float64 is no 0, whose logarithm is no number.
+    // Divided logits, but for a number of each record. A probability that is 0 only because it is too small has a logarithm, too.
     const logP = this.probabilities
       .subarray(0, truth.length * labels.length)
       .map((p) => Math.log(Math.max(p, Number.MIN_VALUE)))
