@@ -62,7 +62,7 @@ test.each([
   ['SIGHUP', 129],
 ] as const)('%s ends a hanging ffmpeg too', async (signal, expected) => {
   const { env, pid } = hanging()
-  const { child, ended } = start(['transcribe', '-d', 'reference', path('a.mka')], env)
+  const { child, ended } = start(['transcribe', '-d', 'reference', '-m', 'digits', path('a.mka')], env)
   const ffmpeg = await pid()
   child.kill(signal)
   expect(await ended).toBe(expected)

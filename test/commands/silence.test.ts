@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
+import type { HeadSpec } from '../../src/spec.js'
 import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
 import { letters, randomAudioModel } from '../tasks/audio/models.js'
@@ -14,7 +15,7 @@ const path = (name: string) => join(folder, name)
 const interrupted = () => [...talk(2), ...new Array<number>(16_000).fill(0), ...talk(2)]
 
 beforeAll(async () => {
-  const classes = { kind: 'classes', labels: ['rain', 'dog', 'bell'], pool: 'mean' } as const
+  const classes: HeadSpec = { kind: 'classes', labels: ['rain', 'dog', 'bell'], pool: 'mean' }
   for (const [name, head] of Object.entries({ speech: letters, sounds: classes })) {
     const { spec, weights } = randomAudioModel(head, false)
     await saveCheckpoint(path(name), spec, weights)
