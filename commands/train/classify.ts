@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { Flags } from '@oclif/core'
-import { TrainCommand, trainFlags } from '../../src/training/command.js'
+import { labelledInputs, TrainCommand, trainFlags } from '../../src/training/command.js'
 
 export default class TrainClassify extends TrainCommand {
   static override description =
@@ -38,7 +38,7 @@ export default class TrainClassify extends TrainCommand {
     const valid =
       flags.valid === undefined ? null : { data: flags.valid, labels: flags['valid-labels'] ?? flags.labels }
     const files = { train: { data: flags.data, labels: flags.labels }, valid }
-    await this.checkFiles(flags, files, 'labels')
+    await this.checkFiles(flags, labelledInputs(files, 'labels'))
     if (statSync(flags.data, { throwIfNoEntry: false })?.isDirectory())
       return this.trainOnAudio(flags, files, 'classify', more)
     const { prepareDna } = await import('../../src/training/dna/prepare.js')

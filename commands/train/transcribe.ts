@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core'
-import { TrainCommand, trainFlags } from '../../src/training/command.js'
+import { labelledInputs, TrainCommand, trainFlags } from '../../src/training/command.js'
 
 export default class TrainTranscribe extends TrainCommand {
   static override description =
@@ -24,7 +24,7 @@ export default class TrainTranscribe extends TrainCommand {
     const { flags } = await this.parse(TrainTranscribe)
     const valid = flags.valid === undefined ? null : { data: flags.valid, labels: flags['valid-texts'] ?? flags.texts }
     const files = { train: { data: flags.data, labels: flags.texts }, valid }
-    await this.checkFiles(flags, files, 'texts')
+    await this.checkFiles(flags, labelledInputs(files, 'texts'))
     await this.trainOnAudio(flags, files, 'transcribe')
   }
 }

@@ -3,6 +3,7 @@ import { Flags } from '@oclif/core'
 import { type Device, pickDevice } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type Output, openOutput } from '../output/output.js'
+import type { Named } from '../output/overlap.js'
 import { print } from '../output/print.js'
 import { isStandardOutput } from '../output/sink.js'
 import { LongwaveCommand } from '../shell/command.js'
@@ -107,11 +108,7 @@ export abstract class TrainCommand extends LongwaveCommand {
    * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input or
    * holds --html, 73 for a folder that cannot be used (RunFolder.check) and a report that cannot be made.
    */
-  protected async checkFiles(
-    flags: TrainFlags,
-    { train, valid }: { train: LabelledFiles; valid: LabelledFiles | null },
-    labels: string,
-  ): Promise<void> {
+  protected async checkFiles(flags: TrainFlags, data: readonly Named[]): Promise<void> {
     const { refuseOverlap } = await import('../output/overlap.js')
     const { runFiles } = await import('./run-files.js')
     const { RunFolder } = await import('./run-folder.js')
@@ -121,9 +118,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     if (report !== undefined) outputs.push({ role: '--html', path: report })
     if (json) outputs.push({ role: '--json', path: '-' })
     const inputs = [
-      { role: '--data', path: train.data },
-      { role: `--${labels}`, path: train.labels },
-      ...(valid ? [{ role: '--valid', path: valid.data }, { role: `--valid-${labels}`, path: valid.labels }] : []),
+      ...data,
       ...(config === undefined ? [] : [{ role: '--config', path: config }]),
       ...(from === undefined ? [] : await modelFiles(await modelFolder(from))),
     ] // biome-ignore format: a list
@@ -221,11 +216,23 @@ export abstract class TrainCommand extends LongwaveCommand {
   }
 }
 
+/** The files of a run and the flags that name them. */
+export const labelledInputs = (
+  { train, valid }: { train: LabelledFiles; valid: LabelledFiles | null },
+  labels: string,
+): Named[] => [
+  { role: '--data', path: train.data },
+  { role: `--${labels}`, path: train.labels },
+  ...(valid ? [{ role: '--valid', path: valid.data }, { role: `--valid-${labels}`, path: valid.labels }] : []),
+] // biome-ignore format: a list
+
 /** The data of a run, and what it started from, as a report names them. */
 function factsOf({ data, from }: Prepared['provenance']): [string, string][] {
   const set = (name: string) => {
-    const { data: file, records } = (data[name] ?? {}) as { data?: string; records?: number }
-    return file === undefined ? [] : [[name, `${file}, ${records} records`] as [string, string]]
+    const { data: file, records, bases } = (data[name] ?? {}) as { data?: string; records?: number; bases?: number }
+    if (file === undefined) return []
+    const size = bases === undefined ? '' : `, ${bases.toLocaleString('en')} bases`
+    return [[name, `${file}, ${records} records${size}`] as [string, string]]
   }
   return [...set('train'), ...set('valid'), ...(from === undefined ? [] : [['from', from] as [string, string]])]
 }

@@ -49,9 +49,10 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
   return weights
 }
 
-/** A fresh head: uniform within fan_in^-0.5, bias 0. */
+/** A fresh head: uniform within fan_in^-0.5, bias 0. Tied to the embedding it has no weights of its own. */
 export function initialiseHead(spec: ModelSpec, seed: number): Weights {
   const { head } = spec
+  if (head?.kind === 'tokens' && head.tied) return new Map()
   if (head?.kind !== 'classes' && head?.kind !== 'ctc') throw new Error(`a head '${head?.kind}' is not trained`)
   const rows = head.kind === 'ctc' ? head.vocabulary.length : head.labels.length
   const cols = headWidth(spec)

@@ -1,8 +1,11 @@
 import type { FloatArray } from '../backends/backend.js'
 
+/** The label of a row that should say nothing. */
+export const nothing = -1
+
 /**
  * Softmax cross-entropy with label smoothing: the target is 1 - smoothing on the label plus smoothing / C everywhere.
- * logits [S, C], labels [S]. Returns the losses [S] of the records and the gradient [S, C] of their sum.
+ * logits [S, C], labels [S] (or `nothing`: no loss, no gradient). Returns the losses [S] of the records and the gradient [S, C] of their sum.
  */
 export function crossEntropy(
   logits: FloatArray,
@@ -13,6 +16,7 @@ export function crossEntropy(
   const dLogits = new Float64Array(logits.length)
   const losses = new Float64Array(labels.length)
   for (let s = 0; s < labels.length; s++) {
+    if (labels[s] === nothing) continue
     const row = logits.subarray(s * classes, (s + 1) * classes)
     const logSum = logSumExp(row)
     for (let c = 0; c < classes; c++) {

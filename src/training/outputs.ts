@@ -16,7 +16,7 @@ export interface Outputs {
 
 /**
  * A batch through network, pooling and head on a tape: class logits [S, C], one row per record, or logits [T', V] of
- * all token rows (CTC).
+ * all token rows (CTC, next tokens).
  */
 export async function outputs(
   tape: Tape,
@@ -26,7 +26,7 @@ export async function outputs(
   headDropout: { p: number; random: Random } | null = null,
 ): Promise<Outputs> {
   const { head } = spec
-  if (head?.kind !== 'classes' && head?.kind !== 'ctc') throw new Error(`a head '${head?.kind}' is not trained`)
+  if (head === null) throw new Error('a model without a head is not trained')
   const network = new Network(tape, spec, weights)
   const { x: hidden, segments } = await network.forward(batch.input, wholeSegments(batch.offsets), null)
   const own = withoutAppended(tape, hidden, segments, appendedTokens(spec))

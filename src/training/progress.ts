@@ -6,7 +6,8 @@ import type { Validation } from './metrics/validation.js'
 
 /**
  * `epoch 3/20 step 120/800 loss 0.512 accuracy 0.81 valid mcc 0.602 accuracy 0.801 loss 0.471 15.2 ktokens/s ETA
- * 12:30`; of transcription, accuracy is the share of texts without an error, and the validation gives wer and cer.
+ * 12:30`; of transcription, accuracy is the share of texts without an error, and the validation gives wer and cer; of next bases, the
+ * share of bases that are the likeliest, and bits per base.
  */
 export function trainingText(p: TrainProgress): string {
   const parts = [
@@ -25,7 +26,8 @@ export function trainingText(p: TrainProgress): string {
 export const calibrationText = ({ temperature, error }: Calibrated): string =>
   `calibrated on valid: temperature ${temperature}, calibration error ${error.before.toFixed(4)} -> ${error.after.toFixed(4)}`
 
-const figures = (valid: Validation) =>
-  'mcc' in valid
-    ? `mcc ${valid.mcc.toFixed(4)} accuracy ${valid.accuracy.toFixed(4)}`
-    : `wer ${valid.wer.toFixed(4)} cer ${valid.cer.toFixed(4)}`
+function figures(valid: Validation): string {
+  if ('mcc' in valid) return `mcc ${valid.mcc.toFixed(4)} accuracy ${valid.accuracy.toFixed(4)}`
+  if ('wer' in valid) return `wer ${valid.wer.toFixed(4)} cer ${valid.cer.toFixed(4)}`
+  return `bits per base ${valid.bits_per_base.toFixed(4)}`
+}

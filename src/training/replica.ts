@@ -4,7 +4,7 @@ import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import type { Examples } from './data/examples.js'
 import { type Data, examplesOf } from './data/labelled-set.js'
-import { answers, objective } from './objective.js'
+import { answers, objective, shareRight } from './objective.js'
 import { type Moments, Optimizer } from './optimizer.js'
 import { outputs, plainOutputs } from './outputs.js'
 import { Random } from './random.js'
@@ -139,7 +139,7 @@ export class Replica {
       this.backend.release(gradient)
     }
     const said = answers(spec.head, answered)
-    const right = said.filter((answer, s) => `${answer}` === `${batch.targets[s]}`).length
+    const right = said.reduce((sum, answer, s) => sum + shareRight(spec.head, answer, batch.targets[s]), 0)
     return { loss: losses.reduce((a, b) => a + b, 0), right, tokens: batch.offsets[records.length] }
   }
 

@@ -4,6 +4,7 @@ import type { Recordings } from '../audio/recordings.js'
 import type { AudioSettings } from '../audio/settings.js'
 import { DnaExamples, type Records } from '../dna/records.js'
 import type { DnaSettings } from '../dna/settings.js'
+import { NextBaseExamples } from '../next-base/examples.js'
 import type { TrainSettings } from '../settings.js'
 import type { Examples } from './examples.js'
 
@@ -11,7 +12,7 @@ import type { Examples } from './examples.js'
 export type Data = Records | Recordings
 
 export function examplesOf(data: Data, spec: ModelSpec, settings: TrainSettings): Examples {
-  return data.kind === 'dna'
-    ? new DnaExamples(data, spec, settings as DnaSettings)
-    : new AudioExamples(data, spec.input as LogMelInput, settings as AudioSettings)
+  if (data.kind !== 'dna') return new AudioExamples(data, spec.input as LogMelInput, settings as AudioSettings)
+  if (spec.head?.kind === 'tokens') return new NextBaseExamples(data, spec)
+  return new DnaExamples(data, spec, settings as DnaSettings)
 }

@@ -19,11 +19,20 @@ export interface TextMetrics {
   characters: EditCounts
 }
 
+/** How well the next base is known. */
+export interface NextBaseMetrics {
+  /** Windows. */
+  records: number
+  /** Mean over the windows: 2 is a guess. */
+  bits_per_base: number
+}
+
 /** What a model got right on the validation records, and its mean loss. */
-export type Validation = (Metrics | TextMetrics) & { loss: number }
+export type Validation = (Metrics | TextMetrics | NextBaseMetrics) & { loss: number }
 
 export function validation(head: ModelSpec['head'], valid: Data, { losses, answers }: Evaluated): Validation {
   const loss = losses.reduce((a, b) => a + b, 0) / losses.length
+  if (head?.kind === 'tokens') return { records: losses.length, bits_per_base: loss / Math.LN2, loss }
   const truths = Array.from({ length: countOf(valid) }, (_, i) => targetOf(valid, i))
   if (head?.kind === 'ctc') {
     const text = (tokens: Int32Array) => Array.from(tokens, (token) => head.vocabulary[token]).join('')

@@ -72,11 +72,19 @@ function metrics(report: TrainingReport, validated: EpochLine[]): Markup | null 
     dash: dashes[i],
   }))
   const low = lowest(all.flatMap(({ points }) => points))
-  return section('Validation', 'What the model gets right on the validation records.', lines(all, '', low, report))
+  return section('Validation', 'How well the model does on the validation records.', lines(all, '', low, report))
 }
 
 /** Figures of a validation, as people write them. */
-const names = { mcc: 'MCC', accuracy: 'accuracy', macro_f1: 'macro F1', wer: 'WER', cer: 'CER', loss: 'loss' }
+const names = {
+  mcc: 'MCC',
+  accuracy: 'accuracy',
+  macro_f1: 'macro F1',
+  wer: 'WER',
+  cer: 'CER',
+  bits_per_base: 'bits per base',
+  loss: 'loss',
+}
 
 const figureOf = (valid: Validation, name: string) => (valid as unknown as Record<string, number>)[name]
 

@@ -1,0 +1,37 @@
+import { exitCodes, UserError } from '../../errors.js'
+import type { WholeRecord } from '../../input/dna/records.js'
+import { shareTargets } from '../data/targets.js'
+import type { Records } from '../dna/records.js'
+
+const N = 4
+
+/** Windows of all records in shared memory, side by side, each of them a record for training. */
+export interface Windows extends Records {
+  /** Of the records that they were cut from. */
+  records: number
+  bases: number
+}
+
+/**
+ * Records cut into windows of `length` bases, a last one of what is left. A window with no base that follows another
+ * (one base, or N alone) is left out. Errors: 65 where none is left.
+ */
+export async function loadWindows(file: string, source: AsyncIterable<WholeRecord>, length: number): Promise<Windows> {
+  const parts: Uint8Array[] = []
+  let [records, bases] = [0, 0]
+  for await (const { codes } of source) {
+    records++
+    for (let from = 0; from < codes.length; from += length) {
+      const window = codes.subarray(from, from + length)
+      if (!window.subarray(1).some((code) => code !== N)) continue
+      parts.push(window)
+      bases += window.length
+    }
+  }
+  if (parts.length === 0) throw new UserError(`${file}: no two bases to learn from`, exitCodes.data)
+  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
+  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
+  const codes = new Uint8Array(new SharedArrayBuffer(bases))
+  for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
+  return { kind: 'dna', codes, offsets, ...shareTargets(parts.map(() => [])), records, bases }
+}
