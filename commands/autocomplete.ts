@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { print } from '../src/output/print.js'
 import { packageRoot } from '../src/runtime/package-root.js'
 import { LongwaveCommand } from '../src/shell/command.js'

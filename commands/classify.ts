@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { exitCodes, UserError } from '../src/errors.js'
 import type { Call, CallFormat, CallKind } from '../src/output/calls.js'
 import { LongwaveCommand } from '../src/shell/command.js'

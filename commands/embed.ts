@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { exitCodes, UserError } from '../src/errors.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, dnaFlags, format, inputs, integer, shared } from '../src/shell/flags.js'

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { print } from '../src/output/print.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { dnaFlags, html, integer, shared } from '../src/shell/flags.js'

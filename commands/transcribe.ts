@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { exitCodes, UserError } from '../src/errors.js'
 import type { InputFile } from '../src/input/folder.js'
 import { holdsSeveral, transcriptFormats } from '../src/output/transcripts.js'

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { BenchCommand } from '../../src/bench/command.js'
 import { integer, rounds, shapeFlags, shared, threadsOf } from '../../src/shell/flags.js'
 

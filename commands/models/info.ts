@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core'
+import * as Args from '@oclif/core/args'
 import { print } from '../../src/output/print.js'
 import { LongwaveCommand } from '../../src/shell/command.js'
 import { shared } from '../../src/shell/flags.js'

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { labelledInputs, TrainCommand, trainFlags } from '../../src/training/command.js'
 
 export default class TrainClassify extends TrainCommand {

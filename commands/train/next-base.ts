@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { integer } from '../../src/shell/flags.js'
 import { TrainCommand, trainFlags } from '../../src/training/command.js'
 

@@ -1,4 +1,4 @@
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { labelledInputs, TrainCommand, trainFlags } from '../../src/training/command.js'
 
 export default class TrainTranscribe extends TrainCommand {

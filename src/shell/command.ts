@@ -1,4 +1,5 @@
-import { Command, type Interfaces } from '@oclif/core'
+import { Command } from '@oclif/core/command'
+import type * as Interfaces from '@oclif/core/interfaces'
 import { printable } from '../text/printable.js'
 import { everywhere } from './flags.js'
 import type { Progress } from './progress.js'

@@ -1,4 +1,6 @@
-import { Args, Flags, type Interfaces } from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
+import type { OptionFlag } from '@oclif/core/interfaces'
 import { defaultDevice, deviceNames } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { formatBySuffix } from '../output/suffix.js'
@@ -14,8 +16,8 @@ interface IntegerOptions {
 }
 
 /** A whole number, e.g. `--chunk 4096`; anything else is a usage error that says what was expected. */
-export function integer(options: IntegerOptions & { default: number }): Interfaces.OptionFlag<number>
-export function integer(options: IntegerOptions): Interfaces.OptionFlag<number | undefined>
+export function integer(options: IntegerOptions & { default: number }): OptionFlag<number>
+export function integer(options: IntegerOptions): OptionFlag<number | undefined>
 export function integer({ min, max = Number.MAX_SAFE_INTEGER, ...options }: IntegerOptions) {
   return Flags.custom<number>({ ...options, helpValue: 'N', parse: async (text) => wholeNumber(text, min, max) })()
 }

@@ -1,5 +1,5 @@
 import { basename, relative, resolve } from 'node:path'
-import { Flags } from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import { type Device, pickDevice } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type Output, openOutput } from '../output/output.js'
