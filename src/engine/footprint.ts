@@ -50,7 +50,8 @@ function outputs(spec: ModelSpec): number[] {
   return [D, D, merged, V, Math.max(merged, V)]
 }
 
-function headWidth({ head, input, d_model }: ModelSpec): number {
+/** Numbers that the head makes of a row. */
+export function headWidth({ head, input, d_model }: ModelSpec): number {
   switch (head?.kind) {
     case 'tokens':
       return input.kind === 'tokens' ? input.vocab_size : d_model

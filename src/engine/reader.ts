@@ -11,16 +11,39 @@ interface Found {
   rows: Int32Array
 }
 
-/** What is read of one chunk, or of the pieces of a chunk with one segment. */
-export interface Reading {
+/** Sees the rows of a network in reading order. */
+export interface Observer {
   /** Rows of the final norm. */
   onRows: OnRows
   /** Absent where no output reads another layer. */
   onHidden?: OnHidden
+}
+
+/** What is read of one chunk, or of the pieces of a chunk with one segment. */
+export interface Reading extends Observer {
   /** Output i of `rows`. */
   read(i: number, rows: Tensor, segments: Segments): Promise<void>
-  reads(): Read[]
+  /** What was read since the last call. */
+  take(): Read[]
 }
+
+/** Calls `read` with the rows that output i reads. */
+export function observerOf(
+  outputs: readonly Output[],
+  read: (i: number, rows: Tensor, segments: Segments) => Promise<void>,
+): Observer {
+  const readLayer = async (layer: number | undefined, rows: Tensor, segments: Segments) => {
+    for (const [i, output] of outputs.entries()) if (output.layer === layer) await read(i, rows, segments)
+  }
+  return {
+    onRows: (rows, segments) => readLayer(undefined, rows, segments),
+    onHidden: outputs.some(({ layer }) => layer !== undefined) ? readLayer : undefined,
+  }
+}
+
+/** Of one there is no copy. */
+const joined = (parts: FloatArray[]) =>
+  parts.length === 1 && parts[0] instanceof Float32Array ? parts[0] : concatenate(parts)
 
 /** Reads outputs off the rows that a network gives, and carries what is pooled from chunk to chunk. */
 export class Reader {
@@ -39,16 +62,17 @@ export class Reader {
 
   /** For a chunk of `records` segments. */
   begin(records: number): Reading {
-    const found = this.outputs.map((): Found => ({ parts: [], width: 0, rows: new Int32Array(records) }))
+    const nothing = () => this.outputs.map((): Found => ({ parts: [], width: 0, rows: new Int32Array(records) }))
+    let found = nothing()
     const read = (i: number, rows: Tensor, segments: Segments) => this.read(i, rows, segments, found[i])
-    const readLayer = async (layer: number | undefined, rows: Tensor, segments: Segments) => {
-      for (const [i, output] of this.outputs.entries()) if (output.layer === layer) await read(i, rows, segments)
-    }
     return {
-      onRows: (rows, segments) => readLayer(undefined, rows, segments),
-      onHidden: this.outputs.some(({ layer }) => layer !== undefined) ? readLayer : undefined,
+      ...observerOf(this.outputs, read),
       read,
-      reads: () => found.map(({ parts, width, rows }) => ({ data: concatenate(parts), width, rows })),
+      take: () => {
+        const taken = found
+        found = nothing()
+        return taken.map(({ parts, width, rows }) => ({ data: joined(parts), width, rows }))
+      },
     }
   }
 

@@ -1,11 +1,13 @@
 import { oneSegment, type Segments } from '../backends/segments.js'
+import { concatenate } from '../runtime/concatenate.js'
 import type { Chunk } from './chunk.js'
 import { type Network, type NetworkState, stateTensors } from './network.js'
-import { needsWhole, type Output, type Read } from './outputs.js'
+import type { Output, Read } from './outputs.js'
 import { Reader, type Reading } from './reader.js'
+import type { SpoolPlace } from './spool.js'
 import { loadState, type ModelState, saveState } from './state.js'
-import { mergedRows, otherStrand } from './strands.js'
-import { type CutLimits, sweep } from './sweep.js'
+import { runBothStrands } from './strands.js'
+import { type CutLimits, cutsOf, refuseSeveral, runTogether, sweep } from './sweep.js'
 
 export interface SessionOptions extends CutLimits {
   outputs: readonly Output[]
@@ -46,20 +48,41 @@ export class Session {
   async push(chunk: Chunk): Promise<Pushed> {
     const { network, options } = this
     const { slot } = chunk.segments
-    if (slot.every((s) => s < 0)) {
-      const { outputs, appended = 0 } = options
-      const both = network.spec.reverse_complement
-      return {
-        reads: await (both ? this.readBothStrands(chunk) : this.readWhole(chunk, outputs, appended)),
-        stream: null,
-      }
-    }
+    if (slot.every((s) => s < 0)) return { reads: await joinedReads(this.parts(chunk)), stream: null }
     if (!network.causal || network.spec.reverse_complement) throw new Error('this network needs whole sequences')
     this.state ??= network.zeroState(this.positions.length)
     this.advance(chunk.segments)
     const reading = this.reader.begin(slot.length)
     const stream = await runCut(network, chunk, options.chunk, this.state, reading)
-    return { reads: reading.reads(), stream }
+    return { reads: reading.take(), stream }
+  }
+
+  /**
+   * What is read of whole sequences; of one that is longer than a chunk as it comes, in parts, with at least one at the end. `folder`: of a
+   * temporary file for what would else take memory. Errors: see `push`; 73 and 74 for a folder that does not take it.
+   */
+  async *parts(chunk: Chunk, folder?: string): AsyncGenerator<Read[]> {
+    const { network } = this
+    const { outputs, appended = 0, chunk: limit, streamBytes } = this.options
+    const both = network.spec.reverse_complement !== undefined
+    const reader = new Reader(network, both ? outputs.map(({ pool }) => ({ pool })) : outputs, 1, appended)
+    const reading = reader.begin(chunk.segments.ends.length)
+    const place = { streamBytes, folder }
+    const steps = both
+      ? runBothStrands(network, chunk, outputs, limit, place, reading)
+      : runWhole(network, chunk, limit, place, reading)
+    try {
+      let any = false
+      for await (const _ of steps) {
+        const reads = reading.take()
+        if (reads.every(({ data }) => data.length === 0)) continue
+        any = true
+        yield reads
+      }
+      if (!any) yield reading.take()
+    } finally {
+      reader.close()
+    }
   }
 
   /** A session that goes on from where this one stands, by itself. */
@@ -106,76 +129,44 @@ export class Session {
       this.positions[one] = start[s] + offsets[s + 1] - offsets[s]
     }
   }
-
-  private async readWhole(chunk: Chunk, outputs: readonly Output[], appended: number): Promise<Read[]> {
-    const reader = new Reader(this.network, outputs, 1, appended)
-    const reading = reader.begin(chunk.segments.ends.length)
-    try {
-      await runWhole(this.network, chunk, this.options, reading)
-      return reading.reads()
-    } finally {
-      reader.close()
-    }
-  }
-
-  /** Caduceus-PS: rows of two runs, on the ids and on their reverse complement, merged and then pooled. */
-  private async readBothStrands(chunk: Chunk): Promise<Read[]> {
-    const { network } = this
-    const { outputs, appended = 0, chunk: limit } = this.options
-    const unpooled = outputs.map(({ layer, head }) => ({ layer, head }))
-    const g = await this.readWhole(chunk, unpooled, 0)
-    const r = await this.readWhole(otherStrand(chunk, network.spec), unpooled, 0)
-    const reader = new Reader(
-      network,
-      outputs.map(({ pool }) => ({ pool })),
-      1,
-      appended,
-    )
-    const reading = reader.begin(chunk.segments.ends.length)
-    try {
-      for (const [i, output] of outputs.entries()) {
-        const { data, width } = mergedRows(g[i], r[i], chunk.segments, output, network.spec)
-        const length = data.length / width
-        const step = needsWhole(output) ? length : limit
-        for (let from = 0; from < length; from += step) {
-          const to = Math.min(from + step, length)
-          const rows = network.backend.upload(data.subarray(from * width, to * width), to - from, width)
-          const segments = length <= step ? chunk.segments : oneSegment(to - from, from, to === length, 0)
-          await reading.read(i, rows, segments)
-          network.backend.release(rows)
-        }
-      }
-      return reading.reads()
-    } finally {
-      reader.close()
-    }
-  }
 }
 
-/** Whole sequences: together if they fit, otherwise the only one in pieces, exactly. */
-async function runWhole(
+/** Parts of the reads of one chunk as one. */
+async function joinedReads(parts: AsyncIterable<Read[]>): Promise<Read[]> {
+  const all: Read[][] = []
+  for await (const reads of parts) all.push(reads)
+  if (all.length === 1) return all[0]
+  return all[0].map((_, i) => {
+    const reads = all.map((part) => part[i])
+    const rows = reads[0].rows.map((_, s) => reads.reduce((sum, read) => sum + read.rows[s], 0))
+    const width = Math.max(...reads.map(({ width }) => width))
+    return { data: concatenate(reads.map(({ data }) => data)), width, rows }
+  })
+}
+
+/** Whole sequences: together if they fit, otherwise the only one in pieces, exactly. Yields when a chunk is done. */
+async function* runWhole(
   network: Network,
   { input, segments }: Chunk,
-  limits: CutLimits,
+  limit: number,
+  place: SpoolPlace,
   reading: Reading,
-): Promise<void> {
-  const { backend } = network
-  const { chunk: limit } = limits
+): AsyncGenerator<void> {
   const length = network.length(input)
-  if (length <= limit) {
-    // Without a state the kernels need not keep it.
-    const out = await network.forward(input, segments, null, reading.onHidden)
-    await reading.onRows(out.x, out.segments)
-    backend.release(out.x)
-    return
-  }
-  if (segments.ends.length !== 1) throw new Error('only a single sequence may be longer than a chunk')
-  if (!network.causal) return sweep(network, input, limits, reading)
+  if (length <= limit) return yield* runTogether(network, { input, segments }, reading)
+  refuseSeveral(segments)
+  const cuts = cutsOf(length, limit)
+  if (!network.causal) return yield* sweep(network, input, cuts, place, reading)
   const state = network.zeroState(1)
   try {
-    await runCut(network, { input, segments: oneSegment(length, 0, true, 0) }, limit, state, reading)
+    for (const [c, from] of cuts.slice(0, -1).entries()) {
+      const to = cuts[c + 1]
+      const piece = { input: network.slice(input, from, to), segments: oneSegment(to - from, from, to === length, 0) }
+      await runCut(network, piece, limit, state, reading)
+      yield
+    }
   } finally {
-    backend.release(...stateTensors(state))
+    network.backend.release(...stateTensors(state))
   }
 }
 
@@ -196,7 +187,7 @@ async function runCut(
     backend.release(out.x)
     return stream
   }
-  if (segments.ends.length !== 1) throw new Error('only a single sequence may be longer than a chunk')
+  refuseSeveral(segments)
   if (!network.last) throw new Error('blocks with others after them take no more than a chunk')
   const { start, ends, slot } = segments
   for (let from = 0; from < length; from += limit) {

@@ -1,56 +1,91 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
+import { FileStore } from './file-store.js'
+import { RamStore, type Store } from './store.js'
 
-/** Tensors that wait between the layers of a sweep, by number. */
+/**
+ * Where tensors wait between the layers of a sweep, some of them in each block. Blocks have numbers, and what was put last is what is got,
+ * so that a sweep is known by the blocks that it has put.
+ */
 export interface Spool {
-  /** Keeps the numbers of x in place of those that `number` had; x stays the caller's. */
-  put(number: number, x: Tensor): Promise<void>
-  /** A new tensor with the numbers. */
-  get(number: number): Promise<Tensor>
-  close(): void
+  /** Keeps the numbers of the tensors in place of those that the block had; the tensors stay the caller's. */
+  put(block: number, ...tensors: Tensor[]): Promise<void>
+  /** New tensors with the numbers. */
+  get(block: number): Promise<Tensor[]>
+  /** This block will be asked for next: where it has to be fetched, that begins now. */
+  expect(block: number): void
+  close(): Promise<void>
 }
 
-/** Of a stream of so many bytes: on the device, where it has that much room for it. */
-export function openSpool(backend: Backend, bytes: number, room: number): Spool {
-  return bytes <= room ? new DeviceSpool(backend) : new RamSpool(backend)
+/** Where a spool may lie. */
+export interface SpoolPlace {
+  /** Bytes of the largest spool that stays on the device; default: none. */
+  streamBytes?: number
+  /** The folder of a temporary file for a larger one; absent: the memory of the process. */
+  folder?: string
+}
+
+/** `numbers`: in a block, at the most. Errors: UserError with exit code 73 for a folder that takes no file. */
+export async function openSpool(
+  backend: Backend,
+  { blocks, numbers }: { blocks: number; numbers: number },
+  { streamBytes = 0, folder }: SpoolPlace,
+): Promise<Spool> {
+  if (4 * blocks * numbers <= streamBytes) return new DeviceSpool(backend)
+  return new HostSpool(backend, folder === undefined ? new RamStore() : await FileStore.open(folder, numbers))
 }
 
 /** In the memory of the device: nothing has to be waited for. */
 class DeviceSpool implements Spool {
-  private readonly kept = new Map<number, Tensor>()
+  private readonly kept = new Map<number, Tensor[]>()
 
   constructor(private readonly backend: Backend) {}
 
-  async put(number: number, x: Tensor): Promise<void> {
-    this.backend.release(this.kept.get(number) ?? null)
-    this.kept.set(number, this.backend.activate(x, 'none'))
+  async put(block: number, ...tensors: Tensor[]): Promise<void> {
+    this.backend.release(...(this.kept.get(block) ?? []))
+    this.kept.set(block, this.copies(tensors))
   }
 
-  async get(number: number): Promise<Tensor> {
-    return this.backend.activate(this.kept.get(number)!, 'none')
+  async get(block: number): Promise<Tensor[]> {
+    return this.copies(this.kept.get(block)!)
   }
 
-  close(): void {
-    this.backend.release(...this.kept.values())
+  expect(): void {}
+
+  async close(): Promise<void> {
+    for (const tensors of this.kept.values()) this.backend.release(...tensors)
     this.kept.clear()
   }
+
+  private copies = (tensors: Tensor[]) => tensors.map((x) => this.backend.activate(x, 'none'))
 }
 
-/** In the memory of the process. */
-class RamSpool implements Spool {
-  private readonly kept: { data: FloatArray; rows: number; cols: number }[] = []
+class HostSpool implements Spool {
+  private readonly shapes: { rows: number; cols: number }[][] = []
 
-  constructor(private readonly backend: Backend) {}
+  constructor(
+    private readonly backend: Backend,
+    private readonly store: Store,
+  ) {}
 
-  async put(number: number, x: Tensor): Promise<void> {
-    this.kept[number] = { data: await this.backend.download(x), rows: x.rows, cols: x.cols }
+  async put(block: number, ...tensors: Tensor[]): Promise<void> {
+    this.shapes[block] = tensors.map(({ rows, cols }) => ({ rows, cols }))
+    const arrays: FloatArray[] = []
+    for (const x of tensors) arrays.push(await this.backend.download(x))
+    await this.store.write(block, arrays)
   }
 
-  async get(number: number): Promise<Tensor> {
-    const { data, rows, cols } = this.kept[number]
-    return this.backend.upload(data, rows, cols)
+  get(block: number): Promise<Tensor[]> {
+    const shapes = this.shapes[block]
+    return this.store.read(block, (arrays) =>
+      shapes.map(({ rows, cols }, i) => this.backend.upload(arrays[i], rows, cols)),
+    )
   }
 
-  close(): void {
-    this.kept.length = 0
+  expect(block: number): void {
+    this.store.expect(block)
+  }
+
+  close(): Promise<void> {
+    return this.store.close()
   }
 }

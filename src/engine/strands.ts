@@ -1,11 +1,93 @@
-import type { Segments } from '../backends/segments.js'
+import type { FloatArray } from '../backends/backend.js'
+import { oneSegment, type Segments } from '../backends/segments.js'
 import { mergeHidden, mergeLogits, reverseComplementIds } from '../layers/reverse-complement.js'
+import { discard } from '../runtime/discard.js'
 import type { ModelSpec } from '../spec.js'
 import type { Chunk } from './chunk.js'
-import type { Output, Read } from './outputs.js'
+import { headWidth } from './footprint.js'
+import type { Network } from './network.js'
+import type { Output } from './outputs.js'
+import { type Observer, observerOf, type Reading } from './reader.js'
+import { openSpool, type Spool, type SpoolPlace } from './spool.js'
+import { cutsOf, refuseSeveral, runTogether, sweep } from './sweep.js'
+
+/**
+ * Caduceus-PS: whole sequences on their ids, then on their reverse complement. What each run gives for the outputs waits in a spool, the
+ * other strand cut where this one is, and is then merged and read chunk by chunk.
+ */
+export async function* runBothStrands(
+  network: Network,
+  chunk: Chunk,
+  outputs: readonly Output[],
+  limit: number,
+  place: SpoolPlace,
+  reading: Reading,
+): AsyncGenerator<void> {
+  const { backend: b, spec } = network
+  const length = network.length(chunk.input)
+  const cut = length > limit
+  if (cut) refuseSeveral(chunk.segments)
+  const cuts = cut ? cutsOf(length, limit) : [0, length]
+  const chunks = cuts.length - 1
+  const size = {
+    blocks: chunks * outputs.length,
+    numbers: Math.min(length, limit) * Math.max(spec.d_model, headWidth(spec)),
+  }
+  const kept: Spool[] = []
+  try {
+    for (const other of [false, true]) {
+      const strand = other ? otherStrand(chunk, spec) : chunk
+      const rows = await openSpool(b, size, place)
+      kept.push(rows)
+      const observer = keeping(network, outputs, rows, chunks)
+      yield* cut
+        ? sweep(network, strand.input, cutsOf(length, limit, other), place, observer)
+        : runTogether(network, strand, observer)
+    }
+    const [ofG, ofR] = kept
+    for (let c = 0; c < chunks; c++) {
+      const [from, to] = [cuts[c], cuts[c + 1]]
+      const segments = cut ? oneSegment(to - from, from, c + 1 === chunks, 0) : chunk.segments
+      for (const [i, output] of outputs.entries()) {
+        const g = await numbersOf(network, ofG, i * chunks + c)
+        const r = await numbersOf(network, ofR, i * chunks + chunks - 1 - c)
+        const { data, width } = mergedRows(g, r, segments, output, spec)
+        const rows = b.upload(data, to - from, width)
+        for (const numbers of [g.data, r.data, data]) discard(numbers.buffer as ArrayBuffer)
+        await reading.read(i, rows, segments)
+        b.release(rows)
+      }
+      yield
+    }
+  } finally {
+    for (const spool of kept) await spool.close()
+  }
+}
+
+/** Puts what output i reads of chunk c into block i * chunks + c. */
+function keeping(network: Network, outputs: readonly Output[], spool: Spool, chunks: number): Observer {
+  const next = outputs.map((_, i) => i * chunks)
+  return observerOf(outputs, async (i, rows) => {
+    const values = outputs[i].head ? await network.head(rows) : rows
+    await spool.put(next[i]++, values)
+    if (values !== rows) network.backend.release(values)
+  })
+}
+
+interface Rows {
+  data: FloatArray
+  width: number
+}
+
+async function numbersOf({ backend }: Network, spool: Spool, block: number): Promise<Rows> {
+  const [x] = await spool.get(block)
+  const data = await backend.download(x)
+  backend.release(x)
+  return { data, width: x.cols }
+}
 
 /** The reverse complement of each sequence, in its place. */
-export function otherStrand({ input, segments }: Chunk, { reverse_complement: rc }: ModelSpec): Chunk {
+function otherStrand({ input, segments }: Chunk, { reverse_complement: rc }: ModelSpec): Chunk {
   if (!rc || !(input instanceof Int32Array)) throw new Error('this model does not run on both strands')
   const { offsets } = segments
   const other = new Int32Array(input.length)
@@ -16,13 +98,7 @@ export function otherStrand({ input, segments }: Chunk, { reverse_complement: rc
 }
 
 /** What the official code gives for an output, from the rows of both runs: logits [T, V], or hidden rows [T, 2D]. */
-export function mergedRows(
-  g: Read,
-  r: Read,
-  { offsets }: Segments,
-  { layer, head }: Output,
-  spec: ModelSpec,
-): { data: Float32Array; width: number } {
+function mergedRows(g: Rows, r: Rows, { offsets }: Segments, { layer, head }: Output, spec: ModelSpec): Rows {
   const { listed } = spec.hidden_states
   const blocks = layer === undefined || layer > listed ? spec.blocks.length : layer
   const width = head ? g.width : 2 * g.width

@@ -1,9 +1,9 @@
 import { oneSegment, type Segments } from '../backends/segments.js'
 import type { MixerState } from '../layers/mixers/mixer.js'
-import type { Input } from './chunk.js'
+import type { Chunk, Input } from './chunk.js'
 import { type Network, type NetworkState, stateTensors } from './network.js'
-import type { Reading } from './reader.js'
-import { openSpool, type Spool } from './spool.js'
+import type { Observer } from './reader.js'
+import { openSpool, type Spool, type SpoolPlace } from './spool.js'
 
 /** How much is computed at a time, and what may stay on the device meanwhile. */
 export interface CutLimits {
@@ -13,80 +13,127 @@ export interface CutLimits {
   streamBytes?: number
 }
 
+/** Where a sequence is cut, its ends included; `fromEnd`: as it is cut when it is read backwards. */
+export function cutsOf(length: number, chunk: number, fromEnd = false): number[] {
+  const cuts = [0]
+  for (let at = fromEnd ? length % chunk || chunk : chunk; at < length; at += chunk) cuts.push(at)
+  return [...cuts, length]
+}
+
+/** Runs whole sequences that fit a chunk. */
+export async function* runTogether(
+  network: Network,
+  { input, segments }: Chunk,
+  reading: Observer,
+): AsyncGenerator<void> {
+  // Without a state the kernels need not keep it.
+  const out = await network.forward(input, segments, null, reading.onHidden)
+  await reading.onRows(out.x, out.segments)
+  network.backend.release(out.x)
+  yield
+}
+
+export function refuseSeveral({ ends }: Segments): void {
+  if (ends.length !== 1) throw new Error('only a single sequence may be longer than a chunk')
+}
+
 /**
- * Runs one sequence that is longer than a chunk through a bidirectional network, exactly, layer by layer over a spool of the residual
- * stream ([L', D] numbers). Each layer is swept twice: right to left, to learn the reverse state at every chunk border; then left to
- * right, with the carried forward state and the kept reverse one. `reading` gets rows in reading order.
+ * Runs one sequence that is cut through a network, exactly, layer by layer over a spool of the residual stream ([L', D] numbers). A layer
+ * that reads both ways is swept twice: right to left, to learn the reverse state at every cut; then left to right, with the carried forward
+ * state and the kept reverse one. `reading` gets rows in reading order; a chunk is done whenever this yields.
  */
-export async function sweep(network: Network, input: Input, limits: CutLimits, reading: Reading): Promise<void> {
+export async function* sweep(
+  network: Network,
+  input: Input,
+  cuts: number[],
+  place: SpoolPlace,
+  reading: Observer,
+): AsyncGenerator<void> {
   const b = network.backend
-  const { chunk, streamBytes = 0 } = limits
   const state = network.zeroState(1)
-  const length = network.length(input)
-  const bytes = (length / network.stride) * network.spec.d_model * 4
-  const [stream, borders] = [openSpool(b, bytes, streamBytes), openSpool(b, bytes, streamBytes)]
+  const kept: Partial<Kept> = {}
   try {
-    await sweepOver(network, input, chunk, reading, { state, stream, borders })
+    const longest = Math.max(...cuts.slice(1).map((cut, c) => cut - cuts[c]))
+    const blocks = cuts.length - 1
+    const numbers = Math.ceil(longest / network.stride) * network.spec.d_model
+    kept.stream = await openSpool(b, { blocks, numbers }, place)
+    kept.borders = await openSpool(b, { blocks, numbers: reverseNumbers(state) }, place)
+    yield* sweepOver(network, input, cuts, reading, state, kept as Kept)
   } finally {
     b.release(...stateTensors(state))
-    stream.close()
-    borders.close()
+    await kept.stream?.close()
+    await kept.borders?.close()
   }
 }
 
 interface Kept {
-  state: NetworkState
   /** The residual stream of every chunk. */
   stream: Spool
-  /** The reverse state at every border of chunks. */
+  /** The reverse state at every cut. */
   borders: Spool
 }
 
-async function sweepOver(
+/** Numbers of the largest reverse state of a block. */
+const reverseNumbers = ({ blocks }: NetworkState): number =>
+  Math.max(
+    0,
+    ...blocks.map(({ reverse = {} }) => Object.values(reverse).reduce((sum, { rows, cols }) => sum + rows * cols, 0)),
+  )
+
+async function* sweepOver(
   network: Network,
   input: Input,
-  chunk: number,
-  reading: Reading,
-  { state, stream, borders }: Kept,
-): Promise<void> {
+  cuts: number[],
+  reading: Observer,
+  state: NetworkState,
+  { stream, borders }: Kept,
+): AsyncGenerator<void> {
   const b = network.backend
-  const length = network.length(input)
+  const last = cuts.length - 2
   const segments: Segments[] = []
-  for (let from = 0; from < length; from += chunk) {
-    const to = Math.min(from + chunk, length)
-    const tokens = oneSegment(to - from, from, to === length, 0)
+  for (let c = 0; c <= last; c++) {
+    const [from, to] = [cuts[c], cuts[c + 1]]
+    const tokens = oneSegment(to - from, from, c === last, 0)
     const entered = await network.enter(network.slice(input, from, to), tokens, state, reading.onHidden)
-    await stream.put(segments.length, entered.x)
+    await stream.put(c, entered.x)
     segments.push(entered.segments)
     b.release(entered.x)
+    yield
   }
-  const last = segments.length - 1
 
   for (const [i, block] of network.blocks.entries()) {
     const { forward, reverse } = state.blocks[i]
     const names = Object.keys(reverse ?? {})
-    /** Where the reverse state at the right end of chunk c is kept. */
-    const border = (c: number, n: number) => c * names.length + n
     if (reverse) {
       for (let c = last; c > 0; c--) {
-        const x = await stream.get(c)
+        const [x] = await stream.get(c)
+        stream.expect(c - 1)
         await block.scanReverse(b, x, segments[c], reverse)
-        for (const [n, name] of names.entries()) await borders.put(border(c - 1, n), reverse[name])
         b.release(x)
+        await borders.put(c - 1, ...names.map((name) => reverse[name]))
+        yield
       }
     }
     for (let c = 0; c <= last; c++) {
-      const kept: MixerState = {}
-      if (c < last) for (const [n, name] of names.entries()) kept[name] = await borders.get(border(c, n))
-      const directions = { forward, reverse: c < last ? kept : reverse }
-      const x = await network.runBlock(i, await stream.get(c), segments[c], directions, reading.onHidden)
-      await stream.put(c, x)
-      b.release(x, ...Object.values(kept))
+      const border = reverse && c < last ? await borders.get(c) : []
+      const kept: MixerState = Object.fromEntries(border.map((tensor, n) => [names[n], tensor]))
+      const [x] = await stream.get(c)
+      if (c < last) stream.expect(c + 1)
+      if (reverse && c + 1 < last) borders.expect(c + 1)
+      const directions = { forward, reverse: c < last ? reverse && kept : reverse }
+      const out = await network.runBlock(i, x, segments[c], directions, reading.onHidden)
+      b.release(...border)
+      await stream.put(c, out)
+      b.release(out)
+      yield
     }
   }
   for (let c = 0; c <= last; c++) {
-    const hidden = await network.leave(await stream.get(c), segments[c], reading.onHidden)
+    const [x] = await stream.get(c)
+    if (c < last) stream.expect(c + 1)
+    const hidden = await network.leave(x, segments[c], reading.onHidden)
     await reading.onRows(hidden, segments[c])
     b.release(hidden)
+    yield
   }
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { exitCodes, UserError } from '../errors.js'
 import { standardOutputIsClosed } from '../runtime/descriptors.js'
+import { reason, writeAll } from '../runtime/file-bytes.js'
 import { refuseLost } from '../runtime/surroundings.js'
 import { destination } from './destination.js'
 import { takeName } from './take-name.js'
@@ -62,8 +63,8 @@ async function fileSink(name: string, path: string, force: boolean): Promise<Sin
     forgetTemporary(temporary)
   }
   return {
-    write: (bytes) => writeAll(handle, bytes, null, name),
-    writeAt: (bytes, position) => writeAll(handle, bytes, position, name),
+    write: (bytes) => explain(name, () => writeAll(handle, bytes, null)),
+    writeAt: (bytes, position) => explain(name, () => writeAll(handle, bytes, position)),
     async finish() {
       await explain(name, async () => {
         await handle.sync()
@@ -85,7 +86,7 @@ async function deviceSink(path: string): Promise<Sink> {
     throw cannotCreate(path, error)
   })
   return {
-    write: (bytes) => writeAll(handle, bytes, null, path),
+    write: (bytes) => explain(path, () => writeAll(handle, bytes, null)),
     finish: () => explain(path, () => handle.close()),
     publish: async () => {},
     abort: () => handle.close().catch(() => {}),
@@ -160,17 +161,6 @@ async function writeStdoutFile(bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Bytes that one system call takes. */
-const mostAtOnce = 2 ** 30
-
-const writeAll = (handle: FileHandle, bytes: Uint8Array, position: number | null, name: string) =>
-  explain(name, async () => {
-    for (let done = 0; done < bytes.length; ) {
-      const at = position === null ? null : position + done
-      done += (await handle.write(bytes, done, Math.min(bytes.length - done, mostAtOnce), at)).bytesWritten
-    }
-  })
-
 /** Errors of the system as one line and exit 74; a reader that went away is no error and is told apart by its code. */
 async function explain(name: string, step: () => Promise<void>): Promise<void> {
   try {
@@ -188,7 +178,3 @@ export const existsAlready = (path: string) =>
 
 export const cannotCreate = (path: string, error: unknown) =>
   new UserError(`${path}: cannot create the output: ${reason(error)}`, exitCodes.cannotCreate)
-
-/** 'ENOSPC: no space left on device, write' -> 'no space left on device'. */
-const reason = (error: unknown) =>
-  (error instanceof Error ? error.message : String(error)).replace(/^[A-Z0-9]+: /, '').replace(/, \w+( '.*)?$/, '')

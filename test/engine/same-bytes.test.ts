@@ -104,7 +104,8 @@ for (const device of ['reference', 'cpu'] as const) {
 
     test('both strands of a model that reads them itself, whatever the cut', async () => {
       const both = { complement: [3, 2, 1, 0, 4], fused: false }
-      const net = network(backend, { ...tinySpec('add'), reverse_complement: both })
+      const head = { kind: 'tokens' as const, tied: true }
+      const net = network(backend, { ...tinySpec('add'), head, reverse_complement: both })
       const ids = randomIds(131, seeded(23))
       for (const output of outputsOf(net)) {
         const expected = await alone(net, ids, output)

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FloatArray } from '../backends/backend.js'
+import { exitCodes, UserError } from '../errors.js'
+import { discard } from '../runtime/discard.js'
+import { readAll, reason, writeAll } from '../runtime/file-bytes.js'
+import type { Store } from './store.js'
+
+/**
+ * Blocks in a temporary file, which loses its name as soon as it is open: whatever ends the process, nothing is left behind. While one
+ * block is computed, the one before it is written and the next one read; no more than one of each is held.
+ */
+export class FileStore implements Store {
+  /** What the arrays of a block are, for reading them. */
+  private readonly shapes: { lengths: number[]; wide: boolean }[] = []
+  /** Calls of the system run one after the other; a failure stays. */
+  private tail: Promise<unknown> = Promise.resolve()
+  private ahead: { block: number; bytes: Promise<Uint8Array<ArrayBuffer>> } | null = null
+
+  private constructor(
+    private readonly folder: string,
+    private readonly handle: FileHandle,
+    private readonly numbers: number,
+  ) {}
+
+  /** Errors: UserError with exit code 73. */
+  static async open(folder: string, numbers: number): Promise<FileStore> {
+    const path = join(folder, `longwave-${randomBytes(8).toString('hex')}.spool`)
+    try {
+      const handle = await open(path, 'wx+', 0o600)
+      await unlink(path)
+      return new FileStore(folder, handle, numbers)
+    } catch (error) {
+      const text = `${folder}: cannot create a temporary file: ${reason(error)}; --tmp-dir names another folder`
+      throw new UserError(text, exitCodes.cannotCreate)
+    }
+  }
+
+  /** Errors, also of the writing before it: UserError with exit code 74. */
+  async write(block: number, arrays: FloatArray[]): Promise<void> {
+    const wide = arrays[0] instanceof Float64Array
+    this.shapes[block] = { lengths: arrays.map(({ length }) => length), wide }
+    await this.tail
+    void this.queue(async () => {
+      let at = this.position(block)
+      for (const { buffer, byteOffset, byteLength } of arrays) {
+        await writeAll(this.handle, new Uint8Array(buffer, byteOffset, byteLength), at)
+        at += byteLength
+        discard(buffer as ArrayBuffer)
+      }
+    })
+  }
+
+  async read<Taken>(block: number, take: (arrays: FloatArray[]) => Taken): Promise<Taken> {
+    if (this.ahead?.block !== block) this.expect(block)
+    const { buffer } = await this.ahead!.bytes
+    this.ahead = null
+    const { lengths, wide } = this.shapes[block]
+    const kind = wide ? Float64Array : Float32Array
+    let at = 0
+    const arrays = lengths.map((length) => {
+      const array = new kind(buffer, at, length)
+      at += array.byteLength
+      return array
+    })
+    const taken = take(arrays)
+    discard(buffer)
+    return taken
+  }
+
+  expect(block: number): void {
+    const { lengths, wide } = this.shapes[block]
+    const size = lengths.reduce((sum, length) => sum + length, 0) * (wide ? 8 : 4)
+    const bytes = this.queue(async () => {
+      const read = new Uint8Array(size)
+      await readAll(this.handle, read, this.position(block))
+      return read
+    })
+    this.ahead = { block, bytes }
+  }
+
+  async close(): Promise<void> {
+    await this.tail.catch(() => {})
+    await this.handle.close()
+  }
+
+  private position(block: number): number {
+    return block * this.numbers * (this.shapes[block].wide ? 8 : 4)
+  }
+
+  private queue<Result>(step: () => Promise<Result>): Promise<Result> {
+    const done = this.tail.then(step).catch((error) => {
+      throw error instanceof UserError ? error : this.failed(error)
+    })
+    this.tail = done
+    // Whoever waits for it next sees the failure; until then it must not end the process.
+    done.catch(() => {})
+    return done
+  }
+
+  private failed(error: unknown): UserError {
+    const cure = '--tmp-dir names another folder, a larger --max-memory needs no file'
+    return new UserError(
+      `${this.folder}: cannot write or read the temporary file: ${reason(error)}; ${cure}`,
+      exitCodes.io,
+    )
+  }
+}
