@@ -46,6 +46,7 @@ export default class Classify extends LongwaveCommand {
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { abortAll, closeAll, openAll } = await import('../src/output/output.js')
     const { callRows } = await import('../src/output/calls.js')
+    const { print } = await import('../src/output/print.js')
     const { tsvRows } = await import('../src/output/tsv.js')
 
     const kind = kindOf({ ...flags, perRecord: flags['per-record'] })
@@ -60,6 +61,7 @@ export default class Classify extends LongwaveCommand {
     const labels = labelsOf(opened.spec)
     const dna = opened.spec.input.kind !== 'log-mel'
     refuseFormat(flags.format, kind, dna, opened.paths.length)
+    if (flags['dry-run']) return print(await opened.run.dryRun())
     const files = await openAll([flags.output, flags.report, html], flags)
     const [output, reportOutput, page] = files
     const rows = await callRows(flags.format, output, { kind, dna, labels, probabilities: flags.probabilities })

@@ -29,9 +29,10 @@ export default class Embed extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Embed)
-    const { embedding, rowSize, wantEmbedding } = await import('../src/tasks/embed.js')
+    const { embedding, freeRows, rowSize, wantEmbedding } = await import('../src/tasks/embed.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
+    const { print } = await import('../src/output/print.js')
     const { embeddingPaths, embeddingRows } = await import('../src/output/embeddings.js')
     const allRows = flags.pool === 'none'
     if (allRows && flags.strand === 'both')
@@ -41,6 +42,7 @@ export default class Embed extends LongwaveCommand {
     const outputs = embeddingPaths(flags.format, flags.output).map((path) => ({ role: '-o', path }))
     const files = { inputs: args.inputs, folders: true, outputs }
     const opened = await openRun(flags, files, want, (line) => this.note(line), allRows ? '+' : undefined)
+    if (flags['dry-run']) return print(await opened.run.dryRun())
     const output = await openOutput(flags.output, flags)
     const span = allRows ? { size: rowSize(opened.spec), backwards: flags.strand === '-' } : undefined
     const rows = await embeddingRows(flags.format, output, {
@@ -49,9 +51,10 @@ export default class Embed extends LongwaveCommand {
       force: flags.force,
     })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
-    const take = (prediction: Prediction) => {
+    const take = async (prediction: Prediction) => {
       const { span, last, width } = prediction
-      return rows.write({ ...span, last }, embedding(prediction), width)
+      await rows.write({ ...span, last }, embedding(prediction), width)
+      if (allRows) freeRows(prediction)
     }
     await drain(
       opened,

@@ -37,6 +37,9 @@ export default class Transcribe extends LongwaveCommand {
     device: shared.device,
     threads: shared.threads,
     chunk: shared.chunk,
+    'max-memory': shared['max-memory'],
+    'tmp-dir': shared['tmp-dir'],
+    'dry-run': shared['dry-run'],
     'on-error': shared['on-error'],
     'infile-list': shared['infile-list'],
     progress: shared.progress,
@@ -46,6 +49,7 @@ export default class Transcribe extends LongwaveCommand {
     const { args, flags } = await this.parse(Transcribe)
     const { drain, openTranscription } = await import('../src/tasks/open.js')
     const { inFileForEach, inOneFile, placesIn } = await import('../src/output/transcript-files.js')
+    const { print } = await import('../src/output/print.js')
     const { force, format, 'output-dir': folder } = flags
     if (folder !== undefined && flags.output !== '-')
       throw new UserError('-o and --output-dir exclude each other', exitCodes.usage)
@@ -60,6 +64,7 @@ export default class Transcribe extends LongwaveCommand {
       const text = `${format} holds one recording: name one input, or --output-dir for a file each, or use -f tsv or json`
       throw new UserError(text, exitCodes.usage)
     }
+    if (flags['dry-run']) return print(await run.dryRun())
     const paths = files.map(({ path }) => path)
     const alone = flags['infile-list'] === undefined && paths.length === 1 && paths[0] === (args.inputs?.[0] ?? '-')
     const transcripts =

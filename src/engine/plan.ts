@@ -1,9 +1,12 @@
-import { totalmem } from 'node:os'
 import type { GpuFacts } from '../backends/backend.js'
 import { type Device, devices } from '../backends/registry.js'
+import { exitCodes, UserError } from '../errors.js'
 import type { Weights } from '../layers/params.js'
+import { availableMemory } from '../runtime/memory.js'
 import type { ModelSpec } from '../spec.js'
+import { mebibytesUp, sizeFlag } from '../text/size.js'
 import { footprint, tokensPerRow } from './footprint.js'
+import { heldBytes, readsWhole, runBytes } from './memory.js'
 import type { BlockRange } from './network.js'
 
 /** What decides about memory and speed of a run, and never about its result. */
@@ -18,8 +21,13 @@ export interface Plan {
   depth: number
   /** Bytes of weights that each worker keeps as float32; it reads the others from shared memory whenever it needs them. */
   keptWeights: number
-  /** Bytes that the sequences being swept may take together on the host. */
-  sweepBytes: number
+  /**
+   * Bytes of memory that all of it may take, and that it takes however long its sequences are; and the least that it would have to be
+   * allowed so that a sequence of so many bytes is held whole.
+   */
+  memory: { allowed: number; run: number; leastFor: (held: number) => number }
+  /** Bytes that sequences which are held whole may take together, with their spools as far as those lie in memory. */
+  wholeBytes: number
   /** Bytes of a residual stream that may wait on the device between the layers of a sweep; of a larger one all waits on the host. */
   streamBytes: number
 }
@@ -56,21 +64,95 @@ export interface PlanOptions {
   /** Tokens of the sequences that are not to be cut, where no chunk is asked for. */
   uncut?: number
   threads: number
+  /** Tokens of the longest sequence, as far as that is known. */
+  longest?: number
+  /** Bytes that the run may take; default: half of what the machine allows. */
+  maxMemory?: number
+  weights: Weights
 }
 
-export function planOf(spec: ModelSpec, { device, gpu, chunk, uncut = 0, threads }: PlanOptions): Plan {
-  const stride = tokensPerRow(spec)
-  const workers = devices[device].lanes === 1 ? 1 : threads
-  const wanted = Math.ceil((chunk ?? Math.max(uncut, usualRows(spec, gpu) * stride)) / stride)
-  return {
-    chunk: Math.max(1, Math.min(wanted, mostRows(spec, gpu))) * stride,
-    workers,
-    stages: stagesOf(spec.blocks.length, workers),
-    depth: 2 * workers,
-    keptWeights,
-    sweepBytes: 0.5 * machineBytes(),
-    streamBytes: gpu ? gpuStreamBytes : 0,
+/** Rows to which a chunk is made smaller to save memory, and to which, after that, where nothing else is left: it takes longer. */
+const fewRows = 512
+const fewestRows = 128
+
+/** Share of the memory that is left to sequences that are held whole, where their lengths are not known or too large, if it can be. */
+const wholeShare = 0.25
+
+/**
+ * The first of the plans that the memory allows: as many workers as there are threads, with chunks as large as usual, then smaller ones;
+ * then fewer workers. Room is kept for sequences that are held whole. Errors: UserError with exit code 2 where not even the smallest plan
+ * keeps within the `maxMemory` that was asked for.
+ */
+export function planOf(spec: ModelSpec, options: PlanOptions): Plan {
+  const { maxMemory, uncut, longest } = options
+  const plans = plansOf(spec, options)
+  const smallest = plans[plans.length - 1]
+  const whole = readsWhole(spec) && uncut === undefined
+  const choose = (allowed: number): Sized | undefined => {
+    const leaving = (room: number) => plans.find(({ run }) => run + room <= allowed)
+    if (!whole) return leaving(0)
+    const known = longest === undefined ? undefined : leaving(heldBytes(spec, longest))
+    return known ?? leaving(wholeShare * allowed) ?? [smallest].find(({ run }) => run <= allowed)
   }
+  const leastFor = (held: number): number => {
+    const steps = plans.map(({ run }) => mebibytesUp(run + held)).sort((a, b) => a - b)
+    return steps.find((allowed) => allowed - (choose(allowed)?.run ?? allowed) >= held) ?? steps[steps.length - 1]
+  }
+  const allowed = maxMemory ?? availableMemory() / 2
+  const chosen = choose(allowed)
+  if (!chosen && maxMemory !== undefined) {
+    const least = `this model needs at least ${sizeFlag(leastFor(0))}`
+    throw new UserError(`--max-memory ${sizeFlag(maxMemory)}: ${least}`, exitCodes.usage)
+  }
+  const { run, ...plan } = chosen ?? smallest
+  return { ...plan, memory: { allowed, run, leastFor }, wholeBytes: Math.max(0, allowed - run) }
+}
+
+/** A plan with the bytes that it takes however long its sequences are. */
+type Sized = Omit<Plan, 'memory' | 'wholeBytes'> & { run: number }
+
+/** From the one that takes most on. */
+function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
+  const { device, gpu, threads, weights } = options
+  const bytes = { stored: weightBytes(weights), widened: widenedBytes(weights) }
+  const most = devices[device].lanes === 1 ? 1 : threads
+  const workers = Array.from({ length: most }, (_, fewer) => crewOf(spec, most - fewer))
+  return [fewRows, fewestRows].flatMap((least) =>
+    workers.flatMap((crew) =>
+      chunkSizes(spec, options, least).map((chunk) => {
+        const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0 }
+        return { ...plan, run: runBytes(spec, plan, bytes, gpu) }
+      }),
+    ),
+  )
+}
+
+/** The share of one of several lanes that work side by side, from 0: of the workers and of what is held whole. */
+export function laneOf(spec: ModelSpec, plan: Plan, lane: number, lanes: number): Plan {
+  const workers = Math.floor((plan.workers + lane) / lanes)
+  return { ...plan, ...crewOf(spec, workers), wholeBytes: plan.wholeBytes / lanes }
+}
+
+const crewOf = (spec: ModelSpec, workers: number) => ({
+  workers,
+  stages: stagesOf(spec.blocks.length, workers),
+  depth: 2 * workers,
+})
+
+/** Tokens in a chunk, from what is usual down to `least` rows; one size where it was asked for. */
+function chunkSizes(spec: ModelSpec, { gpu, chunk, uncut = 0 }: PlanOptions, least: number): number[] {
+  const stride = tokensPerRow(spec)
+  const { head } = spec
+  // A sequence whose length the model fixes is not cut.
+  const needed = Math.max(least, ((head?.kind === 'classes' && head.length) || 0) / stride)
+  const wanted = Math.ceil((chunk ?? Math.max(uncut, usualRows(spec, gpu) * stride)) / stride)
+  const sizes: number[] = []
+  let rows = Math.max(1, Math.min(wanted, mostRows(spec, gpu)))
+  do {
+    sizes.push(rows * stride)
+    rows = Math.ceil(rows / 2)
+  } while (chunk === undefined && rows >= needed)
+  return sizes
 }
 
 /** Rows of the residual stream in a chunk. A processor that plays a GPU has no more cores for it than for itself. */
@@ -94,26 +176,14 @@ function stagesOf(blocks: number, workers: number): BlockRange[] {
   }))
 }
 
-/**
- * Bytes on the host while one sequence of so many tokens is swept: the residual stream, and where both strands are read (Caduceus-PS)
- * what the first strand gave, the same of the second and both merged, twice as wide.
- */
-export function bytesToSweep(spec: ModelSpec, tokens: number): number {
-  const stream = (tokens / tokensPerRow(spec)) * spec.d_model * 4
-  return spec.reverse_complement ? 4 * stream : stream
-}
+/** Bytes of weights as they are stored, in memory that all threads share. */
+export const weightBytes = (weights: Weights): number =>
+  [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
 
-/** Bytes of weights as a device keeps them: as they are stored, in memory that all threads share, or on a GPU as float32. */
-export function weightBytes(weights: Weights, gpu?: GpuFacts): number {
-  return [...weights.values()].reduce((sum, { data, rows, cols }) => sum + (gpu ? 4 * rows * cols : data.byteLength), 0)
-}
+/** The same as float32: as a GPU keeps them, and a worker those that it keeps. */
+export const widenedBytes = (weights: Weights): number =>
+  [...weights.values()].reduce((sum, { rows, cols }) => sum + 4 * rows * cols, 0)
 
 /** Bytes of the chunks that are computed at a time, at the most. */
 export const chunkBytes = (spec: ModelSpec, { chunk, workers }: Plan): number =>
   (workers * chunk * 4 * footprint(spec).together) / tokensPerRow(spec)
-
-/** Memory of the machine, or of the container. */
-function machineBytes(): number {
-  const allowed = process.constrainedMemory()
-  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
-}

@@ -44,11 +44,11 @@ export class Session {
     this.reader = new Reader(network, outputs, slots, appended)
   }
 
-  /** Errors: UserError with exit code 65 for a cut sequence where an output needs it whole. */
-  async push(chunk: Chunk): Promise<Pushed> {
+  /** Errors: UserError with exit code 65 for a cut sequence where an output needs it whole. `folder`: see `parts`. */
+  async push(chunk: Chunk, folder?: string): Promise<Pushed> {
     const { network, options } = this
     const { slot } = chunk.segments
-    if (slot.every((s) => s < 0)) return { reads: await joinedReads(this.parts(chunk)), stream: null }
+    if (slot.every((s) => s < 0)) return { reads: await joinedReads(this.parts(chunk, folder)), stream: null }
     if (!network.causal || network.spec.reverse_complement) throw new Error('this network needs whole sequences')
     this.state ??= network.zeroState(this.positions.length)
     this.advance(chunk.segments)

@@ -5,6 +5,7 @@ import { defaultDevice, deviceNames } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { formatBySuffix } from '../output/suffix.js'
 import { availableThreads } from '../runtime/threads.js'
+import { parseSize } from '../text/size.js'
 
 interface IntegerOptions {
   description: string
@@ -35,6 +36,21 @@ export function wholeNumber(text: string, min: number, max: number): number {
   if (/^[+-]?\d+$/.test(text) && value >= min && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
   throw new UserError(`expected a whole number ${range}, got '${text}'`, exitCodes.usage)
+}
+
+/** Bytes, e.g. `--max-memory 512M`. */
+export function size(options: { description: string; default: number }): Interfaces.OptionFlag<number>
+export function size(options: { description: string }): Interfaces.OptionFlag<number | undefined>
+export function size(options: { description: string; default?: number }) {
+  return Flags.custom<number>({
+    ...options,
+    helpValue: 'SIZE',
+    parse: async (text) => {
+      const bytes = parseSize(text)
+      if (bytes !== null && bytes > 0) return bytes
+      throw new UserError(`expected a size such as 512M or 2G, got '${text}'`, exitCodes.usage)
+    },
+  })()
 }
 
 interface NumberOptions {
@@ -100,6 +116,14 @@ export const shared = {
     max: 1 << 24,
     description: 'tokens computed at a time; changes speed and memory, never the result',
   }),
+  'max-memory': size({
+    description: 'memory that the whole process may take, such as 512M or 2G [default: half of what is there]',
+  }),
+  'tmp-dir': Flags.string({
+    helpValue: 'DIR',
+    description: 'folder for what does not fit that memory [default: TMPDIR, or that of the system]',
+  }),
+  'dry-run': Flags.boolean({ description: 'print how it would be computed and in how much memory, and end' }),
   'min-length': integer({ min: 0, description: 'skip shorter records, and shorter last windows' }),
   'max-length': integer({ min: 1, description: 'skip longer records' }),
   'on-error': Flags.option({ options: ['fail', 'skip'] as const })({
@@ -163,6 +187,9 @@ export const dnaFlags = {
   device: shared.device,
   threads: shared.threads,
   chunk: shared.chunk,
+  'max-memory': shared['max-memory'],
+  'tmp-dir': shared['tmp-dir'],
+  'dry-run': shared['dry-run'],
   'min-length': shared['min-length'],
   'max-length': shared['max-length'],
   'on-error': shared['on-error'],
@@ -175,10 +202,11 @@ export const rounds = (normal: number) =>
   integer({ min: 1, max: 1000, default: normal, description: 'times each case is measured; the median counts' })
 
 /** The shape of a model with random weights to measure. */
-export const shapeFlags = {
-  layers: integer({ min: 1, max: 1000, default: 4, description: 'blocks of a random model' }),
-  'd-model': integer({ min: 1, max: 65_536, default: 128, description: 'its width' }),
-}
+export const shapeFlagsOf = (layers: number, width: number) => ({
+  layers: integer({ min: 1, max: 1000, default: layers, description: 'blocks of a random model' }),
+  'd-model': integer({ min: 1, max: 65_536, default: width, description: 'its width' }),
+})
+export const shapeFlags = shapeFlagsOf(4, 128)
 
 /** `-m` of the benchmarks. */
 export const modelToMeasure = Flags.string({

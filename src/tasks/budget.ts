@@ -4,9 +4,15 @@ export class Budget {
 
   constructor(private left: number) {}
 
+  /** Whether they could be had without waiting. */
+  takeNow(bytes: number): boolean {
+    if (this.waiting.length > 0 || bytes > this.left) return false
+    this.left -= bytes
+    return true
+  }
+
   async take(bytes: number): Promise<void> {
-    if (this.waiting.length === 0 && bytes <= this.left) this.left -= bytes
-    else await new Promise<void>((go) => this.waiting.push({ bytes, go }))
+    if (!this.takeNow(bytes)) await new Promise<void>((go) => this.waiting.push({ bytes, go }))
   }
 
   give(bytes: number): void {

@@ -1,8 +1,8 @@
 import { needsWhole, type Output } from '../engine/outputs.js'
-import { bytesToSweep, type Plan } from '../engine/plan.js'
+import type { Plan } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
-import { isCausal } from '../layers/mixers/registry.js'
 import type { ModelSpec } from '../spec.js'
+import { tooLong, wholeNeeds } from './whole-room.js'
 import type { Numbers, Span, SpanPiece } from './windows.js'
 
 export interface CheckOptions {
@@ -41,7 +41,8 @@ export class Check {
     for await (const piece of pieces) {
       const { span } = piece
       const length = span.end - span.start
-      const rows = piece.rows.length / width
+      // Of one that is too long to be held there are no rows.
+      const rows = piece.start === 0 && piece.ends ? length : piece.rows.length / width
       if (exactly !== undefined && length !== exactly) {
         this.wrongLength++
         if (skip || windows) continue
@@ -52,7 +53,7 @@ export class Check {
         const text = `${length} ${unit}, but this pooling needs a record in one chunk (${chunk} ${unit}): use --window or a larger --chunk`
         throw new UserError(`${name(span)}: ${text}`, exitCodes.data)
       }
-      if (rows > chunk && !isCausal(spec)) this.refuseTooLarge(span, rows)
+      if (rows > chunk) this.refuseTooLarge(span, rows)
       this.warnFarLonger(span, length)
       this.rows += rows
       yield piece
@@ -68,13 +69,11 @@ export class Check {
     note(`${name(span)}: the model was trained on ${trained} ${unit}; ${advice}`)
   }
 
-  /** A sweep holds the residual stream of the whole sequence in memory. */
   private refuseTooLarge(span: Span, rows: number): void {
     const { spec, plan, name, unit } = this.options
-    const bytes = bytesToSweep(spec, rows)
-    if (bytes <= plan.sweepBytes) return
-    const needed = `${(bytes / 2 ** 30).toFixed(1)} GiB`
-    throw new UserError(`${name(span)}: ${rows} ${unit} at once need ${needed} of memory; use --window`, exitCodes.data)
+    const { held } = wholeNeeds(spec, plan, rows)
+    if (held <= plan.wholeBytes) return
+    throw tooLong(name(span), rows, unit, plan.memory.leastFor(held))
   }
 }
 

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { arch, cpus, platform, totalmem } from 'node:os'
+import { arch, cpus, platform } from 'node:os'
 import { dirname, join } from 'node:path'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
 import { type Device, defaultDevice, deviceNames, devices } from '../backends/registry.js'
 import { probeFfmpeg, readHere } from '../input/audio/support.js'
+import { availableMemory } from '../runtime/memory.js'
 import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -42,14 +43,13 @@ export interface BackendChoice {
 export async function inspectMachine(): Promise<Machine> {
   const onnxruntime = await probeOnnxRuntime()
   const backends = await probeBackends()
-  const limit = process.constrainedMemory()
   return {
     node: process.version,
     platform: `${platform()}-${arch()}`,
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     threads: availableThreads(),
-    memory: limit > 0 ? Math.min(limit, totalmem()) : totalmem(),
+    memory: availableMemory(),
     // f32x4.add of two operands, f32x4.relaxed_madd of three. On Node 20 the backend has set the flag for the second.
     simd: WebAssembly.validate(wasmVectorFunction(2, [0xfd, 0xe4, 0x01])),
     relaxed_simd: WebAssembly.validate(wasmVectorFunction(3, [0xfd, 0x85, 0x02])),

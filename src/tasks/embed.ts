@@ -1,6 +1,7 @@
 import { tokensPerRow } from '../engine/footprint.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { discard } from '../runtime/discard.js'
 import type { ModelSpec, Pool } from '../spec.js'
 import { frameSeconds } from '../tokens/log-mel.js'
 import type { Prediction } from './predict.js'
@@ -21,6 +22,11 @@ export function wantEmbedding(pool: EmbedPool, layer?: number): (spec: ModelSpec
 /** Bases, or seconds of audio, that one row stands for. */
 export const rowSize = (spec: ModelSpec) =>
   tokensPerRow(spec) * (spec.input.kind === 'log-mel' ? frameSeconds(spec.input) : 1)
+
+/** Frees rows that were written and fill a buffer of their own: as garbage they would pile up. */
+export function freeRows({ strands }: Prediction): void {
+  for (const { buffer, byteLength } of strands) if (byteLength === buffer.byteLength) discard(buffer as ArrayBuffer)
+}
 
 /** [rows, D]: the mean over the strands that were read. */
 export function embedding({ strands }: Prediction): Float32Array {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, type Picked, pickDevice } from '../backends/registry.js'
@@ -5,6 +6,7 @@ import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../chec
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
+import { isPipe } from '../input/bytes.js'
 import { readRecords } from '../input/dna/read.js'
 import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
@@ -26,6 +28,8 @@ export interface RunFlags {
   device: 'auto' | Device
   threads?: number
   chunk?: number
+  'max-memory'?: number
+  'tmp-dir'?: string
   'on-error': 'fail' | 'skip'
   'infile-list'?: string
   verbose?: boolean
@@ -176,7 +180,16 @@ function dnaRun(
     minLength: flags['min-length'],
     maxLength: flags['max-length'],
     wanted,
+    pipe: paths.some(isPipe),
+    longest: largestFile(paths),
   })
+}
+
+/** Bytes of the largest file, no fewer than any record in it has bases; undefined where that is not known, as of a pipe. */
+function largestFile(paths: readonly string[]): number | undefined {
+  const known = paths.every((path) => !isPipe(path) && path !== '-' && !path.endsWith('.gz'))
+  if (!known) return undefined
+  return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0))
 }
 
 const audioOptions = (flags: AudioFlags, { picked }: Opened, note: (line: string) => void) => ({
@@ -194,6 +207,8 @@ function runOptions(flags: RunFlags, { device, gpu, why }: Picked, note: (line: 
     gpu,
     threads: flags.threads ?? availableThreads(),
     chunk: flags.chunk,
+    maxMemory: flags['max-memory'],
+    tmpDir: flags['tmp-dir'],
     skip: flags['on-error'] === 'skip',
     note,
     detail: flags.verbose ? note : undefined,

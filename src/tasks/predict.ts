@@ -5,23 +5,26 @@ import type { Chunk, Input } from '../engine/chunk.js'
 import { inOrder } from '../engine/in-order.js'
 import type { Output, Read } from '../engine/outputs.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
-import { bytesToSweep, type Plan } from '../engine/plan.js'
+import type { Plan } from '../engine/plan.js'
 import { WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
-import { isCausal } from '../layers/mixers/registry.js'
 import type { Weights } from '../layers/params.js'
 import type { BufferPool } from '../runtime/buffer-pool.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
-import { Budget } from './budget.js'
+import { type Room, WholeRoom } from './whole-room.js'
 import type { Span } from './windows.js'
-import type { InferenceAnswer, InferenceJob, InferenceSetup, Started } from './worker.js'
+import type { ChunkJob, InferenceAnswer, InferenceJob, InferenceSetup, Started } from './worker.js'
 
 export interface PredictOptions {
   device: Device
   plan: Plan
   wanted: Output
+  /** Of temporary files; default: that of the system. */
+  tmpDir?: string
+  /** What is read of a long sequence may come in several answers. */
+  inParts?: boolean
   /** Takes the buffers of inputs that have been read. */
   buffers?: BufferPool
   /** Called once for each worker. */
@@ -33,6 +36,8 @@ export interface Answer<Note> {
   note: Note
   data: Float32Array
   width: number
+  /** No other answer has this note. */
+  last: boolean
 }
 
 /**
@@ -57,7 +62,7 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, plan, wanted, buffers, onStarted }: PredictOptions,
+  { device, plan, wanted, tmpDir, inParts = false, buffers, onStarted }: PredictOptions,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const { chunk, keptWeights, streamBytes, stages } = plan
@@ -66,62 +71,122 @@ export async function* predict<Note>(
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
   const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed
-  const sweeps = new Budget(plan.sweepBytes)
+  let nextNumber = 0
+  /** Of each worker: when the last part of what it was given was taken. */
+  const taken: Promise<void>[] = []
+  const whole = new WholeRoom(spec, plan, tmpDir)
+  /** Of the sequences that are held whole, by their input. */
+  const rooms = new Map<Input, Room>()
+
+  /** A sequence that is held whole waits until there is room for it. */
+  const admitted = async function* (): AsyncGenerator<Piece<Note>> {
+    for await (const piece of pieces) {
+      const rows = piece.input.length / width
+      if (rows > chunk) rooms.set(piece.input, await whole.take(rows))
+      yield piece
+    }
+  }
 
   const runOn = async (job: InferenceJob, worker?: number): Promise<InferenceAnswer> => {
-    const answer = await pool.run(job, [job.input.buffer as ArrayBuffer], worker)
+    const transfer = 'input' in job ? [job.input.buffer as ArrayBuffer] : []
+    const answer = await pool.run(job, transfer, worker)
     if (answer.started) onStarted?.(answer.started)
+    // Between stages it is the residual stream, made there.
+    if (answer.inputBuffer && !('stage' in job && job.stage)) buffers?.give(answer.inputBuffer)
     return answer
   }
 
   /** Whole sequences go to any worker. */
-  const runWhole = async (job: Chunk): Promise<Read> => {
-    const rows = job.input.length / width
-    const bytes = rows > chunk && !isCausal(spec) ? bytesToSweep(spec, rows) : 0
-    await sweeps.take(bytes)
+  const runWhole = async (job: Chunk): Promise<AsyncIterable<Read> | Read[]> => {
+    const room = rooms.get(job.input)
+    rooms.delete(job.input)
+    const whole = { ...job, folder: room?.folder }
+    if (room && inParts && !wanted.pool) return runInParts(whole, room)
     try {
-      const { reads, inputBuffer } = await runOn(job)
-      buffers?.give(inputBuffer)
-      return reads[0]
+      return (await runOn(whole)).reads
     } finally {
-      sweeps.give(bytes)
+      room?.give()
     }
   }
 
+  /** A worker has begun the next of them when all parts of the one before were taken: each keeps its spool until then. */
+  const runInParts = async (job: ChunkJob, room: Room): Promise<AsyncIterable<Read>> => {
+    const parts = nextNumber++
+    const worker = parts % plan.workers
+    const before = taken[worker]
+    let done = () => {}
+    taken[worker] = new Promise((resolve) => {
+      done = resolve
+    })
+    await before
+    const first = await runOn({ ...job, parts }, worker)
+    return partsOf(
+      first,
+      () => runOn({ next: parts }, worker),
+      () => {
+        room.give()
+        done()
+      },
+    )
+  }
+
   /** Cut sequences go from stage to stage: worker i keeps the state of the blocks of stage i. */
-  const runStages = async (job: Chunk): Promise<Read> => {
+  const runStages = async (job: Chunk): Promise<Read[]> => {
     let next: Chunk | null = job
     let read: Read | undefined
     for (let stage = 0; next; stage++) {
       const { input, segments }: Chunk = next
       const done = await runOn({ input, segments, stage }, stage)
-      if (stage === 0) buffers?.give(done.inputBuffer)
       // A layer before the last is read in the stage that has it.
       if (done.reads[0].width > 0 || !read) read = done.reads[0]
       next = done.stream
     }
-    return read!
+    return [read!]
   }
 
   const run = async ({ input, segments, notes }: Packed<Note>) => {
     const job = { input, segments }
-    return { notes, read: await (segments.slot.some((slot) => slot >= 0) ? runStages(job) : runWhole(job)) }
+    return { notes, reads: await (segments.slot.some((slot) => slot >= 0) ? runStages(job) : runWhole(job)) }
   }
   const joined = buffers && ((inputs: Input[]) => buffers.joined(inputs as Float32Array[]))
-  const packed = pack(pieces, chunk, width, joined)
+  const packed = pack(admitted(), chunk, width, joined)
   try {
-    for await (const { notes, read } of inOrder(packed, run, plan.depth)) {
-      let at = 0
-      for (const [s, note] of notes.entries()) {
-        const rows = read.rows[s]
-        if (rows === 0) continue // the sequence goes on
-        yield { note, data: read.data.subarray(at, at + rows * read.width), width: read.width }
-        at += rows * read.width
+    for await (const { notes, reads } of inOrder(packed, run, plan.depth)) {
+      for await (const { item, last } of withLast(reads)) {
+        let at = 0
+        for (const [s, note] of notes.entries()) {
+          const rows = item.rows[s]
+          if (rows === 0) continue // the sequence goes on
+          yield { note, data: item.data.subarray(at, at + rows * item.width), width: item.width, last }
+          at += rows * item.width
+        }
       }
     }
   } finally {
     await pool.close()
   }
+}
+
+/** The parts that are read of a sequence, each asked for when the one before it was taken. */
+async function* partsOf(
+  first: InferenceAnswer,
+  next: () => Promise<InferenceAnswer>,
+  done: () => void,
+): AsyncGenerator<Read> {
+  for (let answer = first; answer.more; answer = await next()) yield answer.reads[0]
+  done()
+}
+
+/** Each with whether it is the last. */
+async function* withLast<Item>(
+  items: AsyncIterable<Item> | Iterable<Item>,
+): AsyncGenerator<{ item: Item; last: boolean }> {
+  let held: Item | undefined
+  for await (const item of items) {
+    if (held !== undefined) yield { item: held, last: false }
+    held = item
+  }
+  if (held !== undefined) yield { item: held, last: true }
 }
 
 /** The error (69) about an answer that is not all finite numbers, as weights that are too large give it; `name`: of the record. */

@@ -10,6 +10,8 @@ export interface Run<Result> {
   results(): AsyncIterable<Result>
   /** A line on how far it is, after so many seconds; `over`: on what it did in all. */
   progress(seconds: number, over?: boolean): string
+  /** How it would be computed, and in how much memory, as text; in place of `results`, since inputs may be read for it. */
+  dryRun(): Promise<string>
   /** What gave no result, and why. */
   leftOut(): LeftOutCount[]
 }

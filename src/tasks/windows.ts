@@ -47,6 +47,8 @@ export interface Cutting<N extends Numbers> {
   tooShort?: () => void
   /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
   piece?: number
+  /** Rows of a record that are held whole at the most; of a longer one there are none. */
+  most?: number
   /** Makes the arrays of such pieces and of windows. */
   fresh?: Fresh<N>
 }
@@ -54,10 +56,10 @@ export interface Cutting<N extends Numbers> {
 /** Windows of records, or whole records, in pieces where they can be streamed. */
 export function spansOf<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
-  { width, window, stride, minLength = 0, tooShort, piece, fresh }: Cutting<N>,
+  { width, window, stride, minLength = 0, tooShort, piece, most, fresh }: Cutting<N>,
 ): AsyncGenerator<SpanPiece<N>> {
   if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh, tooShort)
-  return piece === undefined ? wholeSpans(parts, width) : streamedSpans(parts, piece, width, fresh)
+  return piece === undefined ? wholeSpans(parts, width, most) : streamedSpans(parts, piece, width, fresh)
 }
 
 /**
@@ -111,22 +113,24 @@ export async function* windows<N extends Numbers>(
   }
 }
 
-/** Whole records, each in one piece. */
+/** Whole records, each in one piece; one of more than `most` rows without them, for whoever says that it is too long. */
 export async function* wholeSpans<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   width = 1,
+  most = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<SpanPiece<N>> {
   let all: N | null = null
   for await (const { record, offset, rows, last } of parts) {
     const length = offset * width + rows.length
-    if (all === null || offset === 0) all = rows.slice() as N
+    if (length > most * width) all = like(rows, 0)
+    else if (all === null || offset === 0) all = rows.slice() as N
     else {
       all = grown(all, offset * width, length)
       all.set(rows, offset * width)
     }
     if (!last) continue
     const span = { record, start: 0, end: length / width }
-    const exact = (all.length === length ? all : all.slice(0, length)) as N
+    const exact = (all.length > length ? all.slice(0, length) : all) as N
     yield { span, rows: exact, start: 0, ends: true }
     all = null
   }

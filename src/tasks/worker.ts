@@ -3,7 +3,7 @@ import type { DeviceUse } from '../backends/backend.js'
 import { type Device, devices } from '../backends/registry.js'
 import type { Chunk } from '../engine/chunk.js'
 import { type BlockRange, Network } from '../engine/network.js'
-import type { Output } from '../engine/outputs.js'
+import type { Output, Read } from '../engine/outputs.js'
 import { type Pushed, Session } from '../engine/session.js'
 import { serve } from '../engine/workers.js'
 import type { Weights } from '../layers/params.js'
@@ -25,9 +25,20 @@ export interface InferenceSetup {
 }
 
 /** Whole sequences, through all blocks; or cut ones, through those of a stage. */
-export interface InferenceJob extends Chunk {
+export interface ChunkJob extends Chunk {
   stage?: number
+  /** The folder of a temporary file for what would else take memory. */
+  folder?: string
+  /** The number under which the parts of a long sequence are asked for, after the first; absent: all come at once. */
+  parts?: number
 }
+
+/** The next part of what a job with this number gives. */
+export interface PartJob {
+  next: number
+}
+
+export type InferenceJob = ChunkJob | PartJob
 
 /** Seconds that it took to open the device, to hand it the weights and to compute the first chunk; then what the device has taken. */
 export interface Started {
@@ -37,9 +48,11 @@ export interface Started {
   use?: DeviceUse
 }
 
-/** The buffer of the job's input goes back to where it came from. */
 export interface InferenceAnswer extends Pushed {
-  inputBuffer: ArrayBuffer
+  /** The buffer of the job's input goes back to where it came from. */
+  inputBuffer?: ArrayBuffer
+  /** There are more parts. */
+  more: boolean
   /** With the first answer. */
   started?: Started
 }
@@ -49,6 +62,18 @@ const options = { chunk, streamBytes, outputs: [wanted], appended: appendedToken
 const began = performance.now()
 const secondsSince = (from: number) => (performance.now() - from) / 1000
 let first = true
+
+/** Sequences of which there may be more parts. */
+const open = new Map<number, { parts: AsyncGenerator<Read[]>; input: Chunk['input'] }>()
+
+async function nextPart(number: number): Promise<InferenceAnswer> {
+  const { parts, input } = open.get(number)!
+  const { value, done } = await parts.next()
+  if (!done) return { reads: value, stream: null, more: true }
+  open.delete(number)
+  return { reads: [], stream: null, more: false, inputBuffer: input.buffer as ArrayBuffer }
+}
+
 serve(
   parentPort!,
   async () => {
@@ -60,14 +85,26 @@ serve(
     const times = { device: deviceSeconds, weights: secondsSince(began) - deviceSeconds }
     return { whole, staged, times, backend }
   },
-  async ({ whole, staged, times, backend }, { stage, ...job }: InferenceJob) => {
+  async ({ whole, staged, times, backend }, job: InferenceJob) => {
     const from = performance.now()
-    const pushed = await (stage === undefined ? whole : staged[stage]).push(job)
-    const inputBuffer = job.input.buffer as ArrayBuffer
-    const result: InferenceAnswer = { ...pushed, inputBuffer }
+    let result: InferenceAnswer
+    if ('next' in job) result = await nextPart(job.next)
+    else {
+      const { stage, folder, parts, input, segments } = job
+      const chunk = { input, segments }
+      if (parts !== undefined) {
+        open.set(parts, { parts: whole.parts(chunk, folder), input })
+        result = await nextPart(parts)
+      } else {
+        const pushed = await (stage === undefined ? whole : staged[stage]).push(chunk, folder)
+        result = { ...pushed, more: false, inputBuffer: input.buffer as ArrayBuffer }
+      }
+    }
     if (first) result.started = { ...times, chunk: secondsSince(from), use: backend.use?.() }
     first = false
-    const buffers = [...pushed.reads.map(({ data }) => data), ...(pushed.stream ? [pushed.stream.input] : [])]
-    return { result, transfer: [...buffers.map(({ buffer }) => buffer as ArrayBuffer), inputBuffer] }
+    const { reads, stream, inputBuffer } = result
+    const buffers = [...reads.map(({ data }) => data), ...(stream ? [stream.input] : [])]
+    const transfer = buffers.map(({ buffer }) => buffer as ArrayBuffer)
+    return { result, transfer: inputBuffer ? [...transfer, inputBuffer] : transfer }
   },
 )

@@ -69,7 +69,7 @@ describe.skipIf(!gpu)('webgpu with small tensors', () => {
     ['sweeps', tinySpec('add')],
     ['reads both strands', { ...tinySpec('add'), reverse_complement: both }],
   ])('%s what is longer than a tensor takes, with the same result', async (_, spec) => {
-    const plan = planOf(spec, { device: 'webgpu', gpu: { ...gpu!.facts, tensorBytes }, threads: 1 })
+    const plan = planOf(spec, { device: 'webgpu', gpu: { ...gpu!.facts, tensorBytes }, threads: 1, weights: new Map() })
     const ids = randomIds(250, seeded(5))
     expect(plan.chunk).toBeLessThan(ids.length / 3)
     const run = async (b: Backend, chunk: number) => {

@@ -17,7 +17,7 @@ import { randomIds, randomWeights, seeded, tinySpec } from './models.js'
 const MiB = 2 ** 20
 const card = (tensorBytes: number): GpuFacts => ({ name: 'a card', software: false, tensorBytes })
 const planOn = (spec: ModelSpec, gpu: GpuFacts, chunk?: number) =>
-  planOf(spec, { device: 'webgpu', gpu, threads: 8, chunk })
+  planOf(spec, { device: 'webgpu', gpu, threads: 8, chunk, weights: new Map() })
 
 /** A block of this width. */
 function wideSpec(mixer: 'mamba' | 'add' | 's4d', D: number): ModelSpec {
@@ -78,7 +78,8 @@ describe('the plan of a GPU', () => {
 
   test('gives a sequence that should not be cut one chunk, where it fits', () => {
     const spec = wideSpec('add', 256)
-    const plan = (gpu: GpuFacts) => planOf(spec, { device: 'webgpu', gpu, threads: 1, uncut: 100_000 }).chunk
+    const plan = (gpu: GpuFacts) =>
+      planOf(spec, { device: 'webgpu', gpu, threads: 1, uncut: 100_000, weights: new Map() }).chunk
     expect(plan(card(2048 * MiB))).toBe(100_000)
     expect(plan(card(128 * MiB))).toBeLessThan(100_000)
   })

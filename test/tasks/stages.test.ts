@@ -23,7 +23,7 @@ test('a long sequence through workers by layers gives the bytes of one worker, w
     const found = []
     // Three layers on two threads, and on three.
     for (const threads of i === 0 ? [1, 2, 3] : [1, 2 + (i % 2)]) {
-      const plan = planOf(spec, { device: 'cpu', threads, chunk: 60 })
+      const plan = planOf(spec, { device: 'cpu', threads, chunk: 60, weights })
       const rows: number[] = []
       for await (const { note, data } of predict(
         pieces(ids, plan.chunk),

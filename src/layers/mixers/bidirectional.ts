@@ -47,6 +47,7 @@ export const bidirectional: Family<BidirectionalSpec> = {
     const [E, projections] = [mamba.d_inner, tied ? 1 : 2]
     return [...Array(projections).fill(2 * E), ...scanWidths(mamba), E, D, D]
   },
+  reverseStates: ({ mamba }) => mambaStates(mamba),
   initialise: ({ mamba, tied }, D, random, branches) => {
     const forward = initialiseMamba(mamba, D, random, branches)
     const reverse = initialiseMamba(mamba, D, random, branches, !tied)

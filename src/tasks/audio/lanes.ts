@@ -11,12 +11,13 @@ type Found<Item, Result> = { item: Item; result: Result } | { item: Item; failur
  * Works on items on several lanes at once and gives what they give in the order of the items, as it comes. A lane draws
  * its next item when it is ready for it; it may draw ahead, and gives its results item by item in the order in which it
  * drew. The failure of an item, given as such, ends all when its turn comes, so that the first bad item is reported
- * whatever the lanes; what a lane throws ends all at once.
+ * whatever the lanes; what a lane throws ends all at once. `ahead`: results that a lane may be ahead of who takes them.
  */
 export async function* inItemOrder<Item, Result>(
   items: readonly Item[],
   lanes: number,
   work: (drawn: Iterable<Item>, lane: number) => AsyncGenerator<Found<Item, Result>>,
+  ahead = 1024,
 ): AsyncGenerator<Given<Item, Result>> {
   const owners = new Map<Item, number>()
   const signal = new Signal()
@@ -28,7 +29,7 @@ export async function* inItemOrder<Item, Result>(
       yield item
     }
   }
-  const running = Array.from({ length: lanes }, (_, t) => new Lane(work(draw(t), t), signal))
+  const running = Array.from({ length: lanes }, (_, t) => new Lane(work(draw(t), t), signal, ahead))
   const until = async <Thing>(look: () => Thing | undefined): Promise<Thing> => {
     while (true) {
       for (const { failure } of running) if (failure !== undefined) throw failure
@@ -55,9 +56,6 @@ export async function* inItemOrder<Item, Result>(
   }
 }
 
-/** How many results a lane may be ahead of who takes them. */
-const ahead = 1024
-
 /** Draws results as they come, up to some that nobody has taken yet. */
 class Lane<Item, Result> {
   readonly waiting: Found<Item, Result>[] = []
@@ -67,6 +65,7 @@ class Lane<Item, Result> {
   constructor(
     private readonly results: AsyncGenerator<Found<Item, Result>>,
     private readonly signal: Signal,
+    private readonly ahead: number,
   ) {
     void this.run()
   }
@@ -83,7 +82,7 @@ class Lane<Item, Result> {
       for await (const result of this.results) {
         this.waiting.push(result)
         this.signal.send()
-        while (this.waiting.length >= ahead && !this.over) await this.signal.next()
+        while (this.waiting.length >= this.ahead && !this.over) await this.signal.next()
       }
     } catch (error) {
       this.failure = error

@@ -75,3 +75,20 @@ export async function* featureParts(
     if (samples > 0) yield part(features.end(), true)
   }
 }
+
+/** Seconds of a recording: as its header says, else read to the end. */
+export async function secondsOf(
+  path: string,
+  rate: number,
+  options: Omit<AudioOptions, 'rate' | 'report'>,
+): Promise<number> {
+  const { channel, offset, duration } = options
+  const audio = await readAudio(path, { channel, offset, duration, rate })
+  if (audio.length !== undefined) {
+    await audio.close()
+    return audio.length / rate
+  }
+  let samples = 0
+  for await (const block of audio) samples += block.length
+  return samples / rate
+}

@@ -1,6 +1,6 @@
 import { needsWhole, type Output } from '../../engine/outputs.js'
 import type { Piece } from '../../engine/pack.js'
-import { type Plan, planOf } from '../../engine/plan.js'
+import { laneOf, type Plan } from '../../engine/plan.js'
 import type { SequenceRecord } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { Weights } from '../../layers/params.js'
@@ -10,11 +10,13 @@ import type { LogMelInput, ModelSpec } from '../../spec.js'
 import { frameSeconds } from '../../tokens/log-mel.js'
 import { Check } from '../check.js'
 import { type ComputeOptions, planFor, startNote } from '../compute.js'
+import { dryRunText } from '../dry-run.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
+import { mostWhole } from '../whole-room.js'
 import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
 import { type Given, inItemOrder } from './lanes.js'
-import { featureParts, type Recording } from './recordings.js'
+import { featureParts, type Recording, secondsOf } from './recordings.js'
 import { loudnessOf } from './word-times.js'
 
 export interface AudioModel {
@@ -32,10 +34,10 @@ export interface AudioOptions extends ComputeOptions {
   wanted: Output
 }
 
-/** How features become sequences, `chunk` frames at most in a piece of a streamed one, in buffers of a pool. */
+/** How features become sequences, a chunk at most in a piece of a streamed one, in buffers of a pool. */
 export type CutAudio = (
   parts: AsyncIterable<Part<Float32Array>>,
-  chunk: number,
+  plan: Plan,
   buffers: BufferPool,
 ) => AsyncGenerator<SpanPiece<Float32Array>>
 
@@ -57,9 +59,14 @@ export interface PipelineOptions extends AudioOptions {
   loudness: boolean
   /** Frames of sequences that should not be cut. */
   uncut?: number
+  /** What is read of a long sequence may come in several answers. */
+  inParts: boolean
   /** A recording that breaks off is taken to end there; otherwise it gives no result. */
   keepBroken: boolean
 }
+
+/** Answers with all rows of a chunk that a lane may be ahead: hundreds of them would take more memory than all else. */
+const rowsAhead = 4
 
 /** Recordings through a model: one sequence of features after the other, several recordings at a time. */
 export class AudioPipeline {
@@ -75,7 +82,7 @@ export class AudioPipeline {
   ) {
     const { spec } = model
     const { skip, wanted, note, windows } = options
-    this.plan = planFor(model, options, options.uncut)
+    this.plan = planFor(model, options, { uncut: options.uncut })
     const name = ({ record }: Span) => record.file
     const { plan } = this
     this.check = new Check({ spec, wanted, plan, width: spec.d_embed, unit: 'frames', name, windows, skip, note })
@@ -89,10 +96,10 @@ export class AudioPipeline {
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
     const { options } = this
-    const { device, threads, wanted } = options
+    const { device, wanted, tmpDir, inParts } = options
     const onStarted = startNote(options)
     const lanes = Math.max(1, Math.min(this.plan.workers, this.recordings.length))
-    const { model } = this
+    const { model, plan: all } = this
     const pieces = this.pieces.bind(this)
     const work = async function* (drawn: Iterable<Recording>, lane: number) {
       const buffers = new BufferPool()
@@ -109,8 +116,8 @@ export class AudioPipeline {
           failed = { item, failure }
         }
       }
-      const plan = planOf(model.spec, { ...options, threads: Math.floor((threads + lane) / lanes) })
-      const answers = predict(untilBad(), model, { device, plan, wanted, buffers, onStarted })
+      const plan = laneOf(model.spec, all, lane, lanes)
+      const answers = predict(untilBad(), model, { device, plan, wanted, tmpDir, inParts, buffers, onStarted })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {
@@ -126,11 +133,34 @@ export class AudioPipeline {
       yield* take(untilNotFinite())
       if (failed) yield failed
     }
-    for await (const given of inItemOrder(this.recordings, lanes, work)) {
+    for await (const given of inItemOrder(
+      this.recordings,
+      lanes,
+      work,
+      inParts && !wanted.pool ? rowsAhead : undefined,
+    )) {
       const { item, result } = given
       if (result === null && !item.broken && item.seconds > 0) this.done++
       yield given
     }
+  }
+
+  /** `longest`: frames of the longest sequence that is held whole; absent: none is. */
+  dryRun(longest?: number | null): Promise<string> {
+    const known = { unit: 'frames', longest, number: this.recordings.length } as const
+    return dryRunText(this.model.spec, this.plan, this.options, known)
+  }
+
+  /** Frames of the longest recording; null where one comes through a pipe. */
+  async longest(): Promise<number | null> {
+    if (this.recordings.some(({ live }) => live)) return null
+    const { input } = this.model.spec
+    let longest = 0
+    for (const { id } of this.recordings) {
+      const seconds = await secondsOf(id, input.sample_rate, this.options)
+      longest = Math.max(longest, Math.ceil(seconds / frameSeconds(input)))
+    }
+    return longest
   }
 
   progress(seconds: number, over = false): string {
@@ -154,7 +184,7 @@ export class AudioPipeline {
     // No window lies in the silence after a recording.
     const spec = windows ? { ...input, tail: 0 } : input
     const parts = featureParts(recordings, spec, this.options)
-    for await (const { span, rows, start, ends } of this.check.of(cut(parts, this.plan.chunk, buffers))) {
+    for await (const { span, rows, start, ends } of this.check.of(cut(parts, this.plan, buffers))) {
       const recording = span.record as Recording
       const time = (frames: number) => from + Math.min(frames * frameSeconds(input), recording.seconds)
       const inSeconds = { record: recording, start: time(span.start), end: time(span.end) }
@@ -177,6 +207,8 @@ export interface PredictAudioOptions extends AudioOptions {
 /** Recordings, or windows of them, through a model that says one thing of each. */
 export class AudioRun implements SpanRun {
   private readonly pipeline: AudioPipeline
+  private readonly window: number | undefined
+  private readonly streams: boolean
   private shortWindows = 0
 
   constructor(model: AudioModel, recordings: readonly Recording[], options: PredictAudioOptions) {
@@ -184,14 +216,16 @@ export class AudioRun implements SpanRun {
     const frames = (seconds: number | undefined) =>
       seconds === undefined ? undefined : Math.max(1, Math.round(seconds / frameSeconds(spec.input)))
     const [window, stride] = [frames(options.window), frames(options.stride)]
+    this.window = window
     // What is left of a recording after its windows is one more if it is at least half as long.
     const minLength = window && window / 2
-    const streams = isCausal(spec) && !needsWhole(options.wanted)
-    const cut: CutAudio = (parts, chunk, buffers) => {
+    this.streams = isCausal(spec) && !needsWhole(options.wanted)
+    const cut: CutAudio = (parts, plan, buffers) => {
       const fresh = (_: Float32Array, length: number) => buffers.floats(length)
-      const piece = streams ? chunk : undefined
+      const piece = this.streams ? plan.chunk : undefined
+      const most = mostWhole(spec, plan)
       const tooShort = () => this.shortWindows++
-      return spansOf(parts, { width: spec.d_embed, window, stride, minLength, tooShort, piece, fresh })
+      return spansOf(parts, { width: spec.d_embed, window, stride, minLength, tooShort, piece, most, fresh })
     }
     const windows = window !== undefined
     this.pipeline = new AudioPipeline(model, recordings, {
@@ -199,12 +233,18 @@ export class AudioRun implements SpanRun {
       cut,
       windows,
       loudness: false,
+      inParts: true,
       keepBroken: false,
     })
   }
 
   async *results(): AsyncGenerator<Prediction> {
     for await (const { result } of this.pipeline.results(predictions)) if (result) yield result
+  }
+
+  async dryRun(): Promise<string> {
+    const { pipeline, window, streams } = this
+    return pipeline.dryRun(window ?? (streams ? undefined : await pipeline.longest()))
   }
 
   progress(seconds: number, over?: boolean): string {
@@ -221,15 +261,14 @@ export class AudioRun implements SpanRun {
   }
 }
 
-const prediction = ({ recording, span, ends }: AudioNote, data: Float32Array, width: number): Prediction => ({
+const prediction = ({ note: { recording, span, ends }, data, width, last }: Answer<AudioNote>): Prediction => ({
   span,
-  last: ends,
+  last: ends && last,
   strands: [data],
   width,
   silent: recording.peaks?.silent(span.start, span.end),
 })
 
 async function* predictions(answers: AsyncIterable<Answer<AudioNote>>) {
-  for await (const { note, data, width } of answers)
-    yield { item: note.recording, result: prediction(note, data, width) }
+  for await (const answer of answers) yield { item: answer.note.recording, result: prediction(answer) }
 }

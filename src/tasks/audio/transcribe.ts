@@ -62,6 +62,8 @@ export function transcriber(spec: ModelSpec): { spec: AudioModel['spec']; head: 
 /** Recordings to words. */
 export class Transcription implements Run<Transcribed> {
   private readonly pipeline: AudioPipeline
+  /** Frames that are given at once; absent: the model reads forward. */
+  private readonly window: number | undefined
   private readonly vocabulary: string[]
   private readonly language: BeamOptions['language']
   /** Seconds of a frame, and frames of a row of logits. */
@@ -91,12 +93,13 @@ export class Transcription implements Run<Transcribed> {
     }
     const causal = isCausal(spec)
     this.causal = causal
-    const cut: CutAudio = (parts, chunk, buffers) =>
+    const cut: CutAudio = (parts, { chunk }, buffers) =>
       causal
         ? streamedSpans(parts, chunk, width, (_, length) => buffers.floats(length))
         : splitAtSilence(parts, silence, buffers)
     // A window in one chunk needs no sweep.
     const uncut = causal ? undefined : silence.longest
+    this.window = uncut
     const live = causal && recordings.some((recording) => recording.live)
     const chunk = options.chunk ?? (live ? Math.round(livePiece / frame) : undefined)
     const pipeline = {
@@ -107,6 +110,7 @@ export class Transcription implements Run<Transcribed> {
       cut,
       windows: false,
       loudness: true,
+      inParts: false,
       keepBroken: true,
     }
     this.pipeline = new AudioPipeline({ spec, weights: model.weights }, recordings, pipeline)
@@ -121,6 +125,10 @@ export class Transcription implements Run<Transcribed> {
       } else if (!recording.broken || recording.seconds > 0)
         yield { recording, words: [], until: Number.POSITIVE_INFINITY, last: true }
     }
+  }
+
+  dryRun(): Promise<string> {
+    return this.pipeline.dryRun(this.window)
   }
 
   progress(seconds: number, over?: boolean): string {

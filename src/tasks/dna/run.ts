@@ -11,8 +11,10 @@ import { reverseComplement } from '../../tokens/dna.js'
 import { dnaTokenizer } from '../../tokens/tokenizer.js'
 import { Check, lengthRead } from '../check.js'
 import { type ComputeOptions, planFor, startNote } from '../compute.js'
+import { dryRunText } from '../dry-run.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
+import { mostWhole } from '../whole-room.js'
 import { type Span, type SpanPiece, spansOf } from '../windows.js'
 import { Composition, countN } from './composition.js'
 import { type LeftOut, type LengthLimits, settledParts } from './lengths.js'
@@ -29,6 +31,10 @@ export interface DnaOptions extends LengthLimits, ComputeOptions {
   /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
   skip: boolean
   wanted: Output
+  /** Some of the records come through a pipe. */
+  pipe?: boolean
+  /** Bases that no record can have more of, as far as that is known. */
+  longest?: number
 }
 
 /** Records of DNA through a model. */
@@ -49,7 +55,7 @@ export class DnaRun implements SpanRun {
   ) {
     const { spec } = model
     const { window, skip, wanted, note } = options
-    this.plan = planFor(model, options)
+    this.plan = planFor(model, options, { longest: window ?? options.longest })
     // Caduceus-PS reads both strands by itself.
     const bothByDefault = spec.strand === 'symmetric' && !spec.reverse_complement
     this.strand = options.strand ?? (bothByDefault ? 'both' : '+')
@@ -69,16 +75,15 @@ export class DnaRun implements SpanRun {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, wanted, skip, window, stride, minLength, perRecord } = this.options
+    const { device, wanted, tmpDir, skip, window, stride, minLength, perRecord } = this.options
     const onStarted = startNote(this.options)
     const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
-    const streams =
-      isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
-    const piece = streams ? this.plan.chunk : undefined
+    const piece = this.streams ? this.plan.chunk : undefined
+    const most = mostWhole(spec, this.plan)
     const tooShort = () => this.shortWindows++
-    const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece }))
+    const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece, most }))
     const pieces = strandsOf(spans, spec, this.strand)
-    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted, onStarted })
+    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted, tmpDir, inParts: true, onStarted })
     let record: SequenceRecord | undefined
     for await (const prediction of withStrands(answers)) {
       const { span, last } = prediction
@@ -86,6 +91,29 @@ export class DnaRun implements SpanRun {
       record = span.record
       yield prediction
     }
+  }
+
+  async dryRun(): Promise<string> {
+    const { spec } = this.model
+    const { options, plan, records } = this
+    const { window, skip, pipe } = options
+    const known = { unit: 'bases', number: Number.POSITIVE_INFINITY } as const
+    if (window !== undefined) return dryRunText(spec, plan, options, { ...known, longest: window })
+    if (this.streams) return dryRunText(spec, plan, options, known)
+    if (pipe) return dryRunText(spec, plan, options, { ...known, longest: null })
+    let [longest, number] = [0, 0]
+    for await (const { offset, rows, last } of settledParts(records, options, skip, this.left)) {
+      longest = Math.max(longest, offset + rows.length)
+      if (last) number += this.strand === 'both' ? 2 : 1
+    }
+    return dryRunText(spec, plan, options, { ...known, longest, number })
+  }
+
+  /** Long records are read in pieces. */
+  private get streams(): boolean {
+    const { spec } = this.model
+    const { wanted } = this.options
+    return isCausal(spec) && this.strand === '+' && !needsWhole(wanted) && lengthRead(spec, wanted) === undefined
   }
 
   sizeOf(record: SequenceRecord): RecordSize {
@@ -150,12 +178,12 @@ async function* strandsOf(
 /** The answers on the strands of a span, together. Errors: 69 for one that is not finite. */
 async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
   let strands: Float32Array[] = []
-  for await (const { note, data, width } of answers) {
+  for await (const { note, data, width, last } of answers) {
     const failure = notFinite({ data }, nameOf(note.span))
     if (failure) throw failure
     strands.push(data)
     if (!note.lastStrand) continue
-    yield { span: note.span, last: note.ends, strands, width, n: note.n }
+    yield { span: note.span, last: note.ends && last, strands, width, n: note.n }
     strands = []
   }
 }

@@ -1,0 +1,85 @@
+import type { GpuFacts } from '../backends/backend.js'
+import { familyOf, isCausal } from '../layers/mixers/registry.js'
+import type { ModelSpec } from '../spec.js'
+import { footprint, headWidth, tokensPerRow } from './footprint.js'
+
+const mebibyte = 2 ** 20
+
+/** Bytes of the process, as they were measured (docs/decisions.md): Node, the program, its readers and writers, and garbage. */
+const programBytes = 116 * mebibyte
+
+/** Of a thread that computes: its part of V8, compiled kernels, ONNX Runtime and what that takes for a product. */
+const workerBytes = 30 * mebibyte
+
+/** Of a model that hears, besides: a decoder, filters and the search for words. */
+const audioBytes = 40 * mebibyte
+
+/** Where allocations leave gaps in the memory of a backend. */
+const gaps = 1.25
+
+/** Numbers of a token as a model is given it. */
+const inputWidth = ({ input, d_embed }: ModelSpec) => (input.kind === 'tokens' ? 1 : d_embed)
+
+/** Numbers of the widest row that may be read. */
+const outputWidth = (spec: ModelSpec) => Math.max((spec.reverse_complement ? 2 : 1) * spec.d_model, headWidth(spec))
+
+/** What of a plan decides how much memory it takes (`Plan`). */
+export interface Crew {
+  chunk: number
+  workers: number
+  depth: number
+  keptWeights: number
+}
+
+/** What a run takes however long its sequences are: the program, the weights, and the chunks at work, on their way and waiting. */
+export function runBytes(
+  spec: ModelSpec,
+  { chunk, workers, depth, keptWeights }: Crew,
+  weights: { stored: number; widened: number },
+  gpu?: GpuFacts,
+): number {
+  const rows = chunk / tokensPerRow(spec)
+  // On a GPU neither chunks nor weights lie in the memory of the process.
+  const kept = gpu ? 0 : Math.min(keptWeights, weights.widened) + 4 * rows * footprint(spec).together * gaps
+  const input = 4 * chunk * inputWidth(spec)
+  const output = 4 * rows * outputWidth(spec)
+  return (
+    programBytes +
+    (spec.input.kind === 'log-mel' ? audioBytes : 0) +
+    weights.stored +
+    workers * (workerBytes + kept) +
+    depth * (2 * input + 2 * output)
+  )
+}
+
+/** A sequence is held whole before it is computed, unless it is read forward only and in pieces. */
+export const readsWhole = (spec: ModelSpec) => !isCausal(spec) || spec.reverse_complement !== undefined
+
+/**
+ * Of a sequence that is held whole: its letters, twice while they are joined, ids for the strand that runs and for the one that waits;
+ * of audio its features, twice.
+ */
+export const heldBytes = (spec: ModelSpec, tokens: number): number =>
+  tokens * (spec.input.kind === 'tokens' ? 12 : 8 * inputWidth(spec))
+
+/** Numbers of the largest state that a block carries backwards. */
+const reverseNumbers = ({ blocks }: ModelSpec): number =>
+  Math.max(
+    0,
+    ...blocks.map(({ mixer }) =>
+      Object.values(familyOf(mixer).reverseStates?.(mixer) ?? {}).reduce((sum, { rows, cols }) => sum + rows * cols, 0),
+    ),
+  )
+
+/**
+ * Of the spool of a sequence that is swept: the residual stream and the reverse states at the cuts; where both strands are read
+ * (Caduceus-PS) also what each of them gave.
+ */
+export function spoolBytes(spec: ModelSpec, chunk: number, tokens: number): number {
+  if (tokens <= chunk || !readsWhole(spec)) return 0
+  const stride = tokensPerRow(spec)
+  const stream = 4 * Math.ceil(tokens / stride) * spec.d_model
+  const cuts = 4 * Math.ceil(tokens / chunk) * reverseNumbers(spec)
+  const strands = spec.reverse_complement ? 8 * tokens * Math.max(spec.d_model, headWidth(spec)) : 0
+  return stream + cuts + strands
+}

@@ -1,0 +1,88 @@
+import { statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { heldBytes, spoolBytes } from '../engine/memory.js'
+import type { Plan } from '../engine/plan.js'
+import { exitCodes, UserError } from '../errors.js'
+import type { ModelSpec } from '../spec.js'
+import { sizeFlag, sizeText } from '../text/size.js'
+import { Budget } from './budget.js'
+
+/** Room for a sequence that is held whole. */
+export interface Room {
+  /** The folder of its spool; absent: it needs none, or it lies in memory. */
+  folder?: string
+  give(): void
+}
+
+/** Bytes of a sequence that is held whole, and of its spool. */
+export const wholeNeeds = (spec: ModelSpec, { chunk }: Pick<Plan, 'chunk'>, tokens: number) => ({
+  held: tokens > chunk ? heldBytes(spec, tokens) : 0,
+  spool: spoolBytes(spec, chunk, tokens),
+})
+
+/** The error (65) about a sequence that cannot be held whole in less than so many bytes. */
+export function tooLong(name: string, tokens: number, unit: string, least: number): UserError {
+  const text = `${tokens} ${unit} at once need --max-memory ${sizeFlag(least)}; --window reads them in pieces`
+  return new UserError(`${name}: ${text}`, exitCodes.data)
+}
+
+/** Tokens of the longest sequence that can be held whole. */
+export const mostWhole = (spec: ModelSpec, { chunk, wholeBytes }: Plan): number =>
+  Math.max(chunk, Math.floor(wholeBytes / heldBytes(spec, 1)))
+
+/**
+ * Says which sequences may be held whole at a time, and where their spools lie: in memory while there is room in it, else in temporary
+ * files while there is room on the disk. Who finds no room waits for those before.
+ */
+export class WholeRoom {
+  private readonly memory: Budget
+  /** Bytes of the files that are being written. */
+  private claimed = 0
+  private waiting: (() => void)[] = []
+
+  constructor(
+    private readonly spec: ModelSpec,
+    private readonly plan: Plan,
+    private readonly folder = tmpdir(),
+  ) {
+    this.memory = new Budget(plan.wholeBytes)
+  }
+
+  /** Errors: UserError with exit code 74 for a disk that is too full. */
+  async take(tokens: number): Promise<Room> {
+    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens)
+    if (this.memory.takeNow(held + spool)) return { give: () => this.memory.give(held + spool) }
+    await this.memory.take(held)
+    if (spool > 0) await this.claim(spool)
+    const give = () => {
+      this.memory.give(held)
+      this.claimed -= spool
+      for (const wake of this.waiting.splice(0)) wake()
+    }
+    return { folder: spool > 0 ? this.folder : undefined, give }
+  }
+
+  private async claim(bytes: number): Promise<void> {
+    while (true) {
+      const free = await freeBytes(this.folder)
+      if (free >= this.claimed + bytes) break
+      if (this.claimed === 0) {
+        const cure = '--tmp-dir names another folder, a larger --max-memory needs no file, --window needs neither'
+        const text = `a temporary file of ${sizeText(bytes)} is needed and ${sizeText(free)} are free`
+        throw new UserError(`${this.folder}: ${text}; ${cure}`, exitCodes.io)
+      }
+      await new Promise<void>((wake) => this.waiting.push(wake))
+    }
+    this.claimed += bytes
+  }
+}
+
+/** Infinity where the system does not say; who opens a file there finds out. */
+export async function freeBytes(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder)
+    return bavail * bsize
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
