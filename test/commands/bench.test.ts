@@ -7,6 +7,7 @@ import { openCpuBackend } from '../../src/backends/cpu/cpu.js'
 import { wholeSegments } from '../../src/backends/segments.js'
 import { chunkOf, scanInChunks } from '../../src/bench/chunked-scan.js'
 import { rowsOf } from '../../src/bench/inference.js'
+import { rowsOf as longRows } from '../../src/bench/long.js'
 import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { benchReport } from '../../src/bench/report.js'
 import { interleaved, median } from '../../src/bench/rounds.js'
@@ -224,4 +225,32 @@ test('bench operations has the operations of a block and their gradients', async
   expect(units.get('adamw')).toBe('ns/number')
   for (const { us_per_row, rate, ratio } of rows)
     for (const x of [us_per_row, rate, ratio]) expect(x).toBeGreaterThan(0)
+})
+
+test('bench long sets a long record against a short one, and a limit on memory changes no byte', async () => {
+  const text = await bench('long', ...tiny, '--tokens', '60000', '--max-memory', '170M', '--json')
+  const { rows } = JSON.parse(text)
+  const columns = ['model', 'tokens', 'max_memory_mib', 'threads', 'us_per_token', 'ratio', 'peak_mib', 'peak_ratio', 'same_bytes'] // biome-ignore format: a table
+  expect(Object.keys(rows[0])).toEqual(columns)
+  const known = rows.map((row: Record<string, unknown>) => [row.model, row.tokens, row.max_memory_mib, row.same_bytes])
+  expect(known).toEqual([
+    ['causal 1 x 8', 3780, null, null],
+    ['causal 1 x 8', 60_000, null, null],
+    ['bidirectional 1 x 8', 3780, null, null],
+    ['bidirectional 1 x 8', 60_000, null, null],
+    ['bidirectional 1 x 8', 60_000, 170, true],
+  ])
+  for (const { peak_mib } of rows) expect(peak_mib).toBeGreaterThan(50)
+  expect(rows[4].peak_mib).toBeLessThan(170)
+})
+
+test('its ratios are against the short record of the same model', () => {
+  const [one, short, long] = [{ bases: 150 }, { bases: 100 }, { bases: 1000 }]
+  const usages = [1, 3, 31, 41].map((seconds, i) => ({ seconds, peakBytes: (i + 1) * 2 ** 20 }))
+  const cases = [{ input: one }, { input: short }, { input: long }, { input: long, maxMemory: 2 ** 29 }]
+  expect(longRows('m', 2, cases, usages, ['', 'a', 'b', 'c'])).toMatchObject([
+    { tokens: 100, us_per_token: 20_000, ratio: 1, peak_mib: 2, peak_ratio: 1, same_bytes: null },
+    { tokens: 1000, us_per_token: 30_000, ratio: 1.5, peak_mib: 3, peak_ratio: 1.5, same_bytes: null },
+    { max_memory_mib: 512, us_per_token: 40_000, ratio: 2, peak_ratio: 2, same_bytes: false },
+  ])
 })
