@@ -6,10 +6,7 @@ const mebibyte = 2 ** 20
 export default class BenchLong extends BenchCommand {
   static override description =
     'Measure embed on a long record against a short one: a model that reads forward, and one that reads both ways, also within --max-memory.'
-  static override examples = [
-    '<%= config.bin %> bench long',
-    '<%= config.bin %> bench long --tokens 131072 --max-memory 160M',
-  ]
+  static override examples = ['<%= config.bin %> bench long']
   static override flags = {
     ...shapeFlagsOf(16, 256),
     tokens: integer({ min: 16, max: 1e9, default: mebibyte, description: 'bases of the long record' }),

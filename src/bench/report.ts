@@ -4,7 +4,7 @@ import { type Device, defaultDevice, devices } from '../backends/registry.js'
 import { columns } from '../output/columns.js'
 import { availableThreads } from '../runtime/threads.js'
 
-type Cell = string | number | null
+type Cell = string | number | boolean | null
 
 /** A row for each case; a column for each key. */
 export type Rows = object[]
@@ -73,6 +73,7 @@ function tableOf(rows: Rows): string {
 
 /** Three digits are what such a measurement is good for. */
 function cell(value: Cell): string | number {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
   if (typeof value !== 'number') return value ?? '-'
   return Number.isInteger(value) ? value : Number(value.toPrecision(3))
 }

@@ -105,7 +105,7 @@ describe('the process keeps within --max-memory', () => {
     ['embed', '-m', 'origin', '-t', '1', '-o', `${out}.npy`, longer],
     ['embed', '-m', 'origin', '-t', '1', '--pool', 'none', '-o', `${out}.npy`, longer],
     ['classify', '-m', 'origin', '-t', '1', '-o', out, longer],
-    ['transcribe', '-t', '1', '-o', out, speech],
+    ['transcribe', '-m', 'english', '-t', '1', '-o', out, speech],
     ['embed', '-m', 'sounds', '-t', '1', '-o', `${out}.npy`, speech],
   ]
 
@@ -162,7 +162,7 @@ describe('--dry-run', () => {
     expect(lines(piped.stdout)).toMatchObject({ sequences: expect.stringContaining('a pipe is not read') })
     const windows = await dry('--window', '500', long)
     expect(lines(windows.stdout)).toMatchObject({ sequences: 'up to 500 bases, in one chunk' })
-    const { stdout, code } = await command(['transcribe', '--dry-run', speech])
+    const { stdout, code } = await command(['transcribe', '-m', 'english', '--dry-run', speech])
     expect([code, lines(stdout).sequences]).toEqual([0, 'up to 3,000 frames, in one chunk'])
   })
 
