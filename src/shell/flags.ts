@@ -39,8 +39,8 @@ export function wholeNumber(text: string, min: number, max: number): number {
 }
 
 /** Bytes, e.g. `--max-memory 512M`. */
-export function size(options: { description: string; default: number }): Interfaces.OptionFlag<number>
-export function size(options: { description: string }): Interfaces.OptionFlag<number | undefined>
+export function size(options: { description: string; default: number }): OptionFlag<number>
+export function size(options: { description: string }): OptionFlag<number | undefined>
 export function size(options: { description: string; default?: number }) {
   return Flags.custom<number>({
     ...options,

@@ -26,7 +26,7 @@ beforeAll(() => {
       .map(() => 'ACGT'.charCodeAt(4 * random()))
       .toString()
   writeFileSync(long, `>long\n${bases(60_001)}\n>short\n${bases(100)}\n`)
-  writeFileSync(longer, `>longer\n${bases(400_000)}\n`)
+  writeFileSync(longer, `>longer\n${bases(150_000)}\n`)
   writeFileSync(speech, recordingOf(talk(120)))
 })
 
@@ -148,7 +148,7 @@ describe('--dry-run', () => {
     expect(lines(stdout).spool).toMatch(/^1 x \d\.\d MiB in .*spools \([\d,.]+ .iB free\)$/)
     const refused = await dry('--max-memory', size(bytes), longer)
     expect(refused.code).toBe(65)
-    const [, enough] = /400000 bases at once need --max-memory (\w+); --window/.exec(refused.stderr)!
+    const [, enough] = /150000 bases at once need --max-memory (\w+); --window/.exec(refused.stderr)!
     const real = ['embed', '-q', '-m', 'origin', '-o', join(folder, 'none.npy'), longer]
     expect(await command([...real, '--max-memory', size(bytes)])).toMatchObject({
       code: 65,
