@@ -83,7 +83,7 @@ export interface OpenedRun {
  * model, or throws if the model lacks it. `strand`: of DNA, where the flags name none; absent: as the model says.
  */
 export async function openRun(
-  flags: DnaFlags & AudioFlags,
+  flags: DnaFlags & AudioFlags & { letters?: boolean },
   files: CommandFiles,
   want: (spec: ModelSpec) => Output,
   note: (line: string) => void,
@@ -161,7 +161,7 @@ async function readableOf(folder: string): Promise<Readable> {
 
 function dnaRun(
   { model, paths, picked }: Opened,
-  flags: DnaFlags,
+  flags: DnaFlags & { letters?: boolean },
   wanted: Output,
   note: (line: string) => void,
 ): DnaRun {
@@ -180,6 +180,7 @@ function dnaRun(
     minLength: flags['min-length'],
     maxLength: flags['max-length'],
     wanted,
+    letters: flags.letters,
     pipe: paths.some(isPipe),
     longest: largestFile(paths),
   })

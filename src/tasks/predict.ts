@@ -56,6 +56,8 @@ export interface Prediction {
   n?: number
   /** Of audio: nothing is heard in it. */
   silent?: boolean
+  /** Where they are asked for (`DnaOptions.letters`): the bases of these rows, as they stand on their strand, which may end with them. */
+  letters?: { codes: Uint8Array; ends: boolean }
 }
 
 /** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */

@@ -31,6 +31,8 @@ export interface DnaOptions extends LengthLimits, ComputeOptions {
   /** Bad records are skipped and counted: a record gives nothing before its end was seen. */
   skip: boolean
   wanted: Output
+  /** Each strand is a prediction of its own, with its bases; `last` is the last one on the span. */
+  letters?: boolean
   /** Some of the records come through a pipe. */
   pipe?: boolean
   /** Bases that no record can have more of, as far as that is known. */
@@ -75,17 +77,17 @@ export class DnaRun implements SpanRun {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, wanted, tmpDir, skip, window, stride, minLength, perRecord } = this.options
+    const { device, wanted, letters, tmpDir, skip, window, stride, minLength, perRecord } = this.options
     const onStarted = startNote(this.options)
     const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
     const piece = this.streams ? this.plan.chunk : undefined
     const most = mostWhole(spec, this.plan)
     const tooShort = () => this.shortWindows++
     const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece, most }))
-    const pieces = strandsOf(spans, spec, this.strand)
+    const pieces = strandsOf(spans, spec, this.strand, letters)
     const answers = predict(pieces, this.model, { device, plan: this.plan, wanted, tmpDir, inParts: true, onStarted })
     let record: SequenceRecord | undefined
-    for await (const prediction of withStrands(answers)) {
+    for await (const prediction of letters ? withLetters(answers) : withStrands(answers)) {
       const { span, last } = prediction
       if (perRecord ? span.record !== record : last) this.done++
       record = span.record
@@ -144,12 +146,16 @@ export class DnaRun implements SpanRun {
 /** How messages name the record of a span. */
 const nameOf = ({ record }: Span) => `${record.file}: record ${nameId(record.id)}, line ${record.line}`
 
+const none = new Uint8Array(0)
+
 interface StrandNote {
   span: Span
   lastStrand: boolean
   ends: boolean
   /** N in the span so far. */
   n: number
+  /** The bases as they are read on this strand, where they are asked for. */
+  codes: Uint8Array
 }
 
 /** Token ids of each strand, one sequence after the other. */
@@ -157,6 +163,7 @@ async function* strandsOf(
   pieces: AsyncIterable<SpanPiece<Uint8Array>>,
   spec: ModelSpec,
   strand: Strand,
+  letters = false,
 ): AsyncGenerator<Piece<StrandNote>> {
   const tokenizer = dnaTokenizer(spec.input)
   let n = 0
@@ -164,23 +171,43 @@ async function* strandsOf(
     n = (start === 0 ? 0 : n) + countN(codes)
     const slot = start === 0 && ends ? -1 : 0
     if (strand !== '-') {
-      const note = { span, lastStrand: strand === '+', ends, n }
+      const note = { span, lastStrand: strand === '+', ends, n, codes: letters ? codes.slice() : none }
       yield { input: tokenizer.ids(codes, ends), note, start, ends, slot }
     }
     if (strand !== '+') {
       if (slot >= 0) throw new Error('the other strand needs the whole span')
-      const note = { span, lastStrand: true, ends, n }
-      yield { input: tokenizer.ids(reverseComplement(codes), true), note, start, ends, slot }
+      const other = reverseComplement(codes)
+      const note = { span, lastStrand: true, ends, n, codes: letters ? other : none }
+      yield { input: tokenizer.ids(other, true), note, start, ends, slot }
     }
   }
 }
 
-/** The answers on the strands of a span, together. Errors: 69 for one that is not finite. */
+/** Errors: 69 for an answer that is not finite. */
+async function* finite(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Answer<StrandNote>> {
+  for await (const answer of answers) {
+    const failure = notFinite(answer, nameOf(answer.note.span))
+    if (failure) throw failure
+    yield answer
+  }
+}
+
+/** The answers as they come, each with the bases of its rows. */
+async function* withLetters(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
+  let at = 0
+  for await (const { note, data, width, last } of finite(answers)) {
+    const { span, codes, n } = note
+    const part = codes.subarray(at, at + data.length / width)
+    at = last ? 0 : at + part.length
+    const ends = note.ends && last
+    yield { span, last: ends && note.lastStrand, strands: [data], width, n, letters: { codes: part, ends } }
+  }
+}
+
+/** The answers on the strands of a span, together. */
 async function* withStrands(answers: AsyncIterable<Answer<StrandNote>>): AsyncGenerator<Prediction> {
   let strands: Float32Array[] = []
-  for await (const { note, data, width, last } of answers) {
-    const failure = notFinite({ data }, nameOf(note.span))
-    if (failure) throw failure
+  for await (const { note, data, width, last } of finite(answers)) {
     strands.push(data)
     if (!note.lastStrand) continue
     yield { span: note.span, last: note.ends && last, strands, width, n: note.n }
