@@ -6,8 +6,8 @@ export default class TrainNextBase extends TrainCommand {
   static override description =
     'Train a model that reads DNA forward to predict the next base (a causal language model), from genomes without labels, or go on with one (--from). The same command, given again, resumes an interrupted run. All settings: docs/training.md.'
   static override examples = [
-    '<%= config.bin %> train next-base --data genomes.fa.gz --valid other.fa.gz --config small.json --out my-model',
-    'zcat genomes/*.fna.gz | <%= config.bin %> train next-base --data - --out my-model',
+    '<%= config.bin %> train next-base --data train.fa.gz --valid valid.fa.gz --config small.json --out my-bases',
+    'zcat *.fa.gz | <%= config.bin %> train next-base --data - --config small.json --out my-bases',
   ]
   static override flags = {
     data: Flags.string({ required: true, helpValue: 'FILE', description: 'DNA to learn from: FASTA or FASTQ' }),
