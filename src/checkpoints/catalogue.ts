@@ -67,7 +67,9 @@ export async function shadowedFolder(name: string): Promise<string | null> {
 
 /** The files that a model is read from. */
 export async function modelFiles(folder: string): Promise<Named[]> {
-  const names = (await readdir(folder)).filter((name) => /^config\.json$|\.safetensors(\.index\.json)?$/.test(name))
+  const names = (await readdir(folder)).filter((name) =>
+    /^config\.json$|\.(safetensors|bin)(\.index\.json)?$/.test(name),
+  )
   return names.map((name) => ({ role: 'the model file', path: join(folder, name) }))
 }
 

@@ -6,8 +6,24 @@ import { checked, openRecord } from '../text/schema.js'
 import { broken, readText } from './files.js'
 import { parseObject } from './json.js'
 import { SafetensorsFile } from './safetensors.js'
+import type { TensorFile } from './tensor-file.js'
 
 const pieceBytes = 2 ** 20
+
+/** A way to store tensors: the name of the file that holds them all. */
+interface Form {
+  file: string
+  open(path: string): Promise<TensorFile>
+}
+
+/** The first that a folder has is read: where both are there, they hold the same. */
+const forms: readonly Form[] = [
+  { file: 'model.safetensors', open: (path) => SafetensorsFile.open(path) },
+  {
+    file: 'pytorch_model.bin',
+    open: async (path) => (await import('./pytorch/pytorch-file.js')).PytorchFile.open(path),
+  },
+]
 
 /**
  * The tensors of a checkpoint folder, in one file or in shards. What a layout reads is checked against the shape it
@@ -19,29 +35,31 @@ export class Tensors {
   private constructor(
     /** What error lines call the checkpoint's weights. */
     readonly path: string,
-    readonly files: readonly SafetensorsFile[],
-    private readonly where: ReadonlyMap<string, SafetensorsFile>,
+    readonly files: readonly TensorFile[],
+    private readonly where: ReadonlyMap<string, TensorFile>,
   ) {}
 
-  /** `model.safetensors`, or the shards that `model.safetensors.index.json` names. Errors: 69. */
+  /** The first that is there of `forms`, as one file or in the shards that its index names. Errors: 69. */
   static async open(folder: string): Promise<Tensors> {
-    const single = join(folder, 'model.safetensors')
-    if (await exists(single)) return Tensors.of(single, [single])
-    const index = `${single}.index.json`
-    if (await exists(index)) return openShards(folder, index)
+    for (const form of forms) {
+      const single = join(folder, form.file)
+      if (await exists(single)) return Tensors.of(single, [single], form)
+      const index = `${single}.index.json`
+      if (await exists(index)) return openShards(folder, index, form)
+    }
+    const expected = `expected ${forms.map(({ file }) => `${file} or ${file}.index.json`).join(', ')}`
     const names = await readdir(folder).catch(() => [])
-    const pickled = names.sort().find((name) => /\.(bin|pt|pth|ckpt)$/.test(name))
-    if (pickled !== undefined)
-      throw broken(folder, `holds pickled weights only (${pickled}), which are not read, expected model.safetensors`)
-    throw broken(folder, 'no weights: expected model.safetensors or model.safetensors.index.json')
+    const other = names.sort().find((name) => /\.(bin|pt|pth|ckpt|safetensors)$/.test(name))
+    if (other !== undefined) throw broken(folder, `holds ${other}, ${expected}`)
+    throw broken(folder, `no weights: ${expected}`)
   }
 
-  static async of(path: string, paths: readonly string[]): Promise<Tensors> {
-    const files: SafetensorsFile[] = []
-    const where = new Map<string, SafetensorsFile>()
+  static async of(path: string, paths: readonly string[], form: Form): Promise<Tensors> {
+    const files: TensorFile[] = []
+    const where = new Map<string, TensorFile>()
     try {
       for (const each of paths) {
-        const file = await SafetensorsFile.open(each)
+        const file = await form.open(each)
         files.push(file)
         for (const name of file.tensors.keys()) {
           if (where.has(name)) throw broken(each, `tensor ${name} is already in ${where.get(name)?.path}`)
@@ -92,11 +110,13 @@ export class Tensors {
   /** True when both tensors hold the same values in the same type: a tied pair that was saved twice. */
   async equal(a: string, b: string): Promise<boolean> {
     const [x, y] = [this.file(a), this.file(b)]
-    const { dtype, shape, bytes } = x.info(a)
-    if (dtype !== y.info(b).dtype || shape.join() !== y.info(b).shape.join()) return false
+    const [{ dtype, shape, begin, bytes, strides }, other] = [x.info(a), y.info(b)]
+    if (dtype !== other.dtype || shape.join() !== other.shape.join()) return false
+    if (x === y && begin === other.begin && strides?.join() === other.strides?.join()) return true
     // Piece by piece: whole, the largest weight of a model would be in memory twice.
-    const pieces = [Buffer.alloc(pieceBytes), Buffer.alloc(pieceBytes)]
-    for (let from = 0; from < bytes; from += pieceBytes) {
+    const step = strides || other.strides ? bytes : Math.min(pieceBytes, bytes)
+    const pieces = [Buffer.alloc(step), Buffer.alloc(step)]
+    for (let from = 0; from < bytes; from += step) {
       const [p, q] = pieces.map((piece) => piece.subarray(0, bytes - from))
       await x.read(a, from, p)
       await y.read(b, from, q)
@@ -126,7 +146,7 @@ export class Tensors {
     await Promise.all(this.files.map((file) => file.close()))
   }
 
-  private file(name: string): SafetensorsFile {
+  private file(name: string): TensorFile {
     const file = this.where.get(name)
     if (!file) throw this.missing(name)
     return file
@@ -168,7 +188,7 @@ const indexSchema = openRecord({
   ),
 })
 
-async function openShards(folder: string, index: string): Promise<Tensors> {
+async function openShards(folder: string, index: string, form: Form): Promise<Tensors> {
   const { weight_map } = checked(indexSchema, parseObject(index, await readText(index)), '', (what) =>
     broken(index, what),
   )
@@ -177,6 +197,7 @@ async function openShards(folder: string, index: string): Promise<Tensors> {
   const tensors = await Tensors.of(
     index,
     shards.map((file) => join(folder, file)),
+    form,
   )
   const missing = entries.find(([name]) => !tensors.has(name))
   if (missing) {
