@@ -20,16 +20,12 @@ export class Cursor {
   /** The next `length` bytes, good until the next call. Errors: 69 where there are fewer, or more than any text or number takes. */
   take(length: number): Buffer {
     if (length > windowBytes) throw this.broken(`holds a text of ${length} bytes, expected at most ${windowBytes}`)
-    if (length > this.end - this.at) throw this.broken('ends too early')
-    if (this.at < this.start || this.at + length > this.start + this.filled) this.fill()
-    const from = this.at - this.start
-    if (from + length > this.filled) throw this.broken('ends too early')
-    this.at += length
+    const from = this.advance(length)
     return this.window.subarray(from, from + length)
   }
 
   byte(): number {
-    return this.take(1)[0]
+    return this.window[this.advance(1)]
   }
 
   /** An unsigned number of 64 bits. Errors: 69 above 2^53. */
@@ -39,6 +35,7 @@ export class Cursor {
     return Number(size)
   }
 
+  /** Steps over bytes without reading them. */
   skip(length: number): void {
     if (length > this.end - this.at) throw this.broken('ends too early')
     this.at += length
@@ -46,6 +43,16 @@ export class Cursor {
 
   broken(what: string): Error {
     return broken(this.path, `${what} (byte ${this.at})`)
+  }
+
+  /** Steps over so many bytes and has them in the window; where they begin there. */
+  private advance(length: number): number {
+    if (length > this.end - this.at) throw this.broken('ends too early')
+    if (this.at + length > this.start + this.filled) this.fill()
+    const from = this.at - this.start
+    if (from + length > this.filled) throw this.broken('ends too early')
+    this.at += length
+    return from
   }
 
   private fill(): void {

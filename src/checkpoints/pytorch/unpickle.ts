@@ -9,6 +9,8 @@ const mostBytes = 2 ** 24
 const mostValues = 2 ** 20
 const mostNesting = 64
 
+const stop = '.'.charCodeAt(0)
+
 export interface Pickle {
   value: Value
   /** All that it refers to, by their keys. */
@@ -78,15 +80,14 @@ class Machine {
   run(): Value {
     const { from } = this
     const most = from.at + mostBytes
-    for (;;) {
-      const opcode = from.byte()
-      const name = opcodes.get(opcode) ?? `0x${opcode.toString(16).padStart(2, '0')}`
-      if (name === 'STOP') return this.pop()
-      if (!Object.hasOwn(this.steps, name))
-        throw new Refused(`has the opcode ${name}, which is refused: only tensors and containers are read`)
-      this.steps[name]()
+    const steps = Array.from({ length: 256 }, (_, opcode) => this.steps[opcodes.get(opcode) ?? ''])
+    for (let opcode = from.byte(); opcode !== stop; opcode = from.byte()) {
+      const step = steps[opcode]
+      if (!step) throw refused(opcode)
+      step()
       if (from.at > most) throw new Refused(`takes more than ${mostBytes} bytes`)
     }
+    return this.pop()
   }
 
   private protocol(version: number): void {
@@ -193,4 +194,9 @@ class Machine {
     }
     return text
   }
+}
+
+function refused(opcode: number): Refused {
+  const name = opcodes.get(opcode) ?? `0x${opcode.toString(16).padStart(2, '0')}`
+  return new Refused(`has the opcode ${name}, which is refused: only tensors and containers are read`)
 }

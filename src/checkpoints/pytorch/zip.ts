@@ -2,8 +2,9 @@ import { readSync } from 'node:fs'
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl'
 import { broken } from '../files.js'
 
-/** A tensor has one. */
+/** A tensor has one, with its number for a name. */
 const mostEntries = 2 ** 16
+const longestName = 1000
 
 /** Where something lies in a file, in bytes. */
 export interface Place {
@@ -45,6 +46,7 @@ export async function zipEntries(path: string, fd: number, size: number): Promis
 
 function checkStored(path: string, entry: Entry): void {
   const { fileName, compressionMethod } = entry
+  if (fileName.length > longestName) throw broken(path, `an entry has a name of ${fileName.length} characters`)
   if (entry.isEncrypted()) throw broken(path, `entry ${fileName} is encrypted`)
   if (compressionMethod !== 0) throw broken(path, `entry ${fileName} is compressed, which torch.save never does`)
 }
