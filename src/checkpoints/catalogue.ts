@@ -115,13 +115,14 @@ const isModel = (folder: string) =>
     () => false,
   )
 
-/** Counts what the loader would read, from the headers of its files. */
+/** Counts what the loader would read, from the headers of its files; tensors that share their numbers once. */
 async function measureWeights(folder: string): Promise<{ parameters: number; bytes: number }> {
   const tensors = await Tensors.open(folder)
   let [parameters, bytes] = [0, 0]
   for (const file of tensors.files) {
     bytes += (await stat(file.path)).size
-    for (const { shape } of file.tensors.values()) parameters += shape.reduce((product, n) => product * n, 1)
+    const places = new Map([...file.tensors.values()].map(({ begin, shape }) => [begin, shape]))
+    for (const shape of places.values()) parameters += shape.reduce((product, n) => product * n, 1)
   }
   await tensors.close()
   return { parameters, bytes }

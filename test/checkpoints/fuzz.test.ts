@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdir, open as openFile, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open as openFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -122,6 +122,27 @@ describe('weights of a stranger', () => {
         await readOrRefused(69, () => open(folder))
       }),
       runs(150),
+    )
+  })
+
+  test.each([
+    ['zip file', 'bin-zip-hf-mamba', 4000, 6500],
+    ['stream', 'bin-legacy-ssm-mamba1', 5000, 400],
+  ])('with damaged bytes at the beginning and the end of a %s of torch.save', async (_, golden, begin, end) => {
+    const folder = await newFolder()
+    await copyFile(`test/golden/${golden}/config.json`, join(folder, 'config.json'))
+    const weights = readFileSync(`test/golden/${golden}/pytorch_model.bin`)
+    const [head, middle] = [weights.subarray(0, begin), weights.subarray(begin, -end)]
+    const tail = weights.subarray(-end)
+    const part = fc.oneof(fc.tuple(damage(begin), fc.constant(null)), fc.tuple(fc.constant(null), damage(end)))
+    await fc.assert(
+      fc.asyncProperty(part, async ([first, last]) => {
+        const pieces = [first ? damaged(head, first) : head, middle, last ? damaged(tail, last) : tail]
+        await writeFile(join(folder, 'pytorch_model.bin'), Buffer.concat(pieces))
+        await readOrRefused(69, () => open(folder))
+        await readOrRefused(69, () => summarizeModel(folder))
+      }),
+      runs(300),
     )
   })
 

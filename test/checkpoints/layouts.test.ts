@@ -220,7 +220,7 @@ describe('broken checkpoints are one line with exit code 69', () => {
     expect(await fails(await writeModel({ ...config, ...changes }, raw, maps))).toContain(message)
   })
 
-  test('no folder, no config, no weights, pickled weights, a config that is not JSON', async () => {
+  test('no folder, no config, no weights, weights of another name, a config that is not JSON', async () => {
     expect(await fails('test/golden/none')).toContain('no such model folder')
     const folder = await newFolder()
     expect(await fails(folder)).toContain('config.json: no such file')
@@ -228,8 +228,8 @@ describe('broken checkpoints are one line with exit code 69', () => {
     expect(await fails(folder)).toContain('config.json: not JSON')
     await writeFile(join(folder, 'config.json'), '{}')
     expect(await fails(folder)).toContain('no weights: expected model.safetensors')
-    await writeFile(join(folder, 'pytorch_model.bin'), '')
-    expect(await fails(folder)).toContain('holds pickled weights only')
+    await writeFile(join(folder, 'best.ckpt'), '')
+    expect(await fails(folder)).toContain('holds best.ckpt, expected model.safetensors or model.safetensors.index.json')
   })
 
   test('shards: one is missing, lacks a tensor, lies elsewhere, or repeats a tensor', async () => {

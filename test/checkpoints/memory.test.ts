@@ -3,9 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
+import { type StoredTensor, writeSafetensors } from '../../src/checkpoints/safetensors-write.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { goldenModel, integerTensor, newFolder } from './folders.js'
+import { writeTorch } from './torch-save.js'
 
 const bytesPer = { F32: 4, F16: 2, BF16: 2 }
 
@@ -16,8 +17,28 @@ function widerBy(k: number, name: string, shape: readonly number[]): number[] {
   return shape.map((n, i) => (i === (last ? shape.length - 1 : 0) ? n * k : n))
 }
 
+type Write = (folder: string, tensors: StoredTensor[]) => Promise<void>
+
+const safetensors: Write = (folder, tensors) => writeSafetensors(join(folder, 'model.safetensors'), tensors)
+
+const torch =
+  (how: 'zip' | 'legacy'): Write =>
+  (folder, tensors) => {
+    const saved = tensors.map(({ data, ...tensor }) => ({
+      ...tensor,
+      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    }))
+    return writeTorch(folder, saved, how)
+  }
+
 /** A wide model like a golden one, of zeros. */
-async function widened(golden: string, k: number, dtype: keyof typeof bytesPer, vocabulary?: number): Promise<string> {
+async function widened(
+  golden: string,
+  k: number,
+  dtype: keyof typeof bytesPer,
+  write: Write,
+  vocabulary?: number,
+): Promise<string> {
   const { config, raw, maps } = await goldenModel(golden)
   if (vocabulary !== undefined) {
     const { shape, values } = raw.get('backbone.embeddings.weight')!
@@ -31,7 +52,7 @@ async function widened(golden: string, k: number, dtype: keyof typeof bytesPer, 
     return { name, dtype, shape, data: new Uint8Array(bytes) }
   })
   const integers = [...maps].map(([name, map]) => integerTensor(name, map))
-  await writeSafetensors(join(folder, 'model.safetensors'), [...tensors, ...integers])
+  await write(folder, [...tensors, ...integers])
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
   return folder
 }
@@ -48,8 +69,14 @@ const script = `
 `
 
 test.each([
-  ['whose channels are reversed', () => widened('caduceus-ps', 74, 'F32'), 'caduceus-ps'],
-  ['of bfloat16 that holds its largest weight twice', () => widened('hf-mamba', 36, 'BF16', 25_000), 'hf-mamba'],
+  ['whose channels are reversed', () => widened('caduceus-ps', 74, 'F32', safetensors), 'caduceus-ps'],
+  [
+    'of bfloat16 that holds its largest weight twice',
+    () => widened('hf-mamba', 36, 'BF16', safetensors, 25_000),
+    'hf-mamba',
+  ],
+  ['in a zip file of torch.save', () => widened('hf-mamba', 36, 'BF16', torch('zip'), 25_000), 'hf-mamba'],
+  ['in a stream of torch.save', () => widened('hf-mamba', 36, 'BF16', torch('legacy'), 25_000), 'hf-mamba'],
 ] as const)('opening a model of 100 MB %s takes at most a fifth more memory than it holds', async (_, make, golden) => {
   const open = pathToFileURL(join(packageRoot, 'dist/src/checkpoints/open.js')).href
   const args = ['--input-type=module', '-e', script, open, join('test/golden', golden), await make()]

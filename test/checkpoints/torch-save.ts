@@ -91,29 +91,31 @@ export interface Entry {
   data: Uint8Array
   method?: number
   flags?: number
-  /** Where the directory says that it lies, if elsewhere. */
+  /** Where the directory says that it lies, if elsewhere; from 2^32 on in a field of 64 bits. */
   at?: number
   /** How long the directory says that it is, if otherwise. */
   bytes?: number
 }
 
+export const zipFile = (entries: readonly Entry[]) => ops(...zipPieces(entries))
+
 /** Without checksums, which torch.load does not look at either. */
-export function zipFile(entries: readonly Entry[]): Buffer {
-  const local: Buffer[] = []
+function zipPieces(entries: readonly Entry[]): Piece[] {
+  const local: Piece[] = []
   const directory: Buffer[] = []
-  let at = 0
-  for (const { name, data, method = 0, flags = 0, bytes = data.length, ...entry } of entries) {
+  let end = 0
+  for (const { name, data, method = 0, flags = 0, bytes = data.length, at = end } of entries) {
     const common = ops(u16(flags), u16(method), u32(0), u32(0), u32(bytes), u32(bytes), u16(name.length))
     const header = ops('PK\x03\x04', u16(0), common, u16(0), name)
-    directory.push(
-      ops('PK\x01\x02', u16(0), u16(0), common, u16(0), u16(0), u16(0), u16(0), u32(0), u32(entry.at ?? at), name),
-    )
-    local.push(header, Buffer.from(data))
-    at += header.length + data.length
+    const far = at < 2 ** 32 ? '' : ops('\x01\x00\x08\x00', u64(at))
+    const place = u32(far ? 0xffffffff : at)
+    directory.push(ops('PK\x01\x02', u32(0), common, u16(far.length), u64(0), u32(0).subarray(2), place, name, far))
+    local.push(header, data)
+    end += header.length + data.length
   }
   const size = directory.reduce((sum, { length }) => sum + length, 0)
   const n = u16(entries.length)
-  return ops(...local, ...directory, 'PK\x05\x06', u32(0), n, n, u32(size), u32(at), u16(0))
+  return [...local, ...directory, ops('PK\x05\x06', u32(0), n, n, u32(size), u32(end), u16(0))]
 }
 
 /** With the directory told by a record of 64 bits, as for files above 4 GB. */
@@ -146,12 +148,14 @@ export const archiveEntries = (object: Uint8Array, storages: Iterable<[string, U
   { name: 'archive/version', data: Buffer.from('3\n') },
 ]
 
-export function archive(tensors: readonly Saved[]): Buffer {
+export const archive = (tensors: readonly Saved[]) => ops(...archivePieces(tensors))
+
+function archivePieces(tensors: readonly Saved[]): Piece[] {
   const { object, storages } = stateDict(tensors)
-  return zipFile(
+  return zipPieces(
     archiveEntries(
       object,
-      [...storages].map(([key, { data }]) => [key, data]),
+      Array.from(storages, ([key, { data }]) => [key, data]),
     ),
   )
 }
@@ -161,21 +165,23 @@ export const magic = [pickle('\x8a\x0a', Buffer.from('6cfc9c46f9206aa85019', 'he
 export const machine = (little = true) => pickle('}', text('little_endian'), little ? '\x88' : '\x89', 's')
 
 /** The stream before version 1.6. */
-export function legacy(tensors: readonly Saved[]): Buffer {
+export const legacy = (tensors: readonly Saved[]) => ops(...legacyPieces(tensors))
+
+function legacyPieces(tensors: readonly Saved[]): Piece[] {
   const { object, storages } = stateDict(tensors)
   const keys = pickle('](', ...[...storages.keys()].map(text), 'e')
   const data = [...storages.values()].flatMap(({ dtype, data }) => [
     u64(data.length / (untyped[dtype] ? 1 : bytesPer[dtype])),
     data,
   ])
-  return ops(...magic, machine(), object, keys, ...data)
+  return [...magic, machine(), object, keys, ...data]
 }
 
-/** All tensors in one file, or in two with an index. */
+/** All tensors in one file, or in two with an index; piece by piece, without a copy of them all. */
 export async function writeTorch(folder: string, tensors: readonly Saved[], how: 'zip' | 'legacy' | 'shards') {
   const path = (name: string) => join(folder, name)
-  if (how === 'zip') return writeFile(path('pytorch_model.bin'), archive(tensors))
-  if (how === 'legacy') return writeFile(path('pytorch_model.bin'), legacy(tensors))
+  if (how === 'zip') return writeFile(path('pytorch_model.bin'), archivePieces(tensors))
+  if (how === 'legacy') return writeFile(path('pytorch_model.bin'), legacyPieces(tensors))
   const middle = Math.floor(tensors.length / 2)
   const weight_map: Record<string, string> = {}
   for (const [i, shard] of [tensors.slice(0, middle), tensors.slice(middle)].entries()) {
