@@ -1,7 +1,11 @@
 import { Dict, kindOf, Named, PickledTensor, Storage, type Value } from './values.js'
 
-/** What torch names in the pickle of a state dict, and what that makes. Reasons of refusals are thrown as `Refused`. */
+/** What torch names in the pickle of a state dict, and what that makes. */
+
+/** Why a pickle is not read; what reads it adds the file and the place. */
 export class Refused extends Error {}
+
+export const refused = (what: string) => new Refused(`${what}, which is refused: only tensors and containers are read`)
 
 /** Types of storages, by the names that safetensors has for them. */
 const storages: Record<string, string | null> = {
@@ -51,8 +55,7 @@ const calls: Record<string, (args: readonly Value[]) => Value> = {
 
 /** Errors: Refused, for all but what a state dict needs. */
 export function named(name: string): Named {
-  if (![storages, dtypes, calls].some((known) => Object.hasOwn(known, name)))
-    throw new Refused(`names ${name}, which is refused: only tensors and containers are read`)
+  if (![storages, dtypes, calls].some((known) => Object.hasOwn(known, name))) throw refused(`names ${name}`)
   return new Named(name)
 }
 

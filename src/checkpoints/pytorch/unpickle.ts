@@ -1,6 +1,6 @@
 import type { Cursor } from './cursor.js'
 import { opcodes } from './opcodes.js'
-import { call, named, Refused, storage } from './torch.js'
+import { call, named, Refused, refused, storage } from './torch.js'
 import { Dict, type Key, kindOf, List, type Storage, type Value } from './values.js'
 
 /** As much as a header of safetensors; published models take 200 kB. */
@@ -83,7 +83,7 @@ class Machine {
     const steps = Array.from({ length: 256 }, (_, opcode) => this.steps[opcodes.get(opcode) ?? ''])
     for (let opcode = from.byte(); opcode !== stop; opcode = from.byte()) {
       const step = steps[opcode]
-      if (!step) throw refused(opcode)
+      if (!step) throw refused(`has the opcode ${nameOf(opcode)}`)
       step()
       if (from.at > most) throw new Refused(`takes more than ${mostBytes} bytes`)
     }
@@ -138,7 +138,7 @@ class Machine {
     }
   }
 
-  /** Numbers without gaps, as they are written. */
+  /** Python counts what it keeps from 0 on. */
   private put(index: number): void {
     if (index >= mostValues) throw new Refused(`keeps a value as number ${index}`)
     this.memo.set(index, this.top())
@@ -168,9 +168,7 @@ class Machine {
   /** A state dict has the versions of its modules as an attribute, which is passed over. */
   private build([of, state]: Value[]): void {
     if (!(of instanceof Dict && of.ordered && state instanceof Dict))
-      throw new Refused(
-        `has the opcode BUILD for ${kindOf(of)}, which is refused: only tensors and containers are read`,
-      )
+      throw refused(`has the opcode BUILD for ${kindOf(of)}`)
     this.push(of)
   }
 
@@ -190,13 +188,11 @@ class Machine {
     let text = ''
     for (let byte = this.from.byte(); byte !== 0x0a; byte = this.from.byte()) {
       text += String.fromCharCode(byte)
-      if (text.length > 200) throw new Refused(`names ${text}..., which is refused`)
+      if (text.length > 200) throw refused(`names ${text}...`)
     }
     return text
   }
 }
 
-function refused(opcode: number): Refused {
-  const name = opcodes.get(opcode) ?? `0x${opcode.toString(16).padStart(2, '0')}`
-  return new Refused(`has the opcode ${name}, which is refused: only tensors and containers are read`)
-}
+/** An opcode by its name, or by its number where there is none. */
+const nameOf = (opcode: number) => opcodes.get(opcode) ?? `0x${opcode.toString(16).padStart(2, '0')}`
