@@ -118,9 +118,4 @@ function settings(at: (name: string) => string): void {
     const config = JSON.parse(readFileSync(join(packageRoot, 'models', name, 'config.json'), 'utf8'))
     writeFileSync(at(`${basename(name)}.json`), JSON.stringify(config.training.settings))
   }
-  // Two lines of the card of english.
-  const card = readFileSync(join(packageRoot, 'models/english/README.md'), 'utf8')
-  const [first, second] = [...card.matchAll(/^ {4}(\{.*\})$/gm)].map(([, json]) => json)
-  writeFileSync(at('first.json'), first)
-  writeFileSync(at('second.json'), second)
 }
