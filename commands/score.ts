@@ -8,8 +8,8 @@ export default class Score extends LongwaveCommand {
   static override description =
     'Say how likely a model of DNA takes records, or windows of them, to be: log-likelihood, bits per base, perplexity. The model reads forward and predicts the next base (train next-base); a long record is read in pieces, with its state carried along.'
   static override examples = [
-    '<%= config.bin %> score -m ./my-bases reads.fq.gz',
-    '<%= config.bin %> score -m ./my-bases --window 10000 --strand + genome.fa -o windows.tsv.gz',
+    '<%= config.bin %> score -m bases reads.fq.gz',
+    '<%= config.bin %> score -m bases --window 10000 --strand + genome.fa -o windows.tsv.gz',
   ]
   static override args = { inputs }
   static override flags = {

@@ -114,7 +114,7 @@ function settings(at: (name: string) => string): void {
   const stem = [{ window: 8, stride: 4, d_out: 16 }]
   writeFileSync(at('speech.json'), JSON.stringify({ ...small, stem }))
   // As the cards say: `origin.json` is `training.settings` of the config.json of origin.
-  for (const name of ['digits', 'english', 'origin', 'promoter', 'sounds', 'splice']) {
+  for (const name of ['bases', 'digits', 'english', 'origin', 'promoter', 'sounds', 'splice']) {
     const config = JSON.parse(readFileSync(join(packageRoot, 'models', name, 'config.json'), 'utf8'))
     writeFileSync(at(`${basename(name)}.json`), JSON.stringify(config.training.settings))
   }
