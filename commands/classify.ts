@@ -22,6 +22,7 @@ export default class Classify extends LongwaveCommand {
     model: shared.model,
     output: shared.output,
     force: shared.force,
+    resume: shared.resume,
     format: format(['tsv', 'jsonl', 'json', 'bed'], ['audacity']),
     probabilities: Flags.boolean({ description: 'add the probability of every label' }),
     'min-score': number({ min: 0, max: 1, description: "below this score the label is 'unclassified'" }),
@@ -55,14 +56,18 @@ export default class Classify extends LongwaveCommand {
     const outputs = Object.entries({ '-o': flags.output, '--report': flags.report, '--html': html }).flatMap(
       ([role, path]) => (path === undefined ? [] : [{ role, path }]),
     )
-    const opened = await openRun(flags, { inputs: args.inputs, folders: true, outputs }, wantClasses, (line) =>
-      this.note(line),
-    )
+    const given = {
+      command: { name: 'classify', version: this.config.version },
+      inputs: args.inputs,
+      folders: true,
+      outputs,
+    }
+    const opened = await openRun(flags, given, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
     const dna = opened.spec.input.kind !== 'log-mel'
     refuseFormat(flags.format, kind, dna, opened.paths.length)
     if (flags['dry-run']) return print(await opened.run.dryRun())
-    const files = await openAll([flags.output, flags.report, html], flags)
+    const files = await openAll([flags.output, flags.report, html], { ...flags, resumed: opened.resume?.resumed })
     const [output, reportOutput, page] = files
     const rows = await callRows(flags.format, output, { kind, dna, labels, probabilities: flags.probabilities })
     const unit = dna ? 'bases' : 'seconds'

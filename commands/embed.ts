@@ -17,6 +17,7 @@ export default class Embed extends LongwaveCommand {
     model: shared.model,
     output: shared.output,
     force: shared.force,
+    resume: shared.resume,
     format: format(['npy', 'jsonl']),
     pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'none'] as const })({
       default: 'mean',
@@ -40,15 +41,21 @@ export default class Embed extends LongwaveCommand {
 
     const want = wantEmbedding(flags.pool, flags.layer)
     const outputs = embeddingPaths(flags.format, flags.output).map((path) => ({ role: '-o', path }))
-    const files = { inputs: args.inputs, folders: true, outputs }
+    const files = {
+      command: { name: 'embed', version: this.config.version },
+      inputs: args.inputs,
+      folders: true,
+      outputs,
+    }
     const opened = await openRun(flags, files, want, (line) => this.note(line), allRows ? '+' : undefined)
     if (flags['dry-run']) return print(await opened.run.dryRun())
-    const output = await openOutput(flags.output, flags)
+    const how = { force: flags.force, resumed: opened.resume?.resumed }
+    const output = await openOutput(flags.output, how)
     const span = allRows ? { size: rowSize(opened.spec), backwards: flags.strand === '-' } : undefined
     const rows = await embeddingRows(flags.format, output, {
       windows: flags.window !== undefined,
       span,
-      force: flags.force,
+      ...how,
     })
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const take = async (prediction: Prediction) => {

@@ -26,6 +26,7 @@ export default class Transcribe extends LongwaveCommand {
       description: 'write a file for each input into this folder, under its name with the suffix of the format',
     }),
     force: shared.force,
+    resume: shared.resume,
     format: format(transcriptFormats),
     ...audioFlags,
     beam: integer({
@@ -50,7 +51,7 @@ export default class Transcribe extends LongwaveCommand {
     const { drain, openTranscription } = await import('../src/tasks/open.js')
     const { inFileForEach, inOneFile, placesIn } = await import('../src/output/transcript-files.js')
     const { print } = await import('../src/output/print.js')
-    const { force, format, 'output-dir': folder } = flags
+    const { format, 'output-dir': folder } = flags
     if (folder !== undefined && flags.output !== '-')
       throw new UserError('-o and --output-dir exclude each other', exitCodes.usage)
     const places = (files: readonly InputFile[]) => (folder === undefined ? [] : placesIn(folder, format, files))
@@ -58,24 +59,30 @@ export default class Transcribe extends LongwaveCommand {
       folder === undefined
         ? [{ role: '-o', path: flags.output }]
         : places(files).map(({ to }) => ({ role: '--output-dir', path: to }))
-    const given = { inputs: args.inputs, folders: true, outputs }
-    const { files, run } = await openTranscription(flags, given, (line) => this.note(line))
+    const given = {
+      command: { name: 'transcribe', version: this.config.version },
+      inputs: args.inputs,
+      folders: true,
+      outputs,
+    }
+    const { files, run, resume } = await openTranscription(flags, given, (line) => this.note(line))
     if (folder === undefined && files.length > 1 && !holdsSeveral(format)) {
       const text = `${format} holds one recording: name one input, or --output-dir for a file each, or use -f tsv or json`
       throw new UserError(text, exitCodes.usage)
     }
     if (flags['dry-run']) return print(await run.dryRun())
+    const how = { format, force: flags.force, resumed: resume?.resumed }
     const paths = files.map(({ path }) => path)
     const alone = flags['infile-list'] === undefined && paths.length === 1 && paths[0] === (args.inputs?.[0] ?? '-')
     const transcripts =
       folder === undefined
-        ? await inOneFile(flags.output, paths, { format, force, alone })
-        : await inFileForEach(folder, places(files), { format, force })
+        ? await inOneFile(flags.output, paths, { ...how, alone })
+        : await inFileForEach(folder, places(files), how)
     this.progress = await Progress.start(progressStyle(flags, folder === undefined && flags.output === '-'))
     const take = async ({ recording: { index, broken }, words, until, last }: Transcribed) => {
       await transcripts.write(index, words, until)
       if (last) await transcripts.close(index, !broken)
     }
-    await drain({ run }, this.progress, take, transcripts.finish, transcripts.abort)
+    await drain({ run, resume }, this.progress, take, transcripts.finish, transcripts.abort)
   }
 }

@@ -31,7 +31,7 @@ export async function writeSafetensors(
 
 /** Writes a file that appears whole, by rename; without `replace` an existing one is kept (73). Errors: 73, 74. */
 export async function writeWhole(path: string, pieces: readonly ArrayBufferView[], replace = true): Promise<void> {
-  const sink = await openSink(path, replace)
+  const sink = await openSink(path, { force: replace })
   try {
     for (const { buffer, byteOffset, byteLength } of pieces)
       await sink.write(new Uint8Array(buffer, byteOffset, byteLength))

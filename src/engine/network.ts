@@ -151,6 +151,14 @@ export class Network {
     return { x: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
   }
 
+  /** Whether the rows of this hidden state (absent: of the final norm) come from these blocks. */
+  gives(index?: number): boolean {
+    const { embedding, listed } = this.spec.hidden_states
+    const block = index === undefined ? listed : embedding ? index - 1 : index
+    if (block < 0) return this.first
+    return block >= listed ? this.last : block >= this.range.from && block < this.range.to
+  }
+
   /** Output layer: rows [S, D] -> logits [S, V, or labels]. */
   async head(rows: Tensor): Promise<Tensor> {
     const { head } = this.spec
@@ -167,5 +175,9 @@ export class Network {
 
 /** All tensors of a state, in the order of the forward pass. */
 export function stateTensors({ stem, blocks }: NetworkState): Tensor[] {
-  return [...stem, ...blocks.flatMap((block) => Object.values(block).flatMap((state) => Object.values(state)))]
+  return [...stem, ...blocks.flatMap(blockTensors)]
 }
+
+/** Those of a block. */
+export const blockTensors = (block: BlockState): Tensor[] =>
+  Object.values(block).flatMap((state) => Object.values(state))

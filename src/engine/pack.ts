@@ -12,9 +12,11 @@ export interface Piece<Note> {
   slot: number
   /** Its chunk goes out with it: nobody knows when the next piece comes. */
   urgent?: boolean
+  /** It keeps its place but is not computed: what it would give is known. */
+  known?: boolean
 }
 
-/** Sequences packed without padding; one note per segment. */
+/** Sequences packed without padding, and one note for each, in order; those that are known are no segments. */
 export interface Packed<Note> extends Chunk {
   notes: Note[]
 }
@@ -51,17 +53,18 @@ export async function* pack<Note>(
   if (rows > 0) yield chunkOf(packed, width, join)
 }
 
-function chunkOf<Note>(pieces: Piece<Note>[], width: number, join: (inputs: Input[]) => Input): Packed<Note> {
+function chunkOf<Note>(all: Piece<Note>[], width: number, join: (inputs: Input[]) => Input): Packed<Note> {
+  const pieces = all.filter(({ known }) => !known)
   const offsets = new Int32Array(pieces.length + 1)
   for (const [s, { input }] of pieces.entries()) offsets[s + 1] = offsets[s] + input.length / width
   return {
-    input: join(pieces.map(({ input }) => input)),
+    input: pieces.length > 0 ? join(pieces.map(({ input }) => input)) : all[0].input.subarray(0, 0),
     segments: {
       offsets,
       start: Float64Array.from(pieces, ({ start }) => start),
       ends: Uint8Array.from(pieces, ({ ends }) => (ends ? 1 : 0)),
       slot: Int32Array.from(pieces, ({ slot }) => slot),
     },
-    notes: pieces.map(({ note }) => note),
+    notes: all.map(({ note }) => note),
   }
 }

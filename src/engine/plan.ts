@@ -68,6 +68,8 @@ export interface PlanOptions {
   longest?: number
   /** Bytes that the run may take; default: half of what the machine allows. */
   maxMemory?: number
+  /** Bytes that the run takes besides. */
+  besides?: number
   weights: Weights
 }
 
@@ -113,7 +115,7 @@ type Sized = Omit<Plan, 'memory' | 'wholeBytes'> & { run: number }
 
 /** From the one that takes most on. */
 function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
-  const { device, gpu, threads, weights } = options
+  const { device, gpu, threads, besides = 0, weights } = options
   const bytes = { stored: weightBytes(weights), widened: widenedBytes(weights) }
   const most = devices[device].lanes === 1 ? 1 : threads
   const workers = Array.from({ length: most }, (_, fewer) => crewOf(spec, most - fewer))
@@ -121,7 +123,7 @@ function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
     workers.flatMap((crew) =>
       chunkSizes(spec, options, least).map((chunk) => {
         const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0 }
-        return { ...plan, run: runBytes(spec, plan, bytes, gpu) }
+        return { ...plan, run: besides + runBytes(spec, plan, bytes, gpu) }
       }),
     ),
   )

@@ -76,12 +76,21 @@ export class Reader {
     }
   }
 
-  async fork(): Promise<Reader> {
-    const { backend } = this.network
-    const twin = new Reader(this.network, this.outputs, this.slots, this.appended)
-    for (const [i, carry] of this.carries.entries())
-      twin.carries[i] = carry && backend.upload(await backend.download(carry), carry.rows, carry.cols)
-    return twin
+  /** What is carried of each output, on the host. */
+  async carried(): Promise<(FloatArray | null)[]> {
+    const numbers: (FloatArray | null)[] = []
+    for (const carry of this.carries) numbers.push(carry && (await this.network.backend.download(carry)))
+    return numbers
+  }
+
+  /** Goes on with what `carried` gave, of what is read here. */
+  carry(numbers: readonly (FloatArray | null)[]): void {
+    this.close()
+    const { network, outputs, slots } = this
+    this.carries = outputs.map(({ layer }, i) => {
+      const carry = network.gives(layer) ? numbers[i] : null
+      return carry && network.backend.upload(carry, slots, carry.length / slots)
+    })
   }
 
   close(): void {

@@ -1,7 +1,9 @@
+import type { FloatArray, Tensor } from '../backends/backend.js'
 import { oneSegment, type Segments } from '../backends/segments.js'
 import { concatenate } from '../runtime/concatenate.js'
 import type { Chunk } from './chunk.js'
-import { type Network, type NetworkState, stateTensors } from './network.js'
+import { tokensPerRow } from './footprint.js'
+import { blockTensors, type Network, type NetworkState, stateTensors } from './network.js'
 import type { Output, Read } from './outputs.js'
 import { Reader, type Reading } from './reader.js'
 import type { SpoolPlace } from './spool.js'
@@ -16,6 +18,26 @@ export interface SessionOptions extends CutLimits {
   /** Special tokens at the end of each sequence, of which nothing is read; default 0. */
   appended?: number
 }
+
+/** Where sequences that are cut stand, on the host, to the bit: of a network, or of some of its blocks. */
+export interface Snapshot {
+  /** Tokens of the sequence in each slot so far. */
+  positions: number[]
+  stem: FloatArray[]
+  /** What each block carries; nothing of those that run elsewhere. */
+  blocks: FloatArray[][]
+  /** What is carried of each output; null: nothing is, or elsewhere. */
+  carries: (FloatArray | null)[]
+}
+
+/** Those of the parts of a network, in order, as one. */
+export const joinedSnapshot = (parts: readonly Snapshot[]): Snapshot => ({
+  ...parts[0],
+  blocks: parts[0].blocks.map((_, i) => parts.flatMap(({ blocks }) => blocks[i])),
+  carries: parts[0].carries.map(
+    (_, i) => parts.map(({ carries }) => carries[i]).find((carry) => carry !== null) ?? null,
+  ),
+})
 
 /** What a chunk gave: what was read for each output and, where blocks follow, the residual stream for them. */
 export interface Pushed {
@@ -32,7 +54,7 @@ export class Session {
   private state: NetworkState | null = null
   /** Rows of the sequence in each slot so far. */
   private readonly positions: Float64Array
-  private reader: Reader
+  private readonly reader: Reader
 
   constructor(
     readonly network: Network,
@@ -87,17 +109,43 @@ export class Session {
 
   /** A session that goes on from where this one stands, by itself. */
   async fork(): Promise<Session> {
-    const { network, options } = this
-    const { backend } = network
-    const twin = new Session(network, options)
-    twin.reader = await this.reader.fork()
-    twin.positions.set(this.positions)
-    if (!this.state) return twin
-    twin.state = network.zeroState(this.positions.length)
-    const copies = stateTensors(twin.state)
-    for (const [i, tensor] of stateTensors(this.state).entries())
-      backend.write(copies[i], await backend.download(tensor))
+    const twin = new Session(this.network, this.options)
+    if (this.state) twin.restore(await this.snapshot())
     return twin
+  }
+
+  /** Where it stands, of the blocks of its network. */
+  async snapshot(): Promise<Snapshot> {
+    const { network, positions } = this
+    const { backend, range } = network
+    this.state ??= network.zeroState(positions.length)
+    const { stem, blocks } = this.state
+    const downloaded = async (tensors: Tensor[]) => {
+      const arrays: FloatArray[] = []
+      for (const tensor of tensors) arrays.push(await backend.download(tensor))
+      return arrays
+    }
+    const ofBlocks: FloatArray[][] = []
+    for (const [i, block] of blocks.entries())
+      ofBlocks.push(i >= range.from && i < range.to ? await downloaded(blockTensors(block)) : [])
+    return {
+      positions: Array.from(positions, (rows) => rows * this.tokens),
+      stem: network.first ? await downloaded(stem) : [],
+      blocks: ofBlocks,
+      carries: await this.reader.carried(),
+    }
+  }
+
+  /** Goes on from where this or another session on the same model has stood. */
+  restore({ positions, stem, blocks, carries }: Snapshot): void {
+    const { network } = this
+    const { backend, range } = network
+    this.state ??= network.zeroState(this.positions.length)
+    this.positions.set(positions.map((tokens) => tokens / this.tokens))
+    if (network.first) for (const [i, tensor] of this.state.stem.entries()) backend.write(tensor, stem[i])
+    for (let b = range.from; b < range.to; b++)
+      for (const [i, tensor] of blockTensors(this.state.blocks[b]).entries()) backend.write(tensor, blocks[b][i])
+    this.reader.carry(carries)
   }
 
   /** The state in slot 0, in the shapes of the official code; causal networks only. */
@@ -118,6 +166,11 @@ export class Session {
     if (this.state) this.network.backend.release(...stateTensors(this.state))
     this.state = null
     this.reader.close()
+  }
+
+  /** Of a row that it reads: after the first blocks these are rows of the residual stream. */
+  private get tokens(): number {
+    return this.network.first ? 1 : tokensPerRow(this.network.spec)
   }
 
   /** A sequence goes on where it stood, or begins. */

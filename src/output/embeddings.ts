@@ -1,7 +1,7 @@
 import { exitCodes, UserError } from '../errors.js'
 import { jsonlRows } from './jsonl.js'
 import { idsPath, type NpyWriter, npyRows } from './npy.js'
-import { closeAll, type Output, openOutput } from './output.js'
+import { closeAll, type Output, type OutputOptions, openOutput } from './output.js'
 import { tsvRows } from './tsv.js'
 
 /** Whose vectors these are. */
@@ -34,11 +34,10 @@ export interface RowSpan {
   backwards: boolean
 }
 
-export interface EmbeddingOptions {
+export interface EmbeddingOptions extends OutputOptions {
   windows: boolean
   /** Absent: one vector per sequence. */
   span?: RowSpan
-  force?: boolean
 }
 
 /** The files that the embeddings of `-o output` are written to. */
@@ -59,7 +58,7 @@ const placeColumns = (windows: boolean) => (windows ? ['start', 'end'] : ['lengt
 const place = (windows: boolean, { start, end }: Origin) => (windows ? [start, end] : [end - start])
 
 /** `[rows, D]` float32, and `<output>.ids.tsv` with the place and the first row of each sequence. */
-async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOptions): Promise<EmbeddingWriter> {
+async function npyEmbeddings(output: Output, { windows, force, resumed }: EmbeddingOptions): Promise<EmbeddingWriter> {
   if (output.patch === null) {
     const name = output.name === '-' ? 'standard output' : output.name
     await output.abort()
@@ -68,7 +67,7 @@ async function npyEmbeddings(output: Output, { windows, force }: EmbeddingOption
       exitCodes.usage,
     )
   }
-  const ids = await openOutput(idsPath(output.name), { force })
+  const ids = await openOutput(idsPath(output.name), { force, resumed })
   const table = await tsvRows(ids, ['id', ...placeColumns(windows), 'row', 'rows'])
   let npy: NpyWriter | null = null
   let row = 0

@@ -30,6 +30,8 @@ export interface Output {
 export interface OutputOptions {
   /** Replace an existing file. */
   force?: boolean
+  /** An earlier run was to write it: so is what is there, and what that run has left half written is removed. */
+  resumed?: boolean
 }
 
 const bufferSize = 256 * 1024
@@ -41,8 +43,8 @@ const longestWait = 500
  * Opens `path` for writing before any work is done: exit 73 if it exists without `force`, or cannot be created.
  * '-' and /dev/stdout are standard output; devices and named pipes are written straight; `.gz` compresses.
  */
-export async function openOutput(path: string, { force = false }: OutputOptions = {}): Promise<Output> {
-  const sink = await openSink(path, force)
+export async function openOutput(path: string, options: OutputOptions = {}): Promise<Output> {
+  const sink = await openSink(path, options)
   return new BufferedOutput(path, path.endsWith('.gz') ? gzipSink(sink) : sink)
 }
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
+import { basename, dirname, join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { isatty } from 'node:tty'
@@ -10,6 +11,7 @@ import { standardOutputIsClosed } from '../runtime/descriptors.js'
 import { reason, writeAll } from '../runtime/file-bytes.js'
 import { refuseLost } from '../runtime/surroundings.js'
 import { destination } from './destination.js'
+import type { OutputOptions } from './output.js'
 import { takeName } from './take-name.js'
 import { forgetTemporary, rememberTemporary } from './temporary.js'
 
@@ -31,7 +33,11 @@ export interface Sink {
 
 export const isStandardOutput = (path: string) => path === '-' || path === '/dev/stdout'
 
-export async function openSink(path: string, force: boolean): Promise<Sink> {
+export async function openSink(
+  path: string,
+  { force: replaces = false, resumed = false }: OutputOptions,
+): Promise<Sink> {
+  const force = replaces || resumed
   if (isStandardOutput(path)) return stdoutSink()
   refuseLost(path)
   const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -47,7 +53,16 @@ export async function openSink(path: string, force: boolean): Promise<Sink> {
   const place = await destination(path).catch((error) => {
     throw cannotCreate(path, error)
   })
+  if (resumed) await removeTemporaries(place)
   return fileSink(path, place, force)
+}
+
+/** Those of earlier runs that were killed. */
+async function removeTemporaries(path: string): Promise<void> {
+  const name = basename(path)
+  for (const file of await readdir(dirname(path)))
+    if (file.startsWith(name) && /^\.[0-9a-f]{8}\.tmp$/.test(file.slice(name.length)))
+      await rm(join(dirname(path), file), { force: true })
 }
 
 /** A file under a temporary name beside its own: workflow engines take an existing file for a finished one. */

@@ -1,7 +1,7 @@
 import { mkdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { exitCodes, UserError } from '../errors.js'
-import { type Output, openOutput } from './output.js'
+import { type Output, type OutputOptions, openOutput } from './output.js'
 import { cannotCreate, existsAlready } from './sink.js'
 import type { Cue } from './subtitles.js'
 import { type TranscriptFormat, type TranscriptWriter, transcripts } from './transcripts.js'
@@ -18,18 +18,17 @@ export interface TranscriptFiles {
   abort(): Promise<void>
 }
 
-export interface FileOptions {
+export interface FileOptions extends OutputOptions {
   format: TranscriptFormat
-  force?: boolean
 }
 
 /** All of them in one file. `paths`: of the recordings; `alone`: there is one, and the file need not say which. */
 export async function inOneFile(
   path: string,
   paths: readonly string[],
-  { format, force, alone }: FileOptions & { alone: boolean },
+  { format, alone, ...how }: FileOptions & { alone: boolean },
 ): Promise<TranscriptFiles> {
-  const output = await openOutput(path, { force })
+  const output = await openOutput(path, how)
   const writer = await transcripts(format, output, alone)
   return {
     async write(index, words, until) {
@@ -80,16 +79,17 @@ export function placesIn(folder: string, format: string, files: readonly { path:
 export async function inFileForEach(
   folder: string,
   places: readonly Place[],
-  { format, force }: FileOptions,
+  { format, ...how }: FileOptions,
 ): Promise<TranscriptFiles> {
-  for (const { to } of places) if (!force && (await stat(to).catch(() => null))) throw existsAlready(to)
+  for (const { to } of places)
+    if (!how.force && !how.resumed && (await stat(to).catch(() => null))) throw existsAlready(to)
   const made = await create(folder)
   let open: { index: number; output: Output; writer: TranscriptWriter } | null = null
   const opened = async (index: number) => {
     if (open?.index === index) return open
     const { to } = places[index]
     await create(dirname(to))
-    const output = await openOutput(to, { force })
+    const output = await openOutput(to, how)
     open = { index, output, writer: await transcripts(format, output, true) }
     return open
   }

@@ -123,6 +123,9 @@ export const shared = {
     helpValue: 'DIR',
     description: 'folder for what does not fit that memory [default: TMPDIR, or that of the system]',
   }),
+  resume: Flags.boolean({
+    description: 'keep what is computed beside the output until it is there; after an interruption go on from that',
+  }),
   'dry-run': Flags.boolean({ description: 'print how it would be computed and in how much memory, and end' }),
   'min-length': integer({ min: 0, description: 'skip shorter records, and shorter last windows' }),
   'max-length': integer({ min: 1, description: 'skip longer records' }),

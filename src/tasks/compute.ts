@@ -5,6 +5,8 @@ import { chunkBytes, type Plan, planOf, weightBytes, widenedBytes } from '../eng
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { sizeText } from '../text/size.js'
+import { answersBytes } from './resume/answers.js'
+import type { ResumeFolder } from './resume/folder.js'
 import type { Started } from './worker.js'
 
 /** Where and how a run computes, and who is told of it. */
@@ -19,6 +21,8 @@ export interface ComputeOptions {
   maxMemory?: number
   /** Of temporary files; default: that of the system. */
   tmpDir?: string
+  /** Where what is computed is kept until the output is there, and what an earlier run has kept; absent: nowhere. */
+  resume?: ResumeFolder
   /** Takes warnings. */
   note: (line: string) => void
   /** Takes what only --verbose says. */
@@ -34,9 +38,11 @@ export function planFor(
   options: ComputeOptions,
   { uncut, longest }: { uncut?: number; longest?: number } = {},
 ): Plan {
-  const plan = planOf(spec, { ...options, weights, uncut, longest })
-  const { device, gpu, chunk = 0, note, detail } = options
-  if (gpu && plan.chunk < chunk) {
+  const { device, gpu, resume, note, detail } = options
+  const chunk = options.chunk ?? resume?.chunk
+  const plan = planOf(spec, { ...options, chunk, besides: resume && answersBytes, weights, uncut, longest })
+  if (resume) resume.chunk = plan.chunk
+  if (gpu && chunk !== undefined && plan.chunk < chunk) {
     const limit = `a tensor on this GPU takes ${sizeText(gpu.tensorBytes)} at the most`
     note(`--chunk ${chunk}: ${count(plan.chunk)} tokens are computed at a time, as ${limit}`)
   }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, type Picked, pickDevice } from '../backends/registry.js'
 import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../checkpoints/catalogue.js'
@@ -12,6 +12,7 @@ import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
 import type { Weights } from '../layers/params.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
+import { isStandardOutput } from '../output/sink.js'
 import { availableThreads } from '../runtime/threads.js'
 import type { Progress } from '../shell/progress.js'
 import type { ModelSpec } from '../spec.js'
@@ -20,6 +21,7 @@ import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
 import { readableBy } from './readable.js'
+import { type Identity, inputIdentity, modelDigest, ResumeFolder } from './resume/folder.js'
 import type { LeftOutCount, Run, SpanRun } from './run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
@@ -33,6 +35,9 @@ export interface RunFlags {
   'on-error': 'fail' | 'skip'
   'infile-list'?: string
   verbose?: boolean
+  resume?: boolean
+  output?: string
+  'output-dir'?: string
 }
 
 /** Flags of the commands that read DNA. */
@@ -60,6 +65,8 @@ export interface CommandFiles {
   inputs: string[] | undefined
   /** A folder among them stands for the files in it that the model reads. */
   folders: boolean
+  /** Who runs it, where it can be resumed. */
+  command?: { name: string; version: string }
   /** Known beforehand, or by what is read. Errors of the function are those of the command. */
   outputs: readonly Named[] | ((files: readonly InputFile[]) => readonly Named[])
 }
@@ -69,6 +76,7 @@ interface Opened {
   files: InputFile[]
   paths: string[]
   picked: Picked
+  resume?: ResumeFolder
 }
 
 export interface OpenedRun {
@@ -76,6 +84,8 @@ export interface OpenedRun {
   run: SpanRun
   /** The inputs; no more than one is standard input. */
   paths: string[]
+  /** Where the run is kept until its output is there. */
+  resume?: ResumeFolder
 }
 
 /**
@@ -91,16 +101,16 @@ export async function openRun(
 ): Promise<OpenedRun> {
   const opened = await open(flags, files, note)
   const { spec, weights } = opened.model
-  const { paths } = opened
+  const { paths, resume } = opened
   const { input } = spec
   const wanted = want(spec)
   if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
-    return { spec, run: dnaRun(opened, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths }
+    return { spec, run: dnaRun(opened, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths, resume }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
   const options = { ...audioOptions(flags, opened, note), window: flags.window, stride: flags.stride, wanted }
-  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths }
+  return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths, resume }
 }
 
 /** Opens a model that transcribes, and the recordings that the flags name. */
@@ -108,12 +118,12 @@ export async function openTranscription(
   flags: AudioFlags & { beam?: number },
   files: CommandFiles,
   note: (line: string) => void,
-): Promise<{ files: InputFile[]; run: Transcription }> {
+): Promise<{ files: InputFile[]; run: Transcription; resume?: ResumeFolder }> {
   const opened = await open(flags, files, note)
   const { model, paths } = opened
   transcriber(model.spec)
   const options = { ...audioOptions(flags, opened, note), beam: flags.beam }
-  return { files: opened.files, run: new Transcription(model, recordingsOf(paths), options) }
+  return { files: opened.files, run: new Transcription(model, recordingsOf(paths), options), resume: opened.resume }
 }
 
 /** Whether a model transcribes. */
@@ -125,12 +135,13 @@ export async function transcribes(model: string | undefined): Promise<boolean> {
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
 async function open(
   flags: DnaFlags,
-  { inputs, folders, outputs }: CommandFiles,
+  { inputs, folders, command, outputs }: CommandFiles,
   note: (line: string) => void,
 ): Promise<Opened> {
   if (flags.stride !== undefined && flags.window === undefined) {
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
+  const resumePath = flags.resume ? resumePathOf(flags) : undefined
   const folder = await modelFolder(flags.model)
   const shadowed = flags.model === undefined ? null : await shadowedFolder(flags.model)
   if (shadowed !== null) note(shadowed)
@@ -148,7 +159,35 @@ async function open(
   const model = await openCheckpoint(folder)
   // What whoever uses it must know, in the words of its card.
   if (typeof model.config.notice === 'string') note(model.config.notice)
-  return { model, files, paths, picked: await picking }
+  const resume =
+    resumePath === undefined
+      ? undefined
+      : await ResumeFolder.open(resumePath, await identityOf(command!, flags, model, (await picking).device, paths))
+  return { model, files, paths, picked: await picking, resume }
+}
+
+/** The folder beside the output. Errors: 2 where there is no output that stays. */
+function resumePathOf({ output = '-', 'output-dir': folder }: RunFlags): string {
+  if (folder !== undefined) return join(folder, '.resume')
+  if (isStandardOutput(output)) throw new UserError('--resume needs a file for the output: -o FILE', exitCodes.usage)
+  return `${output}.resume`
+}
+
+/** Flags that a run may be gone on with otherwise: none of them decides about the output. */
+const free = ['resume', 'force', 'threads', 'max-memory', 'tmp-dir', 'dry-run', 'progress', 'quiet', 'verbose']
+
+async function identityOf(
+  command: { name: string; version: string },
+  flags: object,
+  model: Opened['model'],
+  device: Device,
+  paths: string[],
+): Promise<Identity> {
+  const { name, version } = command
+  const deciding = Object.entries(flags).filter(([name, value]) => !free.includes(name) && value !== undefined)
+  const inputs = []
+  for (const path of paths) inputs.push(await inputIdentity(path))
+  return { version, command: name, flags: Object.fromEntries(deciding), device, model: modelDigest(model), inputs }
 }
 
 const asItIs = (path: string): InputFile => ({ path, name: basename(path) })
@@ -160,7 +199,7 @@ async function readableOf(folder: string): Promise<Readable> {
 }
 
 function dnaRun(
-  { model, paths, picked }: Opened,
+  { model, paths, picked, resume }: Opened,
   flags: DnaFlags & { letters?: boolean },
   wanted: Output,
   note: (line: string) => void,
@@ -173,6 +212,7 @@ function dnaRun(
   const records = readRecords(paths, { onError: flags['on-error'], report: ({ message }) => note(message) })
   return new DnaRun(model, records, {
     ...runOptions(flags, picked, note),
+    resume,
     window,
     stride,
     perRecord: flags['per-record'],
@@ -193,8 +233,9 @@ function largestFile(paths: readonly string[]): number | undefined {
   return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0))
 }
 
-const audioOptions = (flags: AudioFlags, { picked }: Opened, note: (line: string) => void) => ({
+const audioOptions = (flags: AudioFlags, { picked, resume }: Opened, note: (line: string) => void) => ({
   ...runOptions(flags, picked, note),
+  resume,
   channel: flags.channel,
   offset: flags.offset,
   duration: flags.duration,
@@ -223,7 +264,7 @@ function refuse<Flags extends object>(flags: Flags, names: (keyof Flags & string
 
 /** Gives all results to `take`, with progress and a last line; when it fails, `abort` removes what was begun. */
 export async function drain<Result>(
-  { run }: { run: Run<Result> },
+  { run, resume }: { run: Run<Result>; resume?: ResumeFolder },
   progress: Progress,
   take: (result: Result) => Promise<void>,
   finish: () => Promise<void>,
@@ -239,12 +280,20 @@ export async function drain<Result>(
       progress.tick(() => text())
     }
     await finish()
+    await resume?.remove()
   } catch (error) {
     await abort()
+    const kept = await resume?.keep()
+    if (kept) progress.note(kept)
     throw error
   }
   progress.done(
-    [text(true), ...listed('unclassified', unclassified()), ...listed('left out', run.leftOut())].join('; '),
+    [
+      text(true),
+      ...listed('unclassified', unclassified()),
+      ...listed('left out', run.leftOut()),
+      ...(resume?.resumed ? [`${resume.known} of ${resume.asked} pieces were computed before`] : []),
+    ].join('; '),
   )
 }
 

@@ -6,6 +6,7 @@ import { inOrder } from '../engine/in-order.js'
 import type { Output, Read } from '../engine/outputs.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import type { Plan } from '../engine/plan.js'
+import { joinedSnapshot, type Snapshot } from '../engine/session.js'
 import { WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Weights } from '../layers/params.js'
@@ -13,11 +14,12 @@ import type { BufferPool } from '../runtime/buffer-pool.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
+import type { Memory, Recall } from './resume/recall.js'
 import { type Room, WholeRoom } from './whole-room.js'
 import type { Span } from './windows.js'
 import type { ChunkJob, InferenceAnswer, InferenceJob, InferenceSetup, Started } from './worker.js'
 
-export interface PredictOptions {
+export interface PredictOptions<Note> {
   device: Device
   plan: Plan
   wanted: Output
@@ -27,6 +29,8 @@ export interface PredictOptions {
   inParts?: boolean
   /** Takes the buffers of inputs that have been read. */
   buffers?: BufferPool
+  /** Answers are kept there for a later run, and those of an earlier one are not computed. */
+  recall?: Recall<Note>
   /** Called once for each worker. */
   onStarted?: (started: Started) => void
 }
@@ -64,7 +68,7 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, plan, wanted, tmpDir, inParts = false, buffers, onStarted }: PredictOptions,
+  { device, plan, wanted, tmpDir, inParts = false, buffers, recall, onStarted }: PredictOptions<Note>,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const { chunk, keptWeights, streamBytes, stages } = plan
@@ -80,12 +84,18 @@ export async function* predict<Note>(
   /** Of the sequences that are held whole, by their input. */
   const rooms = new Map<Input, Room>()
 
+  /** The parts of its answer are kept one by one. */
+  const comesInParts = (rows: number) => inParts && !wanted.pool && rows > chunk
+
   /** A sequence that is held whole waits until there is room for it. */
-  const admitted = async function* (): AsyncGenerator<Piece<Note>> {
+  const admitted = async function* (): AsyncGenerator<Piece<Asked<Note>>> {
     for await (const piece of pieces) {
-      const rows = piece.input.length / width
-      if (rows > chunk) rooms.set(piece.input, await whole.take(rows))
-      yield piece
+      const { input } = piece
+      const rows = input.length / width
+      const memory = await recall?.of(piece, rows, comesInParts(rows))
+      const known = memory?.known !== undefined
+      if (rows > chunk && !known) rooms.set(input, await whole.take(rows))
+      yield { ...piece, known, note: { note: piece.note, input, memory } }
     }
   }
 
@@ -133,34 +143,47 @@ export async function* predict<Note>(
   }
 
   /** Cut sequences go from stage to stage: worker i keeps the state of the blocks of stage i. */
-  const runStages = async (job: Chunk): Promise<Read[]> => {
+  const runStages = async (job: Chunk, { load, save }: Partial<Memory>): Promise<Stages> => {
     let next: Chunk | null = job
     let read: Read | undefined
+    const snapshots: Snapshot[] = []
     for (let stage = 0; next; stage++) {
       const { input, segments }: Chunk = next
-      const done = await runOn({ input, segments, stage }, stage)
+      const done = await runOn({ input, segments, stage, load, save }, stage)
+      if (done.snapshot) snapshots.push(done.snapshot)
       // A layer before the last is read in the stage that has it.
       if (done.reads[0].width > 0 || !read) read = done.reads[0]
       next = done.stream
     }
-    return [read!]
+    return { reads: [read!], snapshot: save ? joinedSnapshot(snapshots) : undefined }
   }
 
-  const run = async ({ input, segments, notes }: Packed<Note>) => {
+  const run = async ({ input, segments, notes }: Packed<Asked<Note>>): Promise<Stages & { notes: Asked<Note>[] }> => {
     const job = { input, segments }
-    return { notes, reads: await (segments.slot.some((slot) => slot >= 0) ? runStages(job) : runWhole(job)) }
+    const computed = notes.filter(({ memory }) => !memory?.known)
+    if (computed.length === 0) return { notes, reads: [noRows] }
+    const cut = segments.slot.findIndex((slot) => slot >= 0)
+    if (cut < 0) return { notes, reads: await runWhole(job) }
+    return { notes, ...(await runStages(job, computed[cut].memory ?? {})) }
   }
   const joined = buffers && ((inputs: Input[]) => buffers.joined(inputs as Float32Array[]))
   const packed = pack(admitted(), chunk, width, joined)
   try {
-    for await (const { notes, reads } of inOrder(packed, run, plan.depth)) {
+    for await (const { notes, reads, snapshot } of inOrder(packed, run, plan.depth)) {
       for await (const { item, last } of withLast(reads)) {
-        let at = 0
-        for (const [s, note] of notes.entries()) {
-          const rows = item.rows[s]
-          if (rows === 0) continue // the sequence goes on
-          yield { note, data: item.data.subarray(at, at + rows * item.width), width: item.width, last }
-          at += rows * item.width
+        let [at, s] = [0, 0]
+        for (const { note, input, memory } of notes) {
+          if (memory?.known) {
+            for await (const { item: said, last } of withLast(memory.known))
+              if (said.data.length > 0) yield { note, ...said, last }
+            buffers?.give(input.buffer as ArrayBuffer)
+            continue
+          }
+          const rows = item.rows[s++]
+          const said = { data: item.data.subarray(at, at + rows * item.width), width: item.width }
+          at += said.data.length
+          await memory?.keep(said, last, snapshot)
+          if (rows > 0) yield { note, ...said, last } // otherwise the sequence goes on
         }
       }
     }
@@ -168,6 +191,21 @@ export async function* predict<Note>(
     await pool.close()
   }
 }
+
+/** A piece on its way. */
+interface Asked<Note> {
+  note: Note
+  input: Input
+  /** Where answers are kept. */
+  memory?: Memory
+}
+
+interface Stages {
+  reads: AsyncIterable<Read> | Read[]
+  snapshot?: Snapshot
+}
+
+const noRows: Read = { data: new Float32Array(0), width: 0, rows: new Int32Array(0) }
 
 /** The parts that are read of a sequence, each asked for when the one before it was taken. */
 async function* partsOf(

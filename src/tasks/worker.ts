@@ -4,7 +4,7 @@ import { type Device, devices } from '../backends/registry.js'
 import type { Chunk } from '../engine/chunk.js'
 import { type BlockRange, Network } from '../engine/network.js'
 import type { Output, Read } from '../engine/outputs.js'
-import { type Pushed, Session } from '../engine/session.js'
+import { type Pushed, Session, type Snapshot } from '../engine/session.js'
 import { serve } from '../engine/workers.js'
 import type { Weights } from '../layers/params.js'
 import { uploadWeights } from '../layers/params.js'
@@ -27,6 +27,10 @@ export interface InferenceSetup {
 /** Whole sequences, through all blocks; or cut ones, through those of a stage. */
 export interface ChunkJob extends Chunk {
   stage?: number
+  /** Where the sequence stands whose next piece is among them, if the stage does not know. */
+  load?: Snapshot
+  /** Where it stands behind them is wanted, too. */
+  save?: boolean
   /** The folder of a temporary file for what would else take memory. */
   folder?: string
   /** The number under which the parts of a long sequence are asked for, after the first; absent: all come at once. */
@@ -51,6 +55,8 @@ export interface Started {
 export interface InferenceAnswer extends Pushed {
   /** The buffer of the job's input goes back to where it came from. */
   inputBuffer?: ArrayBuffer
+  /** Of the blocks of the stage, where it was wanted. */
+  snapshot?: Snapshot
   /** There are more parts. */
   more: boolean
   /** With the first answer. */
@@ -90,14 +96,17 @@ serve(
     let result: InferenceAnswer
     if ('next' in job) result = await nextPart(job.next)
     else {
-      const { stage, folder, parts, input, segments } = job
+      const { stage, load, save, folder, parts, input, segments } = job
       const chunk = { input, segments }
       if (parts !== undefined) {
         open.set(parts, { parts: whole.parts(chunk, folder), input })
         result = await nextPart(parts)
       } else {
-        const pushed = await (stage === undefined ? whole : staged[stage]).push(chunk, folder)
-        result = { ...pushed, more: false, inputBuffer: input.buffer as ArrayBuffer }
+        const session = stage === undefined ? whole : staged[stage]
+        if (load) session.restore(load)
+        const pushed = await session.push(chunk, folder)
+        const snapshot = save ? await session.snapshot() : undefined
+        result = { ...pushed, snapshot, more: false, inputBuffer: input.buffer as ArrayBuffer }
       }
     }
     if (first) result.started = { ...times, chunk: secondsSince(from), use: backend.use?.() }

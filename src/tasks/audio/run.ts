@@ -12,6 +12,7 @@ import { Check } from '../check.js'
 import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { dryRunText } from '../dry-run.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
+import { Recall } from '../resume/recall.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { mostWhole } from '../whole-room.js'
 import { type Part, type Span, type SpanPiece, spansOf } from '../windows.js'
@@ -96,7 +97,7 @@ export class AudioPipeline {
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
     const { options } = this
-    const { device, wanted, tmpDir, inParts } = options
+    const { device, wanted, tmpDir, resume, inParts } = options
     const onStarted = startNote(options)
     const lanes = Math.max(1, Math.min(this.plan.workers, this.recordings.length))
     const { model, plan: all } = this
@@ -117,7 +118,9 @@ export class AudioPipeline {
         }
       }
       const plan = laneOf(model.spec, all, lane, lanes)
-      const answers = predict(untilBad(), model, { device, plan, wanted, tmpDir, inParts, buffers, onStarted })
+      const nameOf = ({ recording: { index, file } }: AudioNote) => `${index}\0${file}`
+      const recall = resume && new Recall(resume, nameOf)
+      const answers = predict(untilBad(), model, { device, plan, wanted, tmpDir, inParts, buffers, recall, onStarted })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {

@@ -13,6 +13,7 @@ import { Check, lengthRead } from '../check.js'
 import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { dryRunText } from '../dry-run.js'
 import { type Answer, notFinite, type Prediction, predict } from '../predict.js'
+import { Recall } from '../resume/recall.js'
 import type { LeftOutCount, RecordSize, SpanRun } from '../run.js'
 import { mostWhole } from '../whole-room.js'
 import { type Span, type SpanPiece, spansOf } from '../windows.js'
@@ -77,7 +78,7 @@ export class DnaRun implements SpanRun {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, wanted, letters, tmpDir, skip, window, stride, minLength, perRecord } = this.options
+    const { device, wanted, letters, tmpDir, resume, skip, window, stride, minLength, perRecord } = this.options
     const onStarted = startNote(this.options)
     const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
     const piece = this.streams ? this.plan.chunk : undefined
@@ -85,7 +86,10 @@ export class DnaRun implements SpanRun {
     const tooShort = () => this.shortWindows++
     const spans = this.check.of(spansOf(parts, { width: 1, window, stride, minLength, tooShort, piece, most }))
     const pieces = strandsOf(spans, spec, this.strand, letters)
-    const answers = predict(pieces, this.model, { device, plan: this.plan, wanted, tmpDir, inParts: true, onStarted })
+    const nameOf = ({ span: { record } }: StrandNote) => `${record.file}\0${record.line}\0${record.id}`
+    const recall = resume && new Recall(resume, nameOf)
+    const how = { device, plan: this.plan, wanted, tmpDir, inParts: true, recall, onStarted }
+    const answers = predict(pieces, this.model, how)
     let record: SequenceRecord | undefined
     for await (const prediction of letters ? withLetters(answers) : withStrands(answers)) {
       const { span, last } = prediction

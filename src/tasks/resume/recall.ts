@@ -1,0 +1,137 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { Piece } from '../../engine/pack.js'
+import type { Snapshot } from '../../engine/session.js'
+import { exitCodes, UserError } from '../../errors.js'
+import { keyOf, type Said } from './answers.js'
+import type { ResumeFolder } from './folder.js'
+import type { LongSequence } from './long-sequence.js'
+
+/** What is known of a piece from an earlier run, and how what is said of it now is kept for a later one. */
+export interface Memory {
+  /** What was said of it; absent: it is to be computed. */
+  known?: Iterable<Said> | AsyncIterable<Said>
+  /** The state of its sequence before it, where the workers do not have it. */
+  load?: Snapshot
+  /** The state behind it is to be kept. */
+  save?: boolean
+  /** Before the numbers are given away. `last`: there are no more on this piece. Errors: UserError with exit code 74. */
+  keep(said: Said, last: boolean, snapshot?: Snapshot): Promise<void>
+}
+
+/** Pieces of a sequence between two states that are kept. */
+const piecesBetween = 8
+
+const nothing = async () => {}
+
+/** Asks the folder of a run about its sequences, one after the other. */
+export class Recall<Note> {
+  private cut: CutSequence | null = null
+
+  /** `nameOf`: tells sequences in several pieces apart. */
+  constructor(
+    private readonly folder: ResumeFolder,
+    private readonly nameOf: (note: Note) => string,
+  ) {}
+
+  /** `rows`: of the piece; `inParts`: it is answered in several. Errors: UserError with exit code 73 for a sequence that has changed, 74. */
+  async of(piece: Piece<Note>, rows: number, inParts: boolean): Promise<Memory> {
+    await this.folder.begin()
+    const memory = await (piece.slot >= 0
+      ? this.ofCut(piece, rows)
+      : inParts
+        ? this.ofParts(piece)
+        : this.ofWhole(piece))
+    this.folder.asked++
+    if (memory.known) this.folder.known++
+    return memory
+  }
+
+  private async ofWhole({ input }: Piece<Note>): Promise<Memory> {
+    const { answers } = this.folder
+    const key = keyOf(input)
+    const said = await answers.find(key)
+    if (said) return { known: [said], keep: nothing }
+    return { keep: (now) => answers.add(key, now) }
+  }
+
+  private async ofParts({ input }: Piece<Note>): Promise<Memory> {
+    const { folder } = this
+    const key = keyOf(input).toString('hex')
+    const sequence = await folder.sequence(key)
+    if (sequence.standing?.ended) return { known: allOf(sequence, () => folder.over(sequence)), keep: nothing }
+    return {
+      keep: (said, last) =>
+        folder.explain(async () => {
+          await sequence.add(said)
+          if (!last) return
+          await sequence.save({ position: 0, input: key, ended: true })
+          await folder.over(sequence)
+        }),
+    }
+  }
+
+  private async ofCut(piece: Piece<Note>, rows: number): Promise<Memory> {
+    const { folder } = this
+    if (piece.start === 0) {
+      const name = this.nameOf(piece.note)
+      this.cut = new CutSequence(folder, await folder.sequence(name))
+    }
+    return this.cut!.memoryOf(piece, rows)
+  }
+}
+
+async function* allOf(sequence: LongSequence, done: () => Promise<void>): AsyncGenerator<Said> {
+  for (let said = await sequence.next(); said; said = await sequence.next()) yield said
+  await done()
+}
+
+/** A sequence whose pieces come one after the other. */
+class CutSequence {
+  private readonly input: Hash = createHash('sha256')
+  /** Pieces that are computed. */
+  private computed = 0
+
+  constructor(
+    private readonly folder: ResumeFolder,
+    private readonly sequence: LongSequence,
+  ) {}
+
+  async memoryOf({ input, start, ends }: Piece<unknown>, rows: number): Promise<Memory> {
+    const { folder, sequence } = this
+    const { standing } = sequence
+    const position = start + rows
+    this.input.update(input)
+    if (standing && start < standing.position) {
+      const reached = position === standing.position
+      const as = reached && standing.input === this.digest() && standing.ended === ends
+      if (position > standing.position || (reached ? !as : ends)) throw this.changed()
+      const said = await folder.explain(() => sequence.next())
+      if (!said) throw this.changed()
+      if (ends) await folder.over(sequence)
+      return { known: [said], keep: nothing }
+    }
+    const save = !ends && ++this.computed % piecesBetween === 0
+    const digest = save || ends ? this.digest() : ''
+    return {
+      load: standing && start === standing.position ? standing.snapshot : undefined,
+      save,
+      keep: (said, _, snapshot) =>
+        folder.explain(async () => {
+          await sequence.add(said)
+          if (save || ends) await sequence.save({ position, input: digest, ended: ends, snapshot })
+          if (ends) await folder.over(sequence)
+        }),
+    }
+  }
+
+  private digest(): string {
+    return this.input.copy().digest('hex')
+  }
+
+  private changed(): UserError {
+    return new UserError(
+      `${this.folder.path}: a record has changed since; remove it to begin anew, or leave --resume out`,
+      exitCodes.cannotCreate,
+    )
+  }
+}
