@@ -274,6 +274,11 @@ export async function drain<Result>(
 ): Promise<void> {
   const began = performance.now()
   const text = (over?: boolean) => run.progress((performance.now() - began) / 1000, over)
+  const advise = () => {
+    if (resume?.advice) progress.note(resume.advice)
+  }
+  // A signal ends the process.
+  process.on('exit', advise)
   try {
     for await (const result of run.results()) {
       await take(result)
@@ -283,9 +288,11 @@ export async function drain<Result>(
     await resume?.remove()
   } catch (error) {
     await abort()
-    const kept = await resume?.keep()
-    if (kept) progress.note(kept)
+    await resume?.keep()
+    advise()
     throw error
+  } finally {
+    process.off('exit', advise)
   }
   progress.done(
     [

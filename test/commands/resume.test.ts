@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
+import { command } from '../run-command.js'
 import { cleanEnv, temporaryFolder } from '../shell/run.js'
 import { letters, randomAudioModel } from '../tasks/audio/models.js'
 import { recordingOf, talk } from './talk.js'
@@ -34,8 +36,10 @@ beforeAll(async () => {
       .toString()
   const records = Array.from({ length: 500 }, (_, i) => `>r${i}\n${bases(200 + (i % 300))}\n`)
   writeFileSync(path('reads.fa'), records.join(''))
-  const long = [60_000, 90, 40_000].map((length, i) => `>long${i}\n${bases(length)}\n`)
+  const long = [24_000, 90, 16_000].map((length, i) => `>long${i}\n${bases(length)}\n`)
   writeFileSync(path('long.fa'), long.join(''))
+  const several = Array.from({ length: 6 }, (_, i) => `>several${i}\n${bases(4000 + i)}\n`)
+  writeFileSync(path('several.fa'), several.join(''))
   writeFileSync(path('speech.wav'), recordingOf(talk(120)))
   writeFileSync(path('more.wav'), recordingOf(talk(60)))
 })
@@ -54,22 +58,22 @@ const kinds: Record<string, Kind> = {
     outputs: ['out.tsv.gz', 'REPORT'],
   },
   'classify, long records of a causal model': {
-    args: ['classify', '-m', path('causal'), '-t', '2', '--chunk', '600', '--probabilities'],
+    args: ['classify', '-m', path('causal'), '-t', '2', '--chunk', '300', '--probabilities'],
     inputs: ['long.fa'],
     outputs: ['out.tsv'],
   },
   'embed, all rows of long records of a causal model': {
-    args: ['embed', '-m', path('causal'), '-t', '1', '--chunk', '600', '--pool', 'none'],
+    args: ['embed', '-m', path('causal'), '-t', '1', '--chunk', '300', '--pool', 'none'],
     inputs: ['long.fa'],
     outputs: ['out.npy', 'out.npy.ids.tsv'],
   },
   'embed, all rows of long records of a model that reads both ways': {
     args: ['embed', '-m', path('both'), '-t', '2', '--chunk', '3000', '--pool', 'none'],
-    inputs: ['long.fa'],
+    inputs: ['several.fa'],
     outputs: ['out.npy', 'out.npy.ids.tsv'],
   },
   'embed, windows': {
-    args: ['embed', '-m', 'origin', '-t', '2', '--window', '500', '--stride', '300'],
+    args: ['embed', '-m', 'origin', '-t', '2', '--window', '500', '--stride', '100'],
     inputs: ['long.fa'],
     outputs: ['out.jsonl.gz'],
   },
@@ -115,13 +119,31 @@ function start(
   return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr }))) }
 }
 
-/** Starts a run and kills it after so many milliseconds; false: it was faster. */
-async function killed(line: string[], place: string, milliseconds: number): Promise<boolean> {
+/** What the folder of a run holds; '': nothing yet. */
+function keptIn(place: string): string {
+  const files = readdirSync(place, { recursive: true })
+    .map(String)
+    .filter((name) => /\.resume\/(answers-\d+|[0-9a-f]+\.state)$/.test(name))
+  const found = files.map((name) => statSync(join(place, name), { throwIfNoEntry: false }))
+  return found.map((file) => file && `${file.ino} ${file.size}`).join()
+}
+
+/** Starts a run and kills it some milliseconds after it has kept something so often; false: it was faster. */
+async function killed(line: string[], place: string, often: number, milliseconds: number): Promise<boolean> {
   const { child, ended } = start(line, place)
-  const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds)
-  const { code } = await ended
-  clearTimeout(timer)
-  return code === null
+  let over = false
+  void ended.then(() => {
+    over = true
+  })
+  let before = keptIn(place)
+  for (let left = often; left > 0 && !over; await sleep(2)) {
+    const now = keptIn(place)
+    if (now !== before) left--
+    before = now
+  }
+  await Promise.race([ended, sleep(milliseconds)])
+  child.kill('SIGKILL')
+  return (await ended).code === null
 }
 
 const computedBefore = (stderr: string) => Number(/(\d+) of \d+ pieces were computed before/.exec(stderr)?.[1] ?? -1)
@@ -130,26 +152,86 @@ describe('a run that was killed ends as if it had not been', () => {
   test.each(Object.entries(kinds))('%s', { timeout: 180_000 }, async (_, kind) => {
     const random = seeded(seed + Object.values(kinds).indexOf(kind))
     const undisturbed = emptyPlace()
-    const began = performance.now()
     const alone = await start(
       lineOf(kind).filter((arg) => arg !== '--resume'),
       undisturbed,
     ).ended
     expect(alone.code, alone.stderr).toBe(0)
-    const whole = performance.now() - began
     const wanted = filesIn(kind, undisturbed)
     const place = emptyPlace()
-    let kills = 0
-    for (let turn = 0; turn < 3; turn++) {
-      const more = turn % 2 ? ['-t', '1'] : []
-      if (await killed(lineOf(kind, ...more), place, (0.3 + 0.6 * random()) * whole)) kills++
+    let turn = 0
+    for (; turn < 3; turn++) {
+      const line = lineOf(kind, ...(turn % 2 ? ['-t', '1'] : []))
+      if (!(await killed(line, place, 1 + Math.floor(3 * random()), 300 * random()))) break
     }
-    const { code, stderr } = await start(lineOf(kind), place).ended
-    expect(code, stderr).toBe(0)
-    if (kills > 0) expect(computedBefore(stderr), stderr).toBeGreaterThan(0)
+    expect(turn).toBeGreaterThan(0)
+    if (turn === 3) {
+      const { code, stderr } = await start(lineOf(kind), place).ended
+      expect(code, stderr).toBe(0)
+      expect(computedBefore(stderr), stderr).toBeGreaterThan(0)
+    }
     for (const [i, bytes] of filesIn(kind, place).entries()) expect(bytes.equals(wanted[i]), kind.outputs[i]).toBe(true)
     expect(readdirSync(place, { recursive: true }).map(String).sort()).toEqual(
       readdirSync(undisturbed, { recursive: true }).map(String).sort(),
     )
+  })
+})
+
+describe('a run that failed', () => {
+  const kept = () =>
+    Object.fromEntries(
+      readdirSync(path('bad.tsv.resume')).map((name) => [
+        name,
+        readFileSync(path(`bad.tsv.resume/${name}`)).toString('hex'),
+      ]),
+    )
+  const again = (...more: string[]) =>
+    command(['classify', '-m', path('both'), '-o', path('bad.tsv'), '--resume', ...more, path('bad.fa')])
+
+  test('keeps what was computed and says so; another input, model or flag is refused (73), with nothing touched', async () => {
+    const good = Array.from({ length: 40 }, (_, i) => `>r${i}\n${'ACGTT'.repeat(30 + i)}\n`).join('')
+    writeFileSync(path('bad.fa'), `${good}>bad\nACGTMKVLQEIP\n`)
+    const first = await again('--chunk', '900')
+    expect(first.code).toBe(65)
+    expect(first.stderr).toMatch(
+      /bad\.tsv\.resume keeps what was computed: the same command goes on from there\n.*record bad/,
+    )
+    expect(readdirSync(folder).filter((name) => name.startsWith('bad'))).toEqual(['bad.fa', 'bad.tsv.resume'])
+
+    const { mtime, atime } = statSync(path('bad.fa'))
+    const before = kept()
+    const refused = async (why: RegExp, ...more: string[]) => {
+      const { code, stderr } = await again(...more)
+      expect(stderr).toMatch(why)
+      expect(stderr.trim().split('\n')).toHaveLength(1)
+      expect(code).toBe(73)
+      expect(kept()).toEqual(before)
+    }
+    await refused(/is of another run: --chunk was 900; remove it to begin anew, or leave --resume out/)
+    await refused(/--probabilities was not given/, '--chunk', '900', '--probabilities')
+    await refused(/the inputs were others/, '--chunk', '900', path('bad.fa'))
+    utimesSync(path('bad.fa'), atime, new Date(+mtime + 1000))
+    await refused(/bad\.fa has changed/, '--chunk', '900')
+    writeFileSync(path('bad.fa'), good)
+    utimesSync(path('bad.fa'), atime, mtime)
+    await refused(/bad\.fa has changed/, '--chunk', '900')
+    const { spec } = models.both
+    await saveCheckpoint(path('both'), spec, randomWeights(spec, 7))
+    await refused(/the model has changed/, '--chunk', '900')
+    await saveCheckpoint(path('both'), spec, randomWeights(spec))
+
+    // Without --resume the folder is nobody's business.
+    const without = await command(['classify', '-q', '-m', path('both'), '-o', path('bad.tsv'), path('bad.fa')])
+    expect([without.code, kept()]).toEqual([0, before])
+  })
+
+  test('needs an output that stays (2), and a folder that is its own (73)', async () => {
+    const { code, stderr } = await command(['classify', '-m', 'origin', '--resume', path('reads.fa')])
+    expect([code, stderr]).toEqual([2, 'longwave: --resume needs a file for the output: -o FILE\n'])
+    mkdirSync(path('own.tsv.resume'))
+    writeFileSync(path('own.tsv.resume/thesis.txt'), 'all of it')
+    const own = await command(['classify', '-m', 'origin', '--resume', '-o', path('own.tsv'), path('reads.fa')])
+    expect(own.stderr).toMatch(/own\.tsv\.resume: holds thesis\.txt, which --resume did not make\n$/)
+    expect([own.code, readdirSync(path('own.tsv.resume'))]).toEqual([73, ['thesis.txt']])
   })
 })

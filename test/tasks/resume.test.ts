@@ -1,11 +1,14 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Output } from '../../src/engine/outputs.js'
 import type { Piece } from '../../src/engine/pack.js'
 import { planOf } from '../../src/engine/plan.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { predict } from '../../src/tasks/predict.js'
+import { Answers, keyOf } from '../../src/tasks/resume/answers.js'
 import { ResumeFolder } from '../../src/tasks/resume/folder.js'
+import { LongSequence } from '../../src/tasks/resume/long-sequence.js'
 import { Recall } from '../../src/tasks/resume/recall.js'
 import { randomIds, randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { temporaryFolder } from '../shell/run.js'
@@ -72,3 +75,68 @@ function* pieces(ids: Int32Array, size: number): Generator<Piece<string>> {
   for (let start = 0; start < ids.length; start += size)
     yield { input: ids.slice(start, start + size), note: 'long', start, ends: start + size >= ids.length, slot: 0 }
 }
+
+describe('what was kept and is damaged', () => {
+  const said = (i: number) => ({ data: Float32Array.from({ length: 1 + (i % 7) }, (_, j) => i + j / 8), width: 1 })
+  const key = (i: number) => keyOf(Int32Array.of(i))
+  const count = 60
+
+  test.each(['cut off', 'flipped'])('is never taken for an answer: answers, %s', async (damage) => {
+    const random = seeded(11)
+    for (let turn = 0; turn < 30; turn++) {
+      const place = join(folder, `answers ${damage} ${turn}`)
+      mkdirSync(place)
+      // Three runs that came to an end, in several blocks each.
+      for (let run = 0; run < 3; run++) {
+        const answers = new Answers(place)
+        for (let i = run * 20; i < run * 20 + 20; i++) {
+          await answers.add(key(i), said(i))
+          if (i % 5 === 4) await answers.flush()
+        }
+        await answers.close()
+      }
+      const file = join(place, `answers-00000${Math.floor(random() * 3)}`)
+      const bytes = readFileSync(file)
+      const at = Math.floor(random() * bytes.length)
+      if (damage === 'flipped') bytes[at] ^= 1 << Math.floor(random() * 8)
+      writeFileSync(file, damage === 'flipped' ? bytes : bytes.subarray(0, at))
+      const answers = new Answers(place)
+      let found = 0
+      for (let i = 0; i < count + 5; i++) {
+        const got = await answers.find(key(i))
+        if (got === null) continue
+        found++
+        expect({ i, ...got }).toEqual({ i, ...said(i) })
+      }
+      await answers.close()
+      expect(found).toBeGreaterThanOrEqual(40)
+      expect(found).toBeLessThan(count)
+    }
+  })
+
+  test.each(['state', 'rows'])('is never taken for an answer: the file .%s of a long sequence', async (suffix) => {
+    const random = seeded(12)
+    for (let turn = 0; turn < 30; turn++) {
+      const path = join(folder, `sequence ${suffix} ${turn}`)
+      const first = await LongSequence.open(path)
+      for (let i = 0; i < 10; i++) await first.add(said(i))
+      const place = { position: 10, input: 'x', ended: false }
+      await first.save({ ...place, snapshot: { positions: [10], stem: [], blocks: [[said(3).data]], carries: [null] } })
+      await first.add(said(10)) // never saved
+      await first.close()
+      const whole = await LongSequence.open(path)
+      expect(whole.standing).toMatchObject(place)
+      for (let i = 0; i < 10; i++) expect(await whole.next()).toEqual(said(i))
+      expect(await whole.next()).toBeNull()
+      await whole.close()
+      const bytes = readFileSync(`${path}.${suffix}`)
+      // What lies behind the last answer that counts may be anything.
+      const at = Math.floor(random() * (whole.standing && suffix === 'rows' ? whole.standing.bytes : bytes.length))
+      if (turn % 2) bytes[at] ^= 1 << Math.floor(random() * 8)
+      writeFileSync(`${path}.${suffix}`, turn % 2 ? bytes : bytes.subarray(0, at))
+      const damaged = await LongSequence.open(path)
+      expect([damaged.standing, await damaged.next()]).toEqual([null, null])
+      await damaged.close()
+    }
+  })
+})

@@ -92,7 +92,8 @@ export class Answers {
     return said
   }
 
-  private flush(): Promise<void> {
+  /** Errors of the system. */
+  flush(): Promise<void> {
     clearTimeout(this.timer)
     this.timer = undefined
     if (this.gathered.length === 0) return this.writing

@@ -107,11 +107,14 @@ export class ResumeFolder {
     await sequence.close()
   }
 
-  /** The run failed: what it has computed stays. Gives the line that says so; null: there is nothing. */
-  async keep(): Promise<string | null> {
-    if (!this.begun) return null
+  /** What to know when the run ends early; null: there is nothing. */
+  get advice(): string | null {
+    return this.begun && `${this.path} keeps what was computed: the same command goes on from there`
+  }
+
+  /** The run failed: what it has computed stays. */
+  async keep(): Promise<void> {
     await this.close().catch(() => {}) // one failure is enough to tell
-    return `${this.path} keeps what was computed: the same command goes on from there`
   }
 
   /** The output is there. Errors: 74. */

@@ -30,6 +30,7 @@ const blockBytes = 2 ** 20
  */
 export class LongSequence {
   private handle: FileHandle | null = null
+  private closed = false
   /** Bytes of answers that were read or written. */
   private at = 0
   private readonly answers: Hash = createHash('sha256')
@@ -83,11 +84,13 @@ export class LongSequence {
   }
 
   async close(): Promise<void> {
+    this.closed = true
     await this.handle?.close()
     this.handle = null
   }
 
   private async opened(): Promise<FileHandle> {
+    if (this.closed) throw new Error(`${this.path}: used after it was closed`)
     this.handle ??= await open(`${this.path}.rows`, this.standing ? 'r+' : 'w+')
     return this.handle
   }
