@@ -1,7 +1,8 @@
 import { exitCodes, UserError } from '../errors.js'
 import { jsonlRows } from './jsonl.js'
 import { idsPath, type NpyWriter, npyRows } from './npy.js'
-import { closeAll, type Output, type OutputOptions, openOutput } from './output.js'
+import { closeAll, type Output, openOutput } from './output.js'
+import type { OutputOptions } from './sink.js'
 import { tsvRows } from './tsv.js'
 
 /** Whose vectors these are. */

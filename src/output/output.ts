@@ -1,5 +1,5 @@
 import { gzipSink } from './gzip.js'
-import { openSink, type Sink } from './sink.js'
+import { type OutputOptions, openSink, type Sink } from './sink.js'
 
 /**
  * The one writer under every format. Writes are ordered, and awaiting them keeps memory flat and loses nothing however
@@ -25,13 +25,6 @@ export interface Output {
   withdraw(): Promise<void>
   /** Leaves nothing behind; standard output gets what was written so far. Harmless after `close`. */
   abort(): Promise<void>
-}
-
-export interface OutputOptions {
-  /** Replace an existing file. */
-  force?: boolean
-  /** An earlier run was to write it: so is what is there, and what that run has left half written is removed. */
-  resumed?: boolean
 }
 
 const bufferSize = 256 * 1024

@@ -11,7 +11,6 @@ import { standardOutputIsClosed } from '../runtime/descriptors.js'
 import { reason, writeAll } from '../runtime/file-bytes.js'
 import { refuseLost } from '../runtime/surroundings.js'
 import { destination } from './destination.js'
-import type { OutputOptions } from './output.js'
 import { takeName } from './take-name.js'
 import { forgetTemporary, rememberTemporary } from './temporary.js'
 
@@ -29,6 +28,13 @@ export interface Sink {
   /** Takes back what `publish` did, where no older file was replaced. */
   withdraw?(): Promise<void>
   abort(): Promise<void>
+}
+
+export interface OutputOptions {
+  /** Replace an existing file. */
+  force?: boolean
+  /** An earlier run was to write it: so is what is there, and what that run has left half written is removed. */
+  resumed?: boolean
 }
 
 export const isStandardOutput = (path: string) => path === '-' || path === '/dev/stdout'

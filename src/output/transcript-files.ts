@@ -1,8 +1,8 @@
 import { mkdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { exitCodes, UserError } from '../errors.js'
-import { type Output, type OutputOptions, openOutput } from './output.js'
-import { cannotCreate, existsAlready } from './sink.js'
+import { type Output, openOutput } from './output.js'
+import { cannotCreate, existsAlready, type OutputOptions } from './sink.js'
 import type { Cue } from './subtitles.js'
 import { type TranscriptFormat, type TranscriptWriter, transcripts } from './transcripts.js'
 

@@ -53,37 +53,37 @@ interface Kind {
 
 const kinds: Record<string, Kind> = {
   'classify, many records': {
-    args: ['classify', '-m', 'origin', '-t', '2', '--report', 'REPORT'],
+    args: ['classify', '-m', 'origin', '--report', 'REPORT'],
     inputs: ['reads.fa'],
     outputs: ['out.tsv.gz', 'REPORT'],
   },
   'classify, long records of a causal model': {
-    args: ['classify', '-m', path('causal'), '-t', '2', '--chunk', '300', '--probabilities'],
+    args: ['classify', '-m', path('causal'), '--chunk', '300', '--probabilities'],
     inputs: ['long.fa'],
     outputs: ['out.tsv'],
   },
   'embed, all rows of long records of a causal model': {
-    args: ['embed', '-m', path('causal'), '-t', '1', '--chunk', '300', '--pool', 'none'],
+    args: ['embed', '-m', path('causal'), '--chunk', '300', '--pool', 'none'],
     inputs: ['long.fa'],
     outputs: ['out.npy', 'out.npy.ids.tsv'],
   },
   'embed, all rows of long records of a model that reads both ways': {
-    args: ['embed', '-m', path('both'), '-t', '2', '--chunk', '3000', '--pool', 'none'],
+    args: ['embed', '-m', path('both'), '--chunk', '3000', '--pool', 'none'],
     inputs: ['several.fa'],
     outputs: ['out.npy', 'out.npy.ids.tsv'],
   },
   'embed, windows': {
-    args: ['embed', '-m', 'origin', '-t', '2', '--window', '500', '--stride', '100'],
+    args: ['embed', '-m', 'origin', '--window', '500', '--stride', '100'],
     inputs: ['long.fa'],
     outputs: ['out.jsonl.gz'],
   },
   'transcribe, a model that reads forward': {
-    args: ['transcribe', '-m', path('forward'), '-t', '2', '-f', 'tsv', '--chunk', '200'],
+    args: ['transcribe', '-m', path('forward'), '-f', 'tsv', '--chunk', '200'],
     inputs: ['speech.wav', 'more.wav'],
     outputs: ['out.tsv'],
   },
   'transcribe, windows and a beam, into a folder': {
-    args: ['transcribe', '-m', path('windows'), '-t', '2', '-f', 'srt', '--beam', '4', '--output-dir', 'texts'],
+    args: ['transcribe', '-m', path('windows'), '-f', 'srt', '--beam', '4', '--output-dir', 'texts'],
     inputs: ['speech.wav', 'more.wav'],
     outputs: ['texts/speech.srt', 'texts/more.srt'],
   },
@@ -96,11 +96,10 @@ const emptyPlace = () => {
   return place
 }
 
-const lineOf = ({ args, inputs, outputs }: Kind, ...more: string[]) => [
+const lineOf = ({ args, inputs, outputs }: Kind) => [
   ...args,
   ...(args.includes('--output-dir') ? [] : ['-o', outputs[0]]),
   '--resume',
-  ...more,
   ...inputs.map(path),
 ]
 
@@ -110,8 +109,12 @@ const filesIn = ({ outputs }: Kind, place: string) => outputs.map((output) => re
 function start(
   line: string[],
   place: string,
+  threads = 2,
 ): { child: ChildProcess; ended: Promise<{ code: number | null; stderr: string }> } {
-  const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...line], { cwd: place, env: cleanEnv() })
+  const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...line], {
+    cwd: place,
+    env: { ...cleanEnv(), LONGWAVE_THREADS: String(threads) },
+  })
   let stderr = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
@@ -129,8 +132,13 @@ function keptIn(place: string): string {
 }
 
 /** Starts a run and kills it some milliseconds after it has kept something so often; false: it was faster. */
-async function killed(line: string[], place: string, often: number, milliseconds: number): Promise<boolean> {
-  const { child, ended } = start(line, place)
+async function killed(
+  run: [line: string[], place: string, threads: number],
+  often: number,
+  milliseconds: number,
+): Promise<boolean> {
+  const { child, ended } = start(...run)
+  const [, place] = run
   let over = false
   void ended.then(() => {
     over = true
@@ -161,8 +169,7 @@ describe('a run that was killed ends as if it had not been', () => {
     const place = emptyPlace()
     let turn = 0
     for (; turn < 3; turn++) {
-      const line = lineOf(kind, ...(turn % 2 ? ['-t', '1'] : []))
-      if (!(await killed(line, place, 1 + Math.floor(3 * random()), 300 * random()))) break
+      if (!(await killed([lineOf(kind), place, 1 + (turn % 2)], 1 + Math.floor(3 * random()), 300 * random()))) break
     }
     expect(turn).toBeGreaterThan(0)
     if (turn === 3) {
