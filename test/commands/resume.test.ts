@@ -34,13 +34,14 @@ beforeAll(async () => {
     Buffer.alloc(count)
       .map(() => 'ACGT'.charCodeAt(4 * random()))
       .toString()
-  const records = Array.from({ length: 500 }, (_, i) => `>r${i}\n${bases(200 + (i % 300))}\n`)
+  const records = Array.from({ length: 1000 }, (_, i) => `>r${i}\n${bases(200 + (i % 300))}\n`)
   writeFileSync(path('reads.fa'), records.join(''))
   const long = [24_000, 90, 16_000].map((length, i) => `>long${i}\n${bases(length)}\n`)
   writeFileSync(path('long.fa'), long.join(''))
   const several = Array.from({ length: 6 }, (_, i) => `>several${i}\n${bases(4000 + i)}\n`)
   writeFileSync(path('several.fa'), several.join(''))
   writeFileSync(path('speech.wav'), recordingOf(talk(120)))
+  writeFileSync(path('lecture.wav'), recordingOf(talk(600)))
   writeFileSync(path('more.wav'), recordingOf(talk(60)))
 })
 
@@ -73,7 +74,7 @@ const kinds: Record<string, Kind> = {
     outputs: ['out.npy', 'out.npy.ids.tsv'],
   },
   'embed, windows': {
-    args: ['embed', '-m', 'origin', '--window', '500', '--stride', '100'],
+    args: ['embed', '-m', 'origin', '--window', '500', '--stride', '60'],
     inputs: ['long.fa'],
     outputs: ['out.jsonl.gz'],
   },
@@ -84,8 +85,8 @@ const kinds: Record<string, Kind> = {
   },
   'transcribe, windows and a beam, into a folder': {
     args: ['transcribe', '-m', 'english', '-f', 'srt', '--beam', '4', '--output-dir', 'texts'],
-    inputs: ['speech.wav', 'more.wav'],
-    outputs: ['texts/speech.srt', 'texts/more.srt'],
+    inputs: ['lecture.wav', 'more.wav'],
+    outputs: ['texts/lecture.srt', 'texts/more.srt'],
   },
 }
 
@@ -169,7 +170,8 @@ describe('a run that was killed ends as if it had not been', () => {
     const place = emptyPlace()
     let turn = 0
     for (; turn < 3; turn++) {
-      if (!(await killed([lineOf(kind), place, 1 + (turn % 2)], 1 + Math.floor(3 * random()), 300 * random()))) break
+      if (!(await killed([lineOf(kind), place, 1 + (turn % 2)], 1 + Math.floor((1 + turn) * random()), 200 * random())))
+        break
     }
     expect(turn).toBeGreaterThan(0)
     if (turn === 3) {

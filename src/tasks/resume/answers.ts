@@ -11,7 +11,7 @@ export interface Said {
 
 /** Bytes that a block of answers gathers before it is written, and the milliseconds that one waits at most. */
 const blockBytes = 256 * 1024
-const longestWait = 1000
+const longestWait = 250
 
 /**
  * Bytes of earlier answers that are held: a run asks in nearly the order in which the one before it was told, recordings on several
