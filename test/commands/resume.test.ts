@@ -132,7 +132,7 @@ function keptIn(place: string): string {
   return found.map((file) => file && `${file.ino} ${file.size}`).join()
 }
 
-/** Starts a run and kills it some milliseconds after it has kept something so often; false: it was faster. */
+/** Starts a run and kills it some milliseconds after it has kept something so often; false: its output was there before. */
 async function killed(
   run: [line: string[], place: string, threads: number],
   often: number,
@@ -152,7 +152,8 @@ async function killed(
   }
   await Promise.race([ended, sleep(milliseconds)])
   child.kill('SIGKILL')
-  return (await ended).code === null
+  // It may have been all but over.
+  return (await ended).code === null && keptIn(place) !== ''
 }
 
 const computedBefore = (stderr: string) => Number(/(\d+) of \d+ pieces were computed before/.exec(stderr)?.[1] ?? -1)

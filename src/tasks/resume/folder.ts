@@ -121,6 +121,9 @@ export class ResumeFolder {
   async remove(): Promise<void> {
     await this.explain(async () => {
       await this.close()
+      // What is left of the folder by a kill is known as this run's as long as possible.
+      for (const name of await readdir(this.path).catch(() => []))
+        if (name !== identityFile) await rm(join(this.path, name), { force: true })
       await rm(this.path, { recursive: true, force: true })
     })
   }
