@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FloatArray } from '../backends/backend.js'
@@ -8,7 +9,7 @@ import { readAll, reason, writeAll } from '../runtime/file-bytes.js'
 import type { Store } from './store.js'
 
 /**
- * Blocks in a temporary file, which loses its name as soon as it is open: whatever ends the process, nothing is left behind. While one
+ * Blocks in a temporary file without a name: whatever ends the process, nothing is left behind. While one
  * block is computed, the one before it is written and the next one read; no more than one of each is held.
  */
 export class FileStore implements Store {
@@ -26,11 +27,8 @@ export class FileStore implements Store {
 
   /** Errors: UserError with exit code 73. */
   static async open(folder: string, numbers: number): Promise<FileStore> {
-    const path = join(folder, `longwave-${randomBytes(8).toString('hex')}.spool`)
     try {
-      const handle = await open(path, 'wx+', 0o600)
-      await unlink(path)
-      return new FileStore(folder, handle, numbers)
+      return new FileStore(folder, await openNameless(folder), numbers)
     } catch (error) {
       const text = `${folder}: cannot create a temporary file: ${reason(error)}; --tmp-dir names another folder`
       throw new UserError(text, exitCodes.cannotCreate)
@@ -106,4 +104,24 @@ export class FileStore implements Store {
       exitCodes.io,
     )
   }
+}
+
+/** O_TMPFILE of Linux: a file that never has a name. */
+const nameless = constants.O_RDWR | constants.O_DIRECTORY | 0o20000000
+/** What says that the system or the file system knows no such file. */
+const unknown = ['EOPNOTSUPP', 'ENOTSUP', 'EISDIR', 'EINVAL']
+
+/** Elsewhere a name is taken away at once, but for the moment between two calls. */
+async function openNameless(folder: string): Promise<FileHandle> {
+  if (process.platform === 'linux') {
+    try {
+      return await open(folder, nameless, 0o600)
+    } catch (error) {
+      if (!unknown.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
+  }
+  const path = join(folder, `longwave-${randomBytes(8).toString('hex')}.spool`)
+  const handle = await open(path, 'wx+', 0o600)
+  await unlink(path)
+  return handle
 }

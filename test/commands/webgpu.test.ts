@@ -69,7 +69,7 @@ describe('auto', async () => {
   test('--verbose says what is planned and how long the start took', async () => {
     const { stderr } = await run(['--verbose', '-t', '2', '--chunk', '64'])
     expect(stderr).toMatch(
-      /^longwave: device cpu; 2 workers; chunks of 64 tokens \(64 rows\), 4 under way; \d+ KiB of weights; about \d+ KiB of buffers$/m,
+      /^longwave: device cpu; 2 workers; chunks of 64 tokens \(64 rows\), 4 under way; \d+ KiB of weights; about \d+ KiB of buffers; memory: \d+ MiB of [\d.]+ [KMG]iB, the rest for sequences that are held whole$/m,
     )
     expect(stderr).toMatch(
       /^longwave: started in \d+\.\d\d s: device \d+\.\d\d s, weights \d+\.\d\d s, first chunk \d+\.\d\d s$/m,

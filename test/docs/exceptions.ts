@@ -17,7 +17,6 @@ export const notShell: { starts: string; why: string }[] = [
   { starts: 'process ORIGIN {', why: 'Nextflow is not installed here; its script lines are run' },
   { starts: 'reads.fq: record r17,', why: 'an error line, not a command' },
   { starts: '{"id":"read0"', why: 'a line of output' },
-  { starts: '{"layers":3,', why: 'settings files first.json and second.json; the commands above them read them' },
 ]
 
 /**
