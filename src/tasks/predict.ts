@@ -113,7 +113,7 @@ export async function* predict<Note>(
     const room = rooms.get(job.input)
     rooms.delete(job.input)
     const whole = { ...job, folder: room?.folder }
-    if (room && inParts && !wanted.pool) return runInParts(whole, room)
+    if (room && comesInParts(job.input.length / width)) return runInParts(whole, room)
     try {
       return (await runOn(whole)).reads
     } finally {

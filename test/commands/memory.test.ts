@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runMeasured } from '../../dist/src/bench/child.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
@@ -54,6 +55,20 @@ describe('a record whose spool does not fit the memory', () => {
     expect(inFile.stdout.equals(inMemory.stdout)).toBe(true)
     expect(inFile.stdout.length).toBeGreaterThan(50)
     expect(readdirSync(spools)).toEqual([])
+  })
+
+  test('gzip is known by its bytes, whatever the file is called: no plan goes by its size', async () => {
+    const packed = gzipSync(readFileSync(longer))
+    for (const name of ['packed.fa.gz', 'packed.bgz']) writeFileSync(join(folder, name), packed)
+    const bytes = await least(['embed', '-q', '-m', 'origin', '-t', '2', long])
+    for (const more of [10, 30, 60, 90]) {
+      const plan = async (name: string) => {
+        const args = ['-m', 'origin', '-t', '2', '--dry-run', '--max-memory', size(bytes + more * MiB)]
+        const { code, stdout, stderr } = await command(['embed', ...args, '--tmp-dir', spools, join(folder, name)])
+        return [code, stdout.toString(), stderr]
+      }
+      expect(await plan('packed.bgz')).toEqual(await plan('packed.fa.gz'))
+    }
   })
 
   test('needs a folder (73) and room on the disk (74); nothing is left behind', async () => {

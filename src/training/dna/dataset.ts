@@ -1,7 +1,6 @@
 import { exitCodes, UserError } from '../../errors.js'
 import type { Entry, LabelTable } from '../data/labels.js'
-import { shareTargets } from '../data/targets.js'
-import type { Records } from './records.js'
+import { type Records, shareRecords } from './records.js'
 
 /** A record of a FASTA or FASTQ file with its codes A, C, G, T, N = 0 .. 4. */
 export interface LabelledSource {
@@ -56,13 +55,9 @@ export async function loadDataset(
   const lengths = parts.map(({ length }) => length)
   const longest = lengths.reduce((most, length) => Math.max(most, length), 0)
   const shortest = lengths.reduce((least, length) => Math.min(least, length), longest)
-  return { ids, classes: names, longest, shortest, ...share(parts, labels) }
-}
-
-function share(parts: Uint8Array[], labels: number[]): Records {
-  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
-  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
-  const codes = new Uint8Array(new SharedArrayBuffer(offsets[parts.length]))
-  for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
-  return { kind: 'dna', codes, offsets, ...shareTargets(labels.map((label) => [label])) }
+  const records = shareRecords(
+    parts,
+    labels.map((label) => [label]),
+  )
+  return { ids, classes: names, longest, shortest, ...records }
 }

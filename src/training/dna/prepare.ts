@@ -1,9 +1,5 @@
 import { basename } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
-import { readBytes, stdinName } from '../../input/bytes.js'
-import { readSources } from '../../input/dna/read.js'
-import { wholeRecords } from '../../input/dna/records.js'
-import { Hashed } from '../data/hashed.js'
 import type { LabelTable } from '../data/labels.js'
 import {
   type LabelledFiles,
@@ -15,6 +11,7 @@ import {
   start,
 } from '../prepare.js'
 import { type Dataset, loadDataset } from './dataset.js'
+import { hashedRecords } from './read.js'
 import { completeSettings } from './settings.js'
 import { classifierSpec, withClassHead } from './spec.js'
 
@@ -63,7 +60,6 @@ export async function prepareDna(
   return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
 }
 
-/** Data and table are read once, so that they may be pipes. */
 async function load(
   { data }: LabelledFiles,
   table: LabelTable,
@@ -71,10 +67,7 @@ async function load(
   length: number | 'first' | null,
   note: (line: string) => void,
 ): Promise<Loaded> {
-  const bytes = new Hashed(readBytes(data))
-  const records = readSources([{ file: data === '-' ? stdinName : data, bytes }], {
-    report: ({ message }) => note(message),
-  })
-  const set = await loadDataset(wholeRecords(records), table, classes, length, note)
-  return { ...set, sums: { data_sha256: bytes.sha256(), labels_sha256: table.sha256 } }
+  const { records, sha256 } = hashedRecords(data, note)
+  const set = await loadDataset(records, table, classes, length, note)
+  return { ...set, sums: { data_sha256: sha256(), labels_sha256: table.sha256 } }
 }

@@ -1,8 +1,9 @@
+import { N } from '../../input/dna/letters.js'
 import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { type DnaTokenizer, dnaTokenizer } from '../../tokens/tokenizer.js'
 import { type Batch, type Examples, joined } from '../data/examples.js'
-import type { Targets } from '../data/targets.js'
+import { shareTargets, type Targets } from '../data/targets.js'
 import type { Random } from '../random.js'
 import type { DnaOptions } from './settings.js'
 
@@ -14,9 +15,16 @@ export interface Records extends Targets {
   offsets: Float64Array
 }
 
-export type DnaAugmentation = Pick<DnaOptions, 'substitutions' | 'crop' | 'shift' | 'crossover'>
+/** Codes and targets of records, one part and one target each, in memory that all workers share. */
+export function shareRecords(parts: readonly Uint8Array[], targets: readonly ArrayLike<number>[]): Records {
+  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
+  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
+  const codes = new Uint8Array(new SharedArrayBuffer(offsets[parts.length]))
+  for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
+  return { kind: 'dna', codes, offsets, ...shareTargets(targets) }
+}
 
-const N = 4
+export type DnaAugmentation = Pick<DnaOptions, 'substitutions' | 'crop' | 'shift' | 'crossover'>
 
 /** Batches of DNA records; a symmetric model reads both strands. */
 export class DnaExamples implements Examples {

@@ -1,11 +1,8 @@
 import { basename } from 'node:path'
-import { readBytes, stdinName } from '../../input/bytes.js'
-import { readSources } from '../../input/dna/read.js'
-import { wholeRecords } from '../../input/dna/records.js'
 import { isCausal } from '../../layers/mixers/registry.js'
 import type { ModelSpec } from '../../spec.js'
 import { body } from '../architecture.js'
-import { Hashed } from '../data/hashed.js'
+import { hashedRecords } from '../dna/read.js'
 import { origin, type Prepared, type Pretrained, refuseArchitecture, start } from '../prepare.js'
 import { usage } from '../settings.js'
 import { completeNextBase, type NextBaseSettings } from './settings.js'
@@ -61,12 +58,9 @@ function predicting({ name, spec }: Pretrained): ModelSpec {
   return { ...body, head: { kind: 'tokens', tied: true } }
 }
 
-/** A file is read once, so that it may be a pipe. */
 async function load(path: string, window: number, note: (line: string) => void) {
-  const file = path === '-' ? stdinName : path
-  const bytes = new Hashed(readBytes(path))
-  const batches = readSources([{ file, bytes }], { report: ({ message }) => note(message) })
-  const windows = await loadWindows(file, wholeRecords(batches), window)
+  const source = hashedRecords(path, note)
+  const windows = await loadWindows(source.file, source.records, window)
   const { records, bases } = windows
-  return { windows, description: { data: basename(path), data_sha256: bytes.sha256(), records, bases } }
+  return { windows, description: { data: basename(path), data_sha256: source.sha256(), records, bases } }
 }

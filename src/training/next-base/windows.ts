@@ -1,9 +1,7 @@
 import { exitCodes, UserError } from '../../errors.js'
+import { N } from '../../input/dna/letters.js'
 import type { WholeRecord } from '../../input/dna/records.js'
-import { shareTargets } from '../data/targets.js'
-import type { Records } from '../dna/records.js'
-
-const N = 4
+import { type Records, shareRecords } from '../dna/records.js'
 
 /** Windows of all records in shared memory, side by side, each of them a record for training. */
 export interface Windows extends Records {
@@ -18,20 +16,19 @@ export interface Windows extends Records {
  */
 export async function loadWindows(file: string, source: AsyncIterable<WholeRecord>, length: number): Promise<Windows> {
   const parts: Uint8Array[] = []
-  let [records, bases] = [0, 0]
+  let records = 0
   for await (const { codes } of source) {
     records++
     for (let from = 0; from < codes.length; from += length) {
       const window = codes.subarray(from, from + length)
       if (!window.subarray(1).some((code) => code !== N)) continue
       parts.push(window)
-      bases += window.length
     }
   }
   if (parts.length === 0) throw new UserError(`${file}: no two bases to learn from`, exitCodes.data)
-  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
-  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
-  const codes = new Uint8Array(new SharedArrayBuffer(bases))
-  for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
-  return { kind: 'dna', codes, offsets, ...shareTargets(parts.map(() => [])), records, bases }
+  const windows = shareRecords(
+    parts,
+    parts.map(() => []),
+  )
+  return { ...windows, records, bases: windows.codes.length }
 }
