@@ -123,7 +123,7 @@ function say(text, file, { uniform }) {
     `${file}.raw.wav`,
     read,
   ])
-  execFileSync('sox', ['-G', `${file}.raw.wav`, '-r', '16000', file])
+  execFileSync('sox', ['-R', '-G', `${file}.raw.wav`, '-r', '16000', file])
   execFileSync('rm', [`${file}.raw.wav`])
 }
 
