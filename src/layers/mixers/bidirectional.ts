@@ -38,7 +38,7 @@ export const isBidirectional = (mixer: MixerSpec): mixer is BidirectionalSpec =>
 export const bidirectional: Family<BidirectionalSpec> = {
   kind: 'bidirectional',
   schema: bidirectionalSchema,
-  causal: false,
+  causal: () => false,
   weights: ({ mamba, tied }, D) => [
     ...mambaWeights(mamba, D).map((shape) => ({ ...shape, name: `forward.${shape.name}` })),
     ...mambaWeights(mamba, D, !tied).map((shape) => ({ ...shape, name: `reverse.${shape.name}` })),

@@ -35,7 +35,7 @@ export const isMamba = (mixer: MixerSpec): mixer is MambaSpec => mixer.kind === 
 export const mamba: Family<MambaSpec> = {
   kind: 'mamba',
   schema: mambaSchema,
-  causal: true,
+  causal: () => true,
   weights: (spec, d_model) => mambaWeights(spec, d_model),
   widths: (spec) => [2 * spec.d_inner, ...scanWidths(spec)],
   initialise: (spec, d_model, random, branches) => initialiseMamba(spec, d_model, random, branches),

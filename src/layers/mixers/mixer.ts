@@ -60,7 +60,7 @@ export interface Family<Spec extends MixerSpec = MixerSpec> {
   /** What a spec of this kind may say (text/schema.ts). */
   readonly schema: v.VariantOptions<'kind'>[number]
   /** Each row depends only on rows before it, so that a sequence can be cut and its state carried. */
-  readonly causal: boolean
+  causal(spec: Spec): boolean
   /** Names (after that of the mixer) and shapes of its weights, in the order of the forward pass. */
   weights(spec: Spec, d_model: number): WeightShape[]
   /** Numbers per row of each tensor that it holds between the norm and its output, as if all were there at once. */

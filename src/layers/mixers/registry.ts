@@ -16,4 +16,4 @@ export function familyOf({ kind }: MixerSpec): Family {
 
 /** Each row of the model depends only on rows before it: it streams, and its state can be carried. */
 export const isCausal = ({ blocks }: Pick<ModelSpec, 'blocks'>): boolean =>
-  blocks.every(({ mixer }) => familyOf(mixer).causal)
+  blocks.every(({ mixer }) => familyOf(mixer).causal(mixer))

@@ -23,7 +23,7 @@ export const s4dSchema = record({
 export const s4d: Family<S4dSpec> = {
   kind: 's4d',
   schema: s4dSchema,
-  causal: true,
+  causal: () => true,
   weights: ({ d_state: N }, D) => [
     { name: 'log_dt', rows: 1, cols: D },
     { name: 'log_A_real', rows: D, cols: N / 2 },

@@ -19,7 +19,7 @@ export type NextBaseSettings = v.InferOutput<typeof schema>
 export function completeNextBase(given: Record<string, unknown>): NextBaseSettings {
   const settings = complete(schema, given)
   if (settings.stem.length > 0) throw usage('a stem joins bases: what predicts each of them has none')
-  if (settings.bidirectional || (settings.mixer && !familyOf(settings.mixer).causal))
+  if (settings.bidirectional || (settings.mixer && !familyOf(settings.mixer).causal(settings.mixer)))
     throw usage('a model that reads both ways would see the base that it is to predict')
   return settings
 }
