@@ -1,4 +1,5 @@
 import type { NormSpec } from '../spec.js'
+import type { Discretisation } from './discretise.js'
 import type { Direction, Segments } from './segments.js'
 import type { Weight } from './weight.js'
 
@@ -64,7 +65,7 @@ export interface ScanArgs {
   kept?: Tensor | null
 }
 
-/** S4D (arXiv 2206.11893), M complex modes a channel: x = e^(dt A) x + u, y = 2 Re(sum C (e^(dt A) - 1) / A x) + D u. */
+/** S4D (arXiv 2206.11893), M complex modes a channel: x = w x + u, y = 2 Re(sum C held x) + D u, with w and held of `discretise` (discretise.ts). */
 export interface S4dArgs {
   /** [T, H] */
   u: Tensor
@@ -77,6 +78,7 @@ export interface S4dArgs {
   C: Tensor
   /** [1, H] */
   D: Tensor
+  discretisation: Discretisation
   segments: Segments
   direction: Direction
 }

@@ -1,4 +1,5 @@
 import type { FloatArray } from './backend.js'
+import { type Complex, conjugate, type Discretisation, discretise, discretiseGradient, times } from './discretise.js'
 
 /** The parameters of S4D (arXiv 2206.11893) for H channels with M complex modes each, on the host. */
 export interface S4dParameters {
@@ -9,6 +10,7 @@ export interface S4dParameters {
   A_imag: FloatArray
   /** [H, M, 2] */
   C: FloatArray
+  discretisation: Discretisation
 }
 
 /** Complex numbers [H, M, 2]: x' = w x + u and y = Re(sum c x). */
@@ -17,44 +19,29 @@ export interface S4dRecurrence {
   c: Float64Array
 }
 
-type Complex = readonly [re: number, im: number]
-
-const times = ([a, b]: Complex, [c, d]: Complex): Complex => [a * c - b * d, a * d + b * c]
-const conjugate = ([a, b]: Complex): Complex => [a, -b]
-function over(x: Complex, [c, d]: Complex): Complex {
-  const [re, im] = times(x, [c, -d])
-  const size = c * c + d * d
-  return [re / size, im / size]
-}
-
-/** One mode: A, w = e^(dt A), and (w - 1) / A, by which zero-order hold weighs the input (here 2 C does). */
-function mode({ log_dt, log_A_real, A_imag, C }: S4dParameters, h: number, i: number) {
+/** One mode, in steps; its output is 2 Re(C held x), since a mode stands for itself and its conjugate. */
+function mode({ log_dt, log_A_real, A_imag, C, discretisation }: S4dParameters, h: number, i: number) {
   const dt = Math.exp(log_dt[h])
   const A: Complex = [-Math.exp(log_A_real[i]), A_imag[i]]
-  const size = Math.exp(dt * A[0])
-  const w: Complex = [size * Math.cos(dt * A[1]), size * Math.sin(dt * A[1])]
-  const held = over([w[0] - 1, w[1]], A)
-  return { dt, A, w, held, twiceC: [2 * C[2 * i], 2 * C[2 * i + 1]] as const }
+  const twiceC: Complex = [2 * C[2 * i], 2 * C[2 * i + 1]]
+  return { dt, A, twiceC, step: discretise(A, dt, discretisation) }
 }
 
-/** Discretised by zero-order hold; y = 2 Re(sum C (w - 1) / A x), since a mode stands for itself and its conjugate. */
-export function discretise(parameters: S4dParameters): S4dRecurrence {
+/** w and c of all modes: c is 2 C held. */
+export function recurrenceOf(parameters: S4dParameters): S4dRecurrence {
   const modes = parameters.A_imag.length
   const M = modes / parameters.log_dt.length
   const [w, c] = [new Float64Array(2 * modes), new Float64Array(2 * modes)]
   for (let i = 0; i < modes; i++) {
-    const one = mode(parameters, Math.floor(i / M), i)
-    w.set(one.w, 2 * i)
-    c.set(times(one.twiceC, one.held), 2 * i)
+    const { step, twiceC } = mode(parameters, Math.floor(i / M), i)
+    w.set(step.w, 2 * i)
+    c.set(times(twiceC, step.held), 2 * i)
   }
   return { w, c }
 }
 
-/**
- * Gradients of the parameters from those of w and c [H, M, 2], whose parts are the derivatives by the real and the imaginary part. For
- * f holomorphic the gradient of z is that of f(z) times the conjugate of f'(z).
- */
-export function discretiseGradient(parameters: S4dParameters, dw: Float64Array, dc: Float64Array) {
+/** Gradients of the parameters from those of w and c [H, M, 2]. */
+export function recurrenceGradient(parameters: S4dParameters, dw: Float64Array, dc: Float64Array) {
   const [H, modes] = [parameters.log_dt.length, parameters.A_imag.length]
   const into = {
     log_dt: new Float64Array(H),
@@ -64,18 +51,14 @@ export function discretiseGradient(parameters: S4dParameters, dw: Float64Array, 
   }
   for (let i = 0; i < modes; i++) {
     const h = Math.floor((i * H) / modes)
-    const { dt, A, w, held, twiceC } = mode(parameters, h, i)
+    const { dt, A, twiceC, step } = mode(parameters, h, i)
     const ofC: Complex = [dc[2 * i], dc[2 * i + 1]]
-    const [re, im] = times(ofC, conjugate(held))
+    const [re, im] = times(ofC, conjugate(step.held))
     into.C.set([2 * re, 2 * im], 2 * i)
-    const byHeld = times(ofC, conjugate(twiceC))
-    const ofHeld = over(byHeld, conjugate(A)) // through w
-    const ofW: Complex = [dw[2 * i] + ofHeld[0], dw[2 * i + 1] + ofHeld[1]]
-    const throughA = over(times(byHeld, conjugate(held)), conjugate(A))
-    const throughW = times(ofW, conjugate(w))
-    into.log_dt[h] += dt * times(throughW, conjugate(A))[0]
-    into.log_A_real[i] = (dt * throughW[0] - throughA[0]) * A[0]
-    into.A_imag[i] = dt * throughW[1] - throughA[1]
+    const through = discretiseGradient(A, dt, step, [dw[2 * i], dw[2 * i + 1]], times(ofC, conjugate(twiceC)))
+    into.log_dt[h] += dt * through.dt
+    into.log_A_real[i] = through.A[0] * A[0]
+    into.A_imag[i] = through.A[1]
   }
   return into
 }

@@ -63,11 +63,14 @@ export const heldBytes = (spec: ModelSpec, tokens: number): number =>
   tokens * (spec.input.kind === 'tokens' ? 12 : 8 * inputWidth(spec))
 
 /** Numbers of the largest state that a block carries backwards. */
-export const reverseNumbers = ({ blocks }: ModelSpec): number =>
+export const reverseNumbers = ({ blocks, d_model }: ModelSpec): number =>
   Math.max(
     0,
     ...blocks.map(({ mixer }) =>
-      Object.values(familyOf(mixer).reverseStates?.(mixer) ?? {}).reduce((sum, { rows, cols }) => sum + rows * cols, 0),
+      Object.values(familyOf(mixer).reverseStates?.(mixer, d_model) ?? {}).reduce(
+        (sum, { rows, cols }) => sum + rows * cols,
+        0,
+      ),
     ),
   )
 

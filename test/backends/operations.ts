@@ -9,6 +9,7 @@ import type {
   ScanArgs,
   Tensor,
 } from '../../src/backends/backend.js'
+import type { Discretisation } from '../../src/backends/discretise.js'
 import type { Direction } from '../../src/backends/segments.js'
 import type { NormSpec } from '../../src/spec.js'
 import { randomNumbers } from './random.js'
@@ -398,17 +399,19 @@ interface S4dShape {
   H: number
   M: number
   direction?: Direction
+  discretisation?: Discretisation
   state?: boolean
   views?: boolean
 }
-export function s4dCase({ lengths, H, M, direction = 'forward', state = false, views = false }: S4dShape): Operation {
+export function s4dCase(shape: S4dShape): Operation {
+  const { lengths, H, M, direction = 'forward', discretisation = 'zoh', state = false, views = false } = shape
   const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
   const argsOf = ({ u, log_dt, log_A_real, A_imag, C, D }: Named<Tensor>): S4dArgs => ({
     ...{ u, log_dt, log_A_real, A_imag, C, D },
-    ...{ segments, direction },
+    ...{ discretisation, segments, direction },
   })
   const op: Operation = {
-    name: `s4d ${direction} rows ${lengths.join('+')} H ${H} M ${M}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    name: `s4d ${discretisation} ${direction} rows ${lengths.join('+')} H ${H} M ${M}${state ? ' state' : ''}${views ? ' views' : ''}`,
     inputs: {
       u: values(total(lengths), H),
       log_dt: values(1, H, 0.7, -3),
@@ -593,6 +596,7 @@ export function operations(): Operation[] {
         s4dCase({ lengths: [1], H: 1, M, direction }),
         s4dCase({ lengths: [7, 1, 33], H: 5, M, direction, views: i % 2 === 0 }),
         s4dCase({ lengths: [4, 31], H: 7, M, direction, state: true, views: i % 2 === 1 }),
+        s4dCase({ lengths: [5, 2], H: 3, M, direction, discretisation: 'bilinear' }),
       ]),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
       // More rows and channels than a block of the cpu gradient has.

@@ -22,7 +22,7 @@ export function seeded(seed: number): () => number {
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
 export function tinySpec(
-  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d',
+  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4',
   stem = false,
   wide = false,
 ): ModelSpec {
@@ -35,7 +35,11 @@ export function tinySpec(
     tied,
   })
   const s4d: S4dSpec = { kind: 's4d', d_state: wide ? 16 : 6 }
-  const mixers = { mamba, s4d, add: both('add', true), multiply: both('multiply', true), untied: both('add', false) }
+  const s4: S4dSpec = { ...s4d, discretisation: 'bilinear', bidirectional: true }
+  const mixers = {
+    ...{ mamba, s4d, s4 },
+    ...{ add: both('add', true), multiply: both('multiply', true), untied: both('add', false) },
+  }
   return {
     input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem ? 3 : d_model,

@@ -1,5 +1,5 @@
 import type { S4dArgs, S4dGradients, Tensor } from '../backend.js'
-import { discretise, discretiseGradient, type S4dParameters } from '../s4d.js'
+import { recurrenceGradient, recurrenceOf, type S4dParameters } from '../s4d.js'
 import { type Part, readingOrder } from '../segments.js'
 import { expectState, firstRow, stateOf, stepOf } from './segments.js'
 import {
@@ -103,7 +103,7 @@ export function s4dGradient(machine: Machine, dy: Tensor, args: S4dArgs, into: S
       dc.set([f32[from + 2 * width], f32[from + 3 * width]], 2 * i)
     }
   })
-  const gradient = discretiseGradient(parameters, dw, dc)
+  const gradient = recurrenceGradient(parameters, dw, dc)
   addNumbers(machine, into.dlog_dt, gradient.log_dt)
   addNumbers(machine, into.dlog_A_real, gradient.log_A_real)
   addNumbers(machine, into.dA_imag, gradient.A_imag)
@@ -129,13 +129,14 @@ function checkS4d(machine: Machine, args: S4dArgs) {
     log_A_real: host('log_A_real'),
     A_imag: host('A_imag'),
     C: host('C'),
+    discretisation: args.discretisation,
   }
   return { H, M, width: Math.ceil(M / 4) * 4, parameters }
 }
 
 /** [w re, w im, c re, c im] of every channel at `modes`. */
 function writeModes({ memory }: Machine, parameters: S4dParameters, M: number, width: number, modes: number): void {
-  const { w, c } = discretise(parameters)
+  const { w, c } = recurrenceOf(parameters)
   const H = parameters.log_dt.length
   const { f32 } = memory
   f32.fill(0, modes / 4, modes / 4 + 4 * H * width)

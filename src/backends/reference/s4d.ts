@@ -1,5 +1,5 @@
 import type { Backend, Gradients, S4dArgs } from '../backend.js'
-import { discretise, discretiseGradient } from '../s4d.js'
+import { recurrenceGradient, recurrenceOf } from '../s4d.js'
 import { Matrix, matrix, optional, slots } from './matrix.js'
 import { readings } from './segments.js'
 
@@ -15,8 +15,9 @@ function operands(args: S4dArgs) {
     log_A_real: numbers(args.log_A_real, H, M),
     A_imag: numbers(args.A_imag, H, M),
     C: numbers(args.C, H, 2 * M),
+    discretisation: args.discretisation,
   }
-  return { T, H, M, u: matrix(args.u, T, H), D: matrix(args.D, 1, H).row(0), parameters, ...discretise(parameters) }
+  return { T, H, M, u: matrix(args.u, T, H), D: matrix(args.D, 1, H).row(0), parameters, ...recurrenceOf(parameters) }
 }
 
 /** x [2 M] of a channel goes one step. */
@@ -86,7 +87,7 @@ export const s4dGradient: Gradients['s4d'] = (dy, args, into) => {
         if (du) du.row(row(t))[h] += gu
       }
     }
-  const gradient = discretiseGradient(parameters, dw, dc)
+  const gradient = recurrenceGradient(parameters, dw, dc)
   const add = (x: Matrix | null, values: Float64Array) => {
     values.forEach((value, i) => {
       if (x) x.row(Math.floor(i / x.cols))[i % x.cols] += value

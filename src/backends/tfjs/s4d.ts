@@ -1,6 +1,6 @@
 import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import type { S4dArgs } from '../backend.js'
-import { discretise } from '../s4d.js'
+import { recurrenceOf } from '../s4d.js'
 import { type Held, held } from './held.js'
 import type { Tfjs } from './load.js'
 import { type Decays, inHalves, statesBefore } from './prefix.js'
@@ -17,11 +17,12 @@ interface Turn {
 export function s4d(tf: Tfjs, args: S4dArgs, state: Held | null, tileNumbers: number): Tensor2D {
   const [T, H, M] = [args.u.rows, args.u.cols, args.A_imag.cols]
   const numbers = (x: S4dArgs['u'], rows: number, cols: number) => held(x, rows, cols).read().dataSync<'float32'>()
-  const { w, c } = discretise({
+  const { w, c } = recurrenceOf({
     log_dt: numbers(args.log_dt, 1, H),
     log_A_real: numbers(args.log_A_real, H, M),
     A_imag: numbers(args.A_imag, H, M),
     C: numbers(args.C, H, 2 * M),
+    discretisation: args.discretisation,
   })
   const u = turned(tf, held(args.u).read(), args.direction)
   /** [1, 2, H M] of numbers by mode. */

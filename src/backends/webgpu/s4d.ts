@@ -1,23 +1,19 @@
 import type { S4dArgs, Tensor } from '../backend.js'
+import type { Discretisation } from '../discretise.js'
+import { discretised } from './discretise.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
-import { turn } from './math.js'
 import { partsOf } from './parts.js'
 import { gpu, stateOf } from './tensor.js'
 
-/**
- * [H M, 4]: w = e^(dt A) and c = 2 C (w - 1) / A of each mode, as backends/s4d.ts has it on the host. Where dt A is small, (w - 1) / A is
- * dt times the series 1 + z / 2 + z^2 / 6 + ..., which loses nothing.
- */
-const discretiseKernel: Kernel = {
-  name: 's4d discretise',
+/** [H M, 4]: w, and c = 2 C held, of each mode. */
+const discretiseKernel = (how: Discretisation): Kernel => ({
+  name: `s4d discretise ${how}`,
   reads: ['log_dt', 'log_A_real', 'A_imag', 'C'],
   writes: ['y'],
   counts: ['H', 'M'],
   threads: 64,
-  library: `
-${turn}
-fn times(a: vec2f, b: vec2f) -> vec2f { return vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }`,
+  library: discretised(how),
   body: `
   let i = block * 64u + lane;
   if (i >= p.H * p.M) { return; }
@@ -25,23 +21,14 @@ fn times(a: vec2f, b: vec2f) -> vec2f { return vec2f(a.x * b.x - a.y * b.y, a.x 
   let m = i % p.M;
   let dt = exp(log_dt[p.log_dt_at + h]);
   let A = vec2f(-exp(log_A_real[p.log_A_real_at + h * p.log_A_real_step + m]), A_imag[p.A_imag_at + h * p.A_imag_step + m]);
-  let z = dt * A;
-  let w = exp(z.x) * turn(z.y);
-  var held: vec2f;
-  if (dot(z, z) < 1.0) {
-    var series = vec2f(1.0, 0.0);
-    for (var k = 12.0; k > 1.0; k -= 1.0) { series = vec2f(1.0, 0.0) + times(z, series) / k; }
-    held = dt * series;
-  } else {
-    held = times(w - vec2f(1.0, 0.0), vec2f(A.x, -A.y)) / dot(A, A);
-  }
+  let step = discretised(A, dt);
   let at = p.C_at + h * p.C_step + 2u * m;
-  let c = 2.0 * times(vec2f(C[at], C[at + 1u]), held);
-  y[4u * i] = w.x;
-  y[4u * i + 1u] = w.y;
+  let c = 2.0 * times(vec2f(C[at], C[at + 1u]), step.held);
+  y[4u * i] = step.w.x;
+  y[4u * i + 1u] = step.w.y;
   y[4u * i + 2u] = c.x;
   y[4u * i + 3u] = c.y;`,
-}
+})
 
 /** A thread for each channel of a part, its M modes in registers. `parts`: those of `partsOf`. */
 const s4dKernel = (M: number, backwards: boolean, state: boolean): Kernel => ({
@@ -96,7 +83,7 @@ export function s4d(machine: Machine, args: S4dArgs, states: Tensor | null): Ten
   const { parts, table } = partsOf(args.segments, args.direction, T)
   const state = stateOf(states, H, 2 * M, parts)
   const modes = machine.allocate(H * M, 4)
-  machine.run(discretiseKernel, {
+  machine.run(discretiseKernel(args.discretisation), {
     tensors: {
       log_dt: gpu(args.log_dt, 1, H),
       log_A_real: gpu(args.log_A_real, H, M),

@@ -66,7 +66,7 @@ export interface Family<Spec extends MixerSpec = MixerSpec> {
   /** Numbers per row of each tensor that it holds between the norm and its output, as if all were there at once. */
   widths(spec: Spec, d_model: number): number[]
   /** What it carries from chunk to chunk when it reads backwards; absent: it does not. */
-  reverseStates?(spec: Spec): Record<string, StateShape>
+  reverseStates?(spec: Spec, d_model: number): Record<string, StateShape>
   /** Weights of a fresh mixer. `branches`: how many branches are added to the residual stream of its model. */
   initialise(spec: Spec, d_model: number, random: Random, branches: number): Map<string, Weight>
   make(spec: Spec, params: Params): Mixer
