@@ -83,6 +83,21 @@ export interface S4dArgs {
   direction: Direction
 }
 
+/**
+ * The recurrence of S5 (arXiv 2208.04933), P complex modes that all channels share: x = w x + held u with w and held of `discretise`
+ * (discretise.ts), by zero-order hold.
+ */
+export interface S5Args {
+  /** [T, 2 P]: real and imaginary part of each mode in turn. */
+  u: Tensor
+  /** [P, 2] */
+  Lambda: Tensor
+  /** [1, P] */
+  log_step: Tensor
+  segments: Segments
+  direction: Direction
+}
+
 export interface LinearOptions {
   /** [1, O] */
   bias?: Tensor | null
@@ -154,6 +169,8 @@ export interface Backend {
   selectiveScan(args: ScanArgs, state: Tensor | null, addTo?: Tensor): Tensor
   /** [T, H]; state [slots H, 2 M]: real and imaginary part of each mode in turn. */
   s4d(args: S4dArgs, state: Tensor | null): Tensor
+  /** The states [T, 2 P]; state [slots P, 2]. */
+  s5(args: S5Args, state: Tensor | null): Tensor
   /** [T, D], element by element. */
   combine(a: Tensor, b: Tensor, how: Combination): Tensor
   /** [T, D] */
@@ -215,6 +232,7 @@ export interface Gradients {
   /** dState [E, N] (optional, read): gradient of the final state of the only segment. */
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
   s4d(dy: Tensor, args: S4dArgs, into: S4dGradients): void
+  s5(dy: Tensor, args: S5Args, into: S5Gradients): void
   combine(dy: Tensor, a: Tensor, b: Tensor, how: Combination, into: { da: Tensor | null; db: Tensor | null }): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
@@ -243,6 +261,12 @@ export interface S4dGradients {
   dA_imag: Tensor | null
   dC: Tensor | null
   dD: Tensor | null
+}
+
+export interface S5Gradients {
+  du: Tensor | null
+  dLambda: Tensor | null
+  dlog_step: Tensor | null
 }
 
 export interface AdamWSettings {

@@ -8,6 +8,7 @@ import type {
   LinearOptions,
   Pooling,
   S4dArgs,
+  S5Args,
   ScanArgs,
   Tensor,
 } from '../backends/backend.js'
@@ -194,6 +195,15 @@ export class Tape implements Backend {
         dC: this.#grad(C),
         dD: this.#grad(D),
       })
+    })
+  }
+
+  s5(args: S5Args, state: Tensor | null): Tensor {
+    expectWhole(args.segments)
+    const { u, Lambda, log_step } = args
+    const inputs = [u, Lambda, log_step]
+    return this.#record(this.#backend.s5(args, state), inputs, inputs, (dy) => {
+      this.#gradients.s5(dy, args, { du: this.#grad(u), dLambda: this.#grad(Lambda), dlog_step: this.#grad(log_step) })
     })
   }
 

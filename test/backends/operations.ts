@@ -6,6 +6,7 @@ import type {
   Gradients,
   Pooling,
   S4dArgs,
+  S5Args,
   ScanArgs,
   Tensor,
 } from '../../src/backends/backend.js'
@@ -443,6 +444,37 @@ export function s4dCase(shape: S4dShape): Operation {
   }
 }
 
+interface S5Shape {
+  lengths: number[]
+  P: number
+  direction?: Direction
+  state?: boolean
+  views?: boolean
+}
+export function s5Case({ lengths, P, direction = 'forward', state = false, views = false }: S5Shape): Operation {
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
+  const argsOf = ({ u, Lambda, log_step }: Named<Tensor>): S5Args => ({ u, Lambda, log_step, segments, direction })
+  const op: Operation = {
+    name: `s5 ${direction} rows ${lengths.join('+')} P ${P}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    inputs: {
+      u: values(total(lengths), 2 * P),
+      Lambda: values(P, 2, 0.4, -0.6),
+      log_step: values(1, P, 0.7, -3),
+      ...optional(state, 'state', () => values(lengths.length * P, 2)),
+    },
+    views,
+    whole: ['Lambda', 'log_step', 'state'],
+    terms: 16 * Math.max(...lengths),
+    forward: async (b, x) => withState(b.s5(argsOf(x), x.state ?? null), x),
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['u', 'Lambda', 'log_step'],
+    backward: (g, { y }, x, into) => g.s5(y, argsOf(x), { du: into.u, dLambda: into.Lambda, dlog_step: into.log_step }),
+  }
+}
+
 interface UnfoldShape {
   lengths: number[]
   D: number
@@ -576,7 +608,7 @@ export function operations(): Operation[] {
       normCase({ T: 3, D, kind: 'rms', weight: false }),
     ]),
     ...directions.flatMap((direction) => [
-      ...[2, 3, 4, 5].flatMap((K) => [
+      ...[1, 2, 3, 4, 5].flatMap((K) => [
         convCase({ lengths: [1], E: 1, K, direction }),
         convCase({ lengths: [3, 1, 17], E: 37, K, direction, views: true }),
         convCase({ lengths: [5, 2, 31], E: 16, K, direction, activation: 'none', bias: false }),
@@ -597,6 +629,11 @@ export function operations(): Operation[] {
         s4dCase({ lengths: [7, 1, 33], H: 5, M, direction, views: i % 2 === 0 }),
         s4dCase({ lengths: [4, 31], H: 7, M, direction, state: true, views: i % 2 === 1 }),
         s4dCase({ lengths: [5, 2], H: 3, M, direction, discretisation: 'bilinear' }),
+      ]),
+      ...[1, 2, 3, 8].flatMap((P, i) => [
+        s5Case({ lengths: [1], P, direction }),
+        s5Case({ lengths: [7, 1, 33], P, direction, views: i % 2 === 0 }),
+        s5Case({ lengths: [4, 31], P, direction, state: true, views: i % 2 === 1 }),
       ]),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
       // More rows and channels than a block of the cpu gradient has.

@@ -5,6 +5,7 @@ import { Network } from '../../src/engine/network.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
+import type { S5Spec } from '../../src/layers/mixers/s5.js'
 import type { Weights } from '../../src/layers/params.js'
 import { uploadWeights } from '../../src/layers/params.js'
 import type { ModelSpec } from '../../src/spec.js'
@@ -22,7 +23,7 @@ export function seeded(seed: number): () => number {
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
 export function tinySpec(
-  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4',
+  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5',
   stem = false,
   wide = false,
 ): ModelSpec {
@@ -36,8 +37,9 @@ export function tinySpec(
   })
   const s4d: S4dSpec = { kind: 's4d', d_state: wide ? 16 : 6 }
   const s4: S4dSpec = { ...s4d, discretisation: 'bilinear', bidirectional: true }
+  const s5: S5Spec = { kind: 's5', d_state: 3, bidirectional: true, gated: true }
   const mixers = {
-    ...{ mamba, s4d, s4 },
+    ...{ mamba, s4d, s4, s5 },
     ...{ add: both('add', true), multiply: both('multiply', true), untied: both('add', false) },
   }
   return {
@@ -76,8 +78,9 @@ function rangeOf(name: string, norm: boolean, cols: number): [scale: number, shi
   if (norm) return [0.2, name.endsWith('weight') ? 1 : 0]
   if (name.endsWith('dt_proj.bias')) return [1, -2]
   if (name.endsWith('A_log')) return [1, 0.5]
-  if (name.endsWith('log_dt')) return [0.5, -3]
+  if (/log_(dt|step)$/.test(name)) return [0.5, -3]
   if (name.endsWith('log_A_real')) return [0.3, -0.7]
+  if (name.endsWith('Lambda')) return [0.4, -0.6]
   if (name.endsWith('A_imag')) return [2, 3]
   if (name.endsWith('.D')) return [0.2, 1]
   if (name.endsWith('.bias')) return [0.1, 0]

@@ -10,7 +10,7 @@ import type { Pool } from '../../src/spec.js'
 import { network, randomIds, seeded, tinySpec } from './models.js'
 
 const pools: Pool[] = ['mean', 'max', 'last']
-const mixers = ['mamba', 'add', 'multiply', 'untied', 's4d', 's4'] as const
+const mixers = ['mamba', 'add', 'multiply', 'untied', 's4d', 's4', 's5'] as const
 
 for (const device of ['reference', 'cpu'] as const) {
   describe(`same bytes on ${device}`, async () => {
@@ -18,8 +18,9 @@ for (const device of ['reference', 'cpu'] as const) {
     afterAll(() => backend.close())
 
     for (const mixer of mixers) {
-      // S4 is S4D with options: once is enough.
-      const shapes = mixer === 's4' ? ['stem'] : device === 'cpu' ? ['narrow', 'stem', 'wide'] : ['narrow', 'stem']
+      // The others are what their operations are: once is enough.
+      const shapes =
+        mixer === 's4' || mixer === 's5' ? ['stem'] : device === 'cpu' ? ['narrow', 'stem', 'wide'] : ['narrow', 'stem']
       for (const shape of shapes) {
         const net = network(backend, tinySpec(mixer, shape === 'stem', shape === 'wide'))
         const name = `${mixer}, ${shape}`

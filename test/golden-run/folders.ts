@@ -4,6 +4,7 @@ import { gpu } from '../backends/has-gpu.js'
 import { checkKernel } from './kernel.js'
 import { checkModel } from './model.js'
 import { checkS4block, checkS4d } from './s4d.js'
+import { checkS5 } from './s5.js'
 import { checkTokenizer } from './tokenizer.js'
 
 export type BackendName = 'reference' | 'cpu' | 'webgpu' | 'tfjs'
@@ -21,7 +22,7 @@ export type Check = (folder: string, backend: BackendName, longest?: number) => 
 export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'
 
 /** Families that later issues bring, as their config.json tells them. */
-const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 's5', 'retnet-retention'])
+const notYet = new Set(['mamba2', 'jamba', 'Mamba2', 'ssd', 'retnet-retention'])
 
 /** In plain JavaScript, as tests run it, the others take `tfjs` minutes. */
 const quickOnTfjs = ['hf-mamba', 'hf-falcon-mamba', 'caduceus-ph', 's4d']
@@ -48,6 +49,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   const backends: BackendName[] = ['reference', 'cpu', ...(gpu ? (['webgpu'] as const) : [])]
   if (quickOnTfjs.includes(basename(folder))) backends.push('tfjs')
   if (config.kind === 's4d') return { check: checkS4d, backends }
+  if (config.kind === 's5') return { check: checkS5, backends }
   if (config.kind === 's4block-diag') return { check: checkS4block, backends }
   return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }
 }

@@ -63,6 +63,7 @@ const cases: Case[] = [
   { pool: 'center', given: { bidirectional: true } },
   { pool: 'last', given: { mixer: { kind: 's4d', d_state: 6 }, stem, d_embed: 3 } },
   { pool: 'mean', given: { mixer: { kind: 's4d', d_state: 4, discretisation: 'bilinear', bidirectional: true } } },
+  { pool: 'mean', given: { mixer: { kind: 's5', d_state: 3, bidirectional: true, gated: true } } },
   { pool: 'flatten', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
 ]
 

@@ -8,6 +8,7 @@ import type {
   LinearOptions,
   Pooling,
   S4dArgs,
+  S5Args,
   ScanArgs,
   Tensor,
 } from '../backend.js'
@@ -21,6 +22,7 @@ import { Memory } from './memory.js'
 import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
 import { s4d } from './s4d.js'
+import { s5 } from './s5.js'
 import { selectiveScan } from './scan.js'
 import { sharedProduct } from './shared-product.js'
 import {
@@ -215,6 +217,10 @@ export class CpuBackend implements Backend {
 
   s4d(args: S4dArgs, state: Tensor | null): Tensor {
     return s4d(this.machine, args, state)
+  }
+
+  s5(args: S5Args, state: Tensor | null): Tensor {
+    return s5(this.machine, args, state)
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

@@ -4,6 +4,7 @@ import { poolingOrder, readingOrder } from '../segments.js'
 import { startWriting } from './lazy-zeros.js'
 import type { Products } from './products.js'
 import { s4dGradient } from './s4d.js'
+import { s5Gradient } from './s5.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
 import { firstRow, stepOf } from './segments.js'
@@ -176,6 +177,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     selectiveScan: (dy, args, into, dState) => selectiveScanGradient(machine, dy, args, into, dState),
 
     s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
+    s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
 
     combine(dy, a, b, how, { da, db }) {
       if (how === 'add') {

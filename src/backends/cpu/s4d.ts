@@ -3,6 +3,7 @@ import { recurrenceGradient, recurrenceOf, type S4dParameters } from '../s4d.js'
 import { type Part, readingOrder } from '../segments.js'
 import { expectState, firstRow, stateOf, stepOf } from './segments.js'
 import {
+  addNumbers,
   at,
   type CpuTensor,
   cpu,
@@ -147,12 +148,4 @@ function writeModes({ memory }: Machine, parameters: S4dParameters, M: number, w
     f32[to + 2 * width] = c[2 * i]
     f32[to + 3 * width] = c[2 * i + 1]
   }
-}
-
-/** x [rows, cols] += numbers from the host; no output, no work. */
-function addNumbers(machine: Machine, into: Tensor | null, values: ArrayLike<number>): void {
-  if (!into) return
-  const x = cpu(into)
-  const { f32 } = machine.memory
-  for (let i = 0; i < values.length; i++) f32[(x.at + Math.floor(i / x.cols) * x.step) / 4 + (i % x.cols)] += values[i]
 }

@@ -167,3 +167,11 @@ export function expectShape(what: string, x: Tensor | null | undefined, rows: nu
 export function expectContiguous(what: string, x: Tensor | null | undefined): void {
   if (x && !cpu(x).contiguous) throw new RangeError(`${what} must be contiguous`)
 }
+
+/** x [rows, cols] += numbers from the host; no output, no work. */
+export function addNumbers(machine: Machine, into: Tensor | null, values: ArrayLike<number>): void {
+  if (!into) return
+  const x = cpu(into)
+  const { f32 } = machine.memory
+  for (let i = 0; i < values.length; i++) f32[(x.at + Math.floor(i / x.cols) * x.step) / 4 + (i % x.cols)] += values[i]
+}

@@ -17,6 +17,7 @@ import {
   unfoldGradient,
 } from './rows.js'
 import { s4d, s4dGradient } from './s4d.js'
+import { s5, s5Gradient } from './s5.js'
 import { selectiveScan, selectiveScanGradient } from './scan.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
@@ -71,6 +72,7 @@ export function openReferenceBackend(): Backend {
     causalConv,
     selectiveScan,
     s4d,
+    s5,
     combine,
     activate,
     unfold,
@@ -84,6 +86,7 @@ export function openReferenceBackend(): Backend {
       keptStates: () => null,
       selectiveScan: selectiveScanGradient,
       s4d: s4dGradient,
+      s5: s5Gradient,
       combine: combineGradient,
       activate: activateGradient,
       unfold: unfoldGradient,

@@ -7,6 +7,7 @@ import { loadTfjs } from './load.js'
 import { causalConv, unfold } from './lookback.js'
 import { pool } from './pool.js'
 import { s4d } from './s4d.js'
+import { s5 } from './s5.js'
 import { selectiveScan } from './scan.js'
 
 export interface TfjsOptions {
@@ -103,6 +104,7 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     },
     s4d: (args, state) =>
       make(() => s4d(tf, args, state && held(state, state.rows, 2 * args.A_imag.cols), tileNumbers)),
+    s5: (args, state) => make(() => s5(tf, args, state && held(state, state.rows, 2), tileNumbers)),
     combine: (a, b, how) => make(() => combined(tf, held(a).read(), held(b, a.rows, a.cols).read(), how)),
     activate: (x, activation) => make(() => tf.clone(activated(tf, held(x).read(), activation))),
     unfold: (x, window, stride, segments, state) =>

@@ -7,6 +7,7 @@ import { Machine } from './machine.js'
 import { norm } from './norm.js'
 import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
+import { s5 } from './s5.js'
 import { type ScanForm, selectiveScan } from './scan.js'
 import { columnsOf, GpuTensor, gpu, rowsOf } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
@@ -82,6 +83,7 @@ export function webgpuBackend(
     causalConv: causalConv(machine),
     selectiveScan: (args, state, addTo) => selectiveScan(machine, args, state, addTo, scan),
     s4d: (args, state) => s4d(machine, args, state),
+    s5: (args, state) => s5(machine, args, state),
     combine: combine(machine),
     activate: activate(machine),
     unfold: unfold(machine),
