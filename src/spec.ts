@@ -25,11 +25,13 @@ export interface BlockSpec {
   mlp?: MlpSpec
 }
 
-/** One strided convolution over token rows: each output row sees the `window` input rows that end with its own `stride` rows. */
+/** One strided convolution over token rows, then SiLU: each output row sees the `window` input rows that end with its own `stride` rows. */
 export interface StemSpec {
   window: number
   stride: number
   d_out: number
+  /** Absent: SiLU. */
+  activation?: 'none'
 }
 
 /**
@@ -86,8 +88,22 @@ export type HeadSpec =
   | { kind: 'classes'; labels: string[]; pool: Pool; length?: number; temperature?: number }
   /** Logits [T, V] of connectionist temporal classification (tasks/language/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
   | { kind: 'ctc'; vocabulary: string[]; language?: LanguageSpec }
+  | ForecastHead
 
 export type ClassesHead = Extract<HeadSpec, { kind: 'classes' }>
+
+/**
+ * Coefficients [T, quantiles x d_basis] of functions of time (tasks/forecast/decode.ts), one for each quantile, of the `patch` steps behind
+ * each row (FlowState, arXiv 2508.05287).
+ */
+export interface ForecastHead {
+  kind: 'forecast'
+  quantiles: number[]
+  d_basis: number
+  patch: number
+  /** Steps that the model was made to read. */
+  context: number
+}
 
 /** What the texts of a language look like, for the beam search over what a CTC head says (tasks/language.ts). */
 export interface LanguageSpec {
@@ -127,7 +143,8 @@ export interface ModelSpec {
   d_embed: number
   stem: StemSpec[]
   d_model: number
-  norm: NormSpec
+  /** Before each block and after the last one; null: none, mixers norm for themselves. */
+  norm: NormSpec | null
   blocks: BlockSpec[]
   head: HeadSpec | null
   /** `symmetric`: the answer must not depend on the strand that was read. */

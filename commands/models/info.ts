@@ -68,6 +68,8 @@ function headOf(head: HeadSpec | null): string {
         .slice(1)
         .map((entry) => JSON.stringify(entry))
         .join(' ')}`
+    case 'forecast':
+      return `${head.quantiles.length} quantiles of the next ${head.patch} values`
     default:
       return head satisfies never
   }

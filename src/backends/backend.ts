@@ -19,8 +19,8 @@ export interface Tensor {
   readonly cols: number
 }
 
-/** GELU with the error function: x Phi(x). */
-export type Activation = 'none' | 'silu' | 'gelu'
+/** GELU with the error function: x Phi(x). SELU (arXiv 1706.02515): scale x, below 0 scale alpha (e^x - 1). */
+export type Activation = 'none' | 'silu' | 'gelu' | 'selu'
 /** a + b, a b, a silu(b), a sigmoid(b) (GLU, arXiv 1612.08083). */
 export type Combination = 'add' | 'multiply' | 'gate' | 'glu'
 export type Pooling = 'mean' | 'max' | 'last'
@@ -34,7 +34,7 @@ export type FloatArray = Float32Array | Float64Array
 export interface ConvArgs {
   segments: Segments
   direction: Direction
-  activation: Exclude<Activation, 'gelu'>
+  activation: 'none' | 'silu'
   /** [slots K, E]: the last K raw inputs in reading order, the newest in row K - 1, zero where there were none. */
   state: Tensor | null
 }

@@ -58,9 +58,10 @@ export async function normWeights(
   tensors: Tensors,
   weights: Weights,
   { from, to }: { from: string; to: string },
-  norm: NormSpec,
+  norm: NormSpec | null,
   D: number,
 ): Promise<void> {
+  if (!norm) return
   weights.set(`${to}.weight`, await tensors.weight(`${from}.weight`, [D]))
   if (norm.kind === 'layer') weights.set(`${to}.bias`, await tensors.weight(`${from}.bias`, [D]))
 }

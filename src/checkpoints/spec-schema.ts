@@ -3,7 +3,7 @@ import { mlpSchema, mostBlocks, normSchema, rowsToOne, stemSchema, width } from 
 import { families } from '../layers/mixers/registry.js'
 import type { HeadSpec, LogMelInput, MixerSpec, ModelSpec, TokensInput } from '../spec.js'
 import {
-  type Contradiction, checked, consistent, flag, inWords, kind, kinds, list, oneOf, positive, real, record, text, whole,
+  type Contradiction, checked, consistent, flag, inWords, kind, kinds, list, oneOf, positive, real, record, share, text, whole,
 } from '../text/schema.js' // biome-ignore format: a list
 import { logMelInput } from '../tokens/log-mel-schema.js'
 
@@ -41,6 +41,13 @@ const headSchema = kinds([
   record({ kind: kind('tokens'), tied: flag }),
   classesHead,
   record({ kind: kind('ctc'), vocabulary: list(name, { least: 2 }), language: v.optional(languageSchema) }),
+  record({
+    kind: kind('forecast'),
+    quantiles: list(share, { least: 1, most: 1000 }),
+    d_basis: whole(1, 1024),
+    patch: whole(1, 65_536),
+    context: whole(1),
+  }),
 ])
 
 const tokensInput = v.pipe(
@@ -65,7 +72,7 @@ const fields = record({
   d_embed: width,
   stem: stemSchema,
   d_model: width,
-  norm: normSchema,
+  norm: v.nullable(normSchema),
   blocks: list(record({ mixer: mixerSchema, mlp: v.optional(mlpSchema) }), { most: mostBlocks }),
   head: v.nullable(headSchema),
   strand: oneOf('symmetric', 'stranded'),
@@ -94,6 +101,7 @@ function* contradictions(spec: ModelSpec): Generator<Contradiction> {
 }
 
 function* ofHead(head: HeadSpec, { d_embed, d_model, input }: ModelSpec): Generator<Contradiction> {
+  if (head.kind === 'forecast' && input.kind !== 'values') yield ['head.kind', `not forecast for ${input.kind}`]
   if (head.kind === 'tokens') {
     if (input.kind !== 'tokens') yield ['head.kind', `classes or ctc for ${input.kind}`]
     if (head.tied && d_embed !== d_model) yield ['head.tied', 'false, since d_embed is not d_model']

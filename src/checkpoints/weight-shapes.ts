@@ -13,6 +13,7 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
   const { d_model: D, input } = spec
   const V = input.kind === 'tokens' ? input.vocab_size : 0
   const norm = (name: string) => {
+    if (!spec.norm) return
     add(`${name}.weight`, 1, D)
     add(`${name}.bias`, 1, D, true)
   }
@@ -36,6 +37,7 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
   norm('norm_f')
   if (spec.head?.kind === 'tokens' && !spec.head.tied) linear('head', V, D)
   if (spec.head?.kind === 'ctc') linear('head', spec.head.vocabulary.length, D)
+  if (spec.head?.kind === 'forecast') linear('head', spec.head.quantiles.length * spec.head.d_basis, D)
   if (spec.head?.kind === 'classes') linear('head', spec.head.labels.length, D * positionsRead(spec))
   return shapes
 }

@@ -57,6 +57,8 @@ export function headWidth({ head, input, d_model }: ModelSpec): number {
       return input.kind === 'tokens' ? input.vocab_size : d_model
     case 'ctc':
       return head.vocabulary.length
+    case 'forecast':
+      return head.quantiles.length * head.d_basis
     case 'classes':
       return head.labels.length
     default:

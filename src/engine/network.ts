@@ -121,18 +121,15 @@ export class Network {
     return out
   }
 
-  /** Final norm: x [T', D] -> [T', D]; x is released. */
+  /** Final norm, if there is one: x [T', D] -> [T', D]; x is released. */
   async leave(x: Tensor, segments: Segments, onHidden?: OnHidden): Promise<Tensor> {
     if (!this.last) return x
     const { embedding, listed, final } = this.spec.hidden_states
-    const hidden = this.backend.norm(
-      x,
-      this.spec.norm,
-      this.params.get('norm_f.weight'),
-      this.params.optional('norm_f.bias'),
-    )
+    const { norm } = this.spec
+    const [weight, bias] = ['weight', 'bias'].map((name) => this.params.optional(`norm_f.${name}`))
+    const hidden = norm ? this.backend.norm(x, norm, weight, bias) : x
     if (final) await onHidden?.(embedding ? listed + 1 : listed, hidden, segments)
-    this.backend.release(x)
+    if (hidden !== x) this.backend.release(x)
     return hidden
   }
 

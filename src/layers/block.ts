@@ -9,13 +9,13 @@ import type { Params } from './params.js'
 /** What each direction of a block's mixer carries from chunk to chunk. */
 export type BlockState = Partial<Record<Direction, MixerState>>
 
-/** Pre-norm residual block: x + mixer(norm(x)), then x + mlp(norm2(x)) when there is an MLP. */
+/** Pre-norm residual block: x + mixer(norm(x)), then x + mlp(norm2(x)) when there is an MLP; without a norm as it stands. */
 export class Block {
   readonly mixer: Mixer
 
   constructor(
     private readonly spec: BlockSpec,
-    private readonly normSpec: NormSpec,
+    private readonly normSpec: NormSpec | null,
     private readonly params: Params,
   ) {
     this.mixer = familyOf(spec.mixer).make(spec.mixer, params.within('mixer'))
@@ -53,7 +53,7 @@ export class Block {
     if (!this.spec.mlp) return out
     const normed = this.norm(b, out, 'norm2')
     const last = await gatedMlp(b, this.spec.mlp, this.params.within('mlp'), normed, out)
-    b.release(normed, out)
+    b.release(normed === out ? null : normed, out)
     return last
   }
 
@@ -68,11 +68,12 @@ export class Block {
     const normed = this.norm(b, x, 'norm')
     const projected = await this.mixer.project(b, normed)
     // A mixer may read its input as it stands.
-    if (!Object.values(projected).includes(normed)) b.release(normed)
+    if (normed !== x && !Object.values(projected).includes(normed)) b.release(normed)
     return projected
   }
 
   private norm(b: Backend, x: Tensor, name: 'norm' | 'norm2'): Tensor {
+    if (!this.normSpec) return x
     return b.norm(x, this.normSpec, this.params.get(`${name}.weight`), this.params.optional(`${name}.bias`))
   }
 }

@@ -18,7 +18,7 @@ export const normSchema = record({ kind: oneOf('rms', 'layer'), eps: epsilon })
 export const mlpSchema = record({ d_hidden: width })
 
 const convolution = v.pipe(
-  record({ window: width, stride: width, d_out: width }),
+  record({ window: width, stride: width, d_out: width, activation: v.optional(oneOf('none')) }),
   consistent(function* ({ window, stride }: StemSpec): Generator<Contradiction> {
     if (window < stride) yield ['window', `at least ${stride}, its stride`]
   }),

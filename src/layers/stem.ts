@@ -3,7 +3,7 @@ import type { Segments } from '../backends/segments.js'
 import type { StemSpec } from '../spec.js'
 import type { Params } from './params.js'
 
-/** Strided convolution + SiLU over token rows: x [T, D_in] -> [T', d_out], T' = sum of ceil(rows / stride) over the segments. */
+/** Strided convolution over token rows: x [T, D_in] -> [T', d_out], T' = sum of ceil(rows / stride) over the segments. */
 export async function stem(
   b: Backend,
   spec: StemSpec,
@@ -13,7 +13,10 @@ export async function stem(
   state: Tensor | null,
 ): Promise<{ x: Tensor; segments: Segments }> {
   const windows = b.unfold(x, spec.window, spec.stride, segments, state)
-  const out = await b.linear(windows, params.get('weight'), { bias: params.get('bias'), activation: 'silu' })
+  const out = await b.linear(windows, params.get('weight'), {
+    bias: params.get('bias'),
+    activation: spec.activation ?? 'silu',
+  })
   b.release(windows)
   return { x: out, segments: stride(segments, spec.stride) }
 }

@@ -17,6 +17,7 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
   const weights: Weights = new Map()
   const set = (name: string, weight: Weight) => weights.set(name, weight)
   const norm = (name: string) => {
+    if (!spec.norm) return
     set(`${name}.weight`, constant(spec.d_model, 1))
     if (spec.norm.kind === 'layer') set(`${name}.bias`, constant(spec.d_model, 0))
   }

@@ -644,7 +644,7 @@ export function operations(): Operation[] {
       combineCase({ T: 5, D: 17, how, views: true }),
       combineCase({ T: 9, D: 64, how }),
     ]),
-    ...(['none', 'silu', 'gelu'] as const).flatMap((activation) => [
+    ...(['none', 'silu', 'gelu', 'selu'] as const).flatMap((activation) => [
       activateCase({ T: 3, D: 13, activation }),
       activateCase({ T: 7, D: 33, activation, views: true }),
     ]),

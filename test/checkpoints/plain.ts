@@ -102,7 +102,8 @@ function gatedMlp(x: Rows, { d_hidden: H }: MlpSpec, get: (name: string) => Matr
   return linear(y, get('mlp.fc2.weight')!, get('mlp.fc2.bias'))
 }
 
-export function normed(x: Rows, norm: NormSpec, weight?: Matrix, bias?: Matrix): Rows {
+export function normed(x: Rows, norm: NormSpec | null, weight?: Matrix, bias?: Matrix): Rows {
+  if (!norm) return x
   return x.map((r) => normedRow(r, norm).map((v, d) => v * (weight?.data[d] ?? 1) + (bias?.data[d] ?? 0)))
 }
 

@@ -66,7 +66,7 @@ export function randomWeights(spec: ModelSpec, seed = 1): Weights {
   const weights: Weights = new Map()
   for (const { name, rows, cols, optional } of weightShapes(spec)) {
     const norm = /norm\w*\.(weight|bias)$/.test(name)
-    if (optional && !(norm ? spec.norm.kind === 'layer' : /(conv|out_proj|head)\.bias$/.test(name))) continue
+    if (optional && !(norm ? spec.norm?.kind === 'layer' : /(conv|out_proj|head)\.bias$/.test(name))) continue
     const [scale, shift] = rangeOf(name, norm, cols)
     const data = Float32Array.from({ length: rows * cols }, () => (random() * 2 - 1) * scale * 1.7 + shift)
     weights.set(name, weightOf(rows, cols, data))

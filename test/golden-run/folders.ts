@@ -1,6 +1,7 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { gpu } from '../backends/has-gpu.js'
+import { checkFlowState } from './flowstate.js'
 import { checkKernel } from './kernel.js'
 import { checkModel } from './model.js'
 import { checkS4block, checkS4d } from './s4d.js'
@@ -49,6 +50,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   const backends: BackendName[] = ['reference', 'cpu', ...(gpu ? (['webgpu'] as const) : [])]
   if (quickOnTfjs.includes(basename(folder))) backends.push('tfjs')
   if (config.kind === 's4d') return { check: checkS4d, backends }
+  if (config.model_type === 'flowstate') return { check: checkFlowState, backends }
   if (config.kind === 's5') return { check: checkS5, backends }
   if (config.kind === 's4block-diag') return { check: checkS4block, backends }
   return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }

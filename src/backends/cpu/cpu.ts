@@ -183,6 +183,7 @@ export class CpuBackend implements Backend {
         : await this.products.multiply({ a, b: cpu(weight), transA: false, transB: true, addend })
     if (activation === 'silu') this.machine.kernels.siluRows(rowByRow(y, y))
     if (activation === 'gelu') this.machine.kernels.geluRows(rowByRow(y, y))
+    if (activation === 'selu') this.machine.kernels.seluRows(rowByRow(y, y))
     if (residual && residual !== fused) this.combineInto(y, residual, y, 'add')
     return y
   }
@@ -236,6 +237,7 @@ export class CpuBackend implements Backend {
     const { kernels } = this.machine
     if (activation === 'silu') kernels.siluRows(rowByRow(x, y))
     else if (activation === 'gelu') kernels.geluRows(rowByRow(x, y))
+    else if (activation === 'selu') kernels.seluRows(rowByRow(x, y))
     else kernels.copyRows(rowByRow(x, y))
     return y
   }

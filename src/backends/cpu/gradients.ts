@@ -32,6 +32,7 @@ const hows = {
   'd sigmoid(a)': 5,
   "d b sigmoid'(a)": 6,
   "d gelu'(a)": 7,
+  "d selu'(a)": 8,
 } as const
 
 /** The gradients of the cpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
@@ -198,6 +199,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     activate(dy, x, activation: Activation, dx) {
       if (activation === 'silu') add("d silu'(a)", dx, dy, x)
       else if (activation === 'gelu') add("d gelu'(a)", dx, dy, x)
+      else if (activation === 'selu') add("d selu'(a)", dx, dy, x)
       else add('d', dx, dy)
     },
 

@@ -23,8 +23,16 @@ const normalCdf = (x: number) => 0.5 * (1 + erf(x / Math.SQRT2))
 const gelu = (x: number) => x * normalCdf(x)
 const geluSlope = (x: number) => normalCdf(x) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)
 
-export const activated = (x: number, how: Activation) => (how === 'silu' ? silu(x) : how === 'gelu' ? gelu(x) : x)
-export const slope = (x: number, how: Activation) => (how === 'silu' ? siluSlope(x) : how === 'gelu' ? geluSlope(x) : 1)
+/** The fixed point of Klambauer et al. 2017. */
+const [scale, alpha] = [1.0507009873554805, 1.6732632423543772]
+const selu = (x: number) => scale * (x > 0 ? x : alpha * Math.expm1(x))
+const seluSlope = (x: number) => scale * (x > 0 ? 1 : alpha * Math.exp(x))
+
+const functions = { silu, gelu, selu, none: (x: number) => x }
+const slopes = { silu: siluSlope, gelu: geluSlope, selu: seluSlope, none: () => 1 }
+
+export const activated = (x: number, how: Activation) => functions[how](x)
+export const slope = (x: number, how: Activation) => slopes[how](x)
 
 /** out[r, c] = f(r, c) over the whole of `out`. */
 export function fill(out: Matrix, f: (r: number, c: number) => number): Matrix {

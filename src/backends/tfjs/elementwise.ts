@@ -8,7 +8,7 @@ const silu = <T extends Tensor>(tf: Tfjs, x: T): T => tf.mul(x, tf.sigmoid(x))
 export function activated(tf: Tfjs, x: Tensor2D, how: Activation): Tensor2D {
   if (how === 'silu') return silu(tf, x)
   if (how === 'gelu') return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
-  return x
+  return how === 'selu' ? tf.selu(x) : x
 }
 
 export function combined(tf: Tfjs, a: Tensor2D, b: Tensor2D, how: Combination): Tensor2D {

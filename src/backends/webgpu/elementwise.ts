@@ -1,14 +1,14 @@
 import type { Activation, Backend, Combination } from '../backend.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
-import { gelu, sigmoid } from './math.js'
+import { gelu, selu, sigmoid } from './math.js'
 import { gpu } from './tensor.js'
 
 /** The WGSL of an activation of `value`. */
 export const activated = (value: string, how: Activation): string => (how === 'none' ? value : `${how}(${value})`)
 
 /** What `activated` calls. */
-export const activations = sigmoid + gelu
+export const activations = sigmoid + gelu + selu
 
 const combined: Record<Combination, string> = {
   add: 'u + v',

@@ -31,6 +31,12 @@ fn gelu(x: f32) -> f32 {
   return x * select(tail, 1.0 - tail, x >= 0.0);
 }`
 
+/** With e^x - 1 as it is: its error counts beside what it is multiplied by. */
+export const selu = `
+fn selu(x: f32) -> f32 {
+  return 1.0507009873554805 * select(1.6732632423543772 * (exp(min(x, 0.0)) - 1.0), x, x > 0.0);
+}`
+
 /** [cos x, sin x]: x less the nearest multiple of pi / 2, taken away in three parts, then polynomials on [-pi / 4, pi / 4]. */
 export const turn = `
 fn turn(x: f32) -> vec2f {

@@ -75,8 +75,32 @@ export const s5: Family<S5Spec> = {
   make: (spec, params) => new S5(spec, params),
 }
 
+/** input: B x [T, 2P]; direct: D x [T, D]. */
+export async function projectS5(b: Backend, params: Params, x: Tensor): Promise<Projected> {
+  const input = await b.linear(x, params.get('B.weight'))
+  // A convolution over one row, which no cut can change.
+  const around = { segments: wholeSegments(Int32Array.of(0, x.rows)), direction: 'forward' } as const
+  const direct = b.causalConv(x, params.get('D'), null, { ...around, activation: 'none', state: null })
+  return { input, direct }
+}
+
+/** The states after each row, [T, 2P]. */
+export function scanS5(
+  b: Backend,
+  params: Params,
+  { input }: Projected,
+  segments: Segments,
+  direction: Direction,
+  state: MixerState | null,
+): Tensor {
+  const [Lambda, log_step] = ['Lambda', 'log_step'].map((name) => params.get(name))
+  return b.s5({ u: input, Lambda, log_step, segments, direction }, state?.ssm ?? null)
+}
+
 /** ssm [P, 2]: real and imaginary part of each mode. */
-const statesOf = ({ d_state: P }: S5Spec): Record<string, StateShape> => ({ ssm: { rows: P, cols: 2 } })
+export const statesOf = ({ d_state: P }: { d_state: number }): Record<string, StateShape> => ({
+  ssm: { rows: P, cols: 2 },
+})
 
 class S5 implements Mixer {
   readonly directions: readonly Direction[]
@@ -92,17 +116,12 @@ class S5 implements Mixer {
     return statesOf(this.spec)
   }
 
-  async project(b: Backend, x: Tensor): Promise<Projected> {
-    const input = await b.linear(x, this.params.get('B.weight')) // [T, 2P]
-    // D u: a convolution over one row, which no cut can change.
-    const around = { segments: wholeSegments(Int32Array.of(0, x.rows)), direction: 'forward' } as const
-    const direct = b.causalConv(x, this.params.get('D'), null, { ...around, activation: 'none', state: null }) // [T, D]
-    return { input, direct }
+  project(b: Backend, x: Tensor): Promise<Projected> {
+    return projectS5(b, this.params, x)
   }
 
-  async scan(b: Backend, { input }: Projected, segments: Segments, direction: Direction, state: MixerState | null) {
-    const [Lambda, log_step] = ['Lambda', 'log_step'].map((name) => this.params.get(name))
-    return b.s5({ u: input, Lambda, log_step, segments, direction }, state?.ssm ?? null) // [T, 2P]
+  async scan(b: Backend, projected: Projected, segments: Segments, direction: Direction, state: MixerState | null) {
+    return scanS5(b, this.params, projected, segments, direction, state)
   }
 
   async finish(b: Backend, { direct }: Projected, states: readonly Tensor[], residual: Tensor | null) {

@@ -1,5 +1,5 @@
 // Element by element on rows. Four vectors a turn: the constants of silu cost as much to set up as one vector of it.
-import { decay, gelu, load1, sigmoid, silu, store1 } from './math'
+import { decay, gelu, load1, selu, sigmoid, silu, store1 } from './math'
 
 // @ts-ignore: decorator
 @inline
@@ -37,6 +37,17 @@ export function geluRows(rows: i32, cols: i32, x: usize, xStep: i32, y: usize, y
     let e: i32 = 0
     for (; e < full; e += 16) v128.store(y + e, gelu(v128.load(x + e)))
     for (; e < width; e += 4) store1(y + e, gelu(load1(x + e)))
+  }
+}
+
+/** y = selu(x); y may be x. */
+export function seluRows(rows: i32, cols: i32, x: usize, xStep: i32, y: usize, yStep: i32): void {
+  const width = cols << 2
+  const full = width & -16
+  for (let t = 0; t < rows; t++, x += xStep, y += yStep) {
+    let e: i32 = 0
+    for (; e < full; e += 16) v128.store(y + e, selu(v128.load(x + e)))
+    for (; e < width; e += 4) store1(y + e, selu(load1(x + e)))
   }
 }
 

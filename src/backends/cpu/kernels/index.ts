@@ -3,7 +3,7 @@
 export { adamw } from './adamw'
 export { causalConv } from './conv'
 export { convGrad, convGradScratch } from './conv-grad'
-export { combineRows, geluRows, powers, siluRows } from './elementwise'
+export { combineRows, geluRows, powers, seluRows, siluRows } from './elementwise'
 export { multiply, packPanels } from './gemm'
 export { normRows } from './norm'
 export { normGrad } from './norm-grad'

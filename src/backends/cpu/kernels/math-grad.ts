@@ -1,5 +1,5 @@
 // What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
-import { decay, madd, normalCdf, sigmoid } from './math'
+import { decay, exp, madd, normalCdf, sigmoid } from './math'
 
 export { decay, expOfMinusAbs, madd, sigmoid, silu, softplusOf, sum4 } from './math'
 
@@ -32,6 +32,15 @@ export function sigmoidSlope(x: v128): v128 {
 export function geluSlope(x: v128): v128 {
   const density = f32x4.mul(f32x4.splat(0.39894228040), decay(f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.72134752044))))
   return madd(x, density, normalCdf(x))
+}
+
+/** scale, below 0 scale alpha e^x. */
+// @ts-ignore: decorator
+@inline
+export function seluSlope(x: v128): v128 {
+  const zero = f32x4.splat(0.0)
+  const below = f32x4.mul(f32x4.splat(1.75809934085), exp(f32x4.pmin(x, zero)))
+  return v128.bitselect(f32x4.splat(1.05070098736), below, f32x4.gt(x, zero))
 }
 
 /**

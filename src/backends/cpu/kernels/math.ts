@@ -116,6 +116,14 @@ export function gelu(x: v128): v128 {
   return f32x4.mul(x, normalCdf(x))
 }
 
+/** scale x, below 0 scale alpha (e^x - 1) (SELU, arXiv 1706.02515); within 2e-7. */
+// @ts-ignore: decorator
+@inline
+export function selu(x: v128): v128 {
+  const below = f32x4.mul(f32x4.splat(1.75809934085), f32x4.sub(exp(f32x4.pmin(x, f32x4.splat(0.0))), f32x4.splat(1.0)))
+  return v128.bitselect(f32x4.mul(f32x4.splat(1.05070098736), x), below, f32x4.gt(x, f32x4.splat(0.0)))
+}
+
 /** log(1 + e^x) as max(x, 0) + log1p(e^-|x|); above 20 that is x itself. log1p(e) / e: degree 8, 3e-8 on [0, 1]. */
 // @ts-ignore: decorator
 @inline

@@ -1,5 +1,5 @@
 // Gradients that only add: element by element, to rows picked by number, over the rows of a segment.
-import { geluSlope, loadPart, madd, sigmoid, sigmoidSlope, silu, siluSlope, storePart } from './math-grad'
+import { geluSlope, loadPart, madd, seluSlope, sigmoid, sigmoidSlope, silu, siluSlope, storePart } from './math-grad'
 
 // @ts-ignore: decorator
 @inline
@@ -17,7 +17,7 @@ function addRow(cols: i32, x: usize, into: usize): void {
 
 /**
  * into += 0: d, 1: d a, 2: d silu(a), 3: d silu'(a), 4: d b silu'(a), 5: d sigmoid(a), 6: d b sigmoid'(a),
- * 7: d gelu'(a).
+ * 7: d gelu'(a), 8: d selu'(a).
  */
 export function accumulate(
   rows: i32, cols: i32, d: usize, dStep: i32, a: usize, aStep: i32, b: usize, bStep: i32, how: i32, into: usize, intoStep: i32,
@@ -30,7 +30,8 @@ export function accumulate(
     else if (how == 4) accumulateRow(cols, d, a, b, 4, into)
     else if (how == 5) accumulateRow(cols, d, a, b, 5, into)
     else if (how == 6) accumulateRow(cols, d, a, b, 6, into)
-    else accumulateRow(cols, d, a, b, 7, into)
+    else if (how == 7) accumulateRow(cols, d, a, b, 7, into)
+    else accumulateRow(cols, d, a, b, 8, into)
   }
 }
 
@@ -59,6 +60,7 @@ function accumulatePart(at: usize, width: i32, d: usize, a: usize, b: usize, how
   else if (how == 5) x = f32x4.mul(x, sigmoid(loadPart(a + at, width)))
   else if (how == 6) x = f32x4.mul(x, sigmoidSlope(loadPart(a + at, width)))
   else if (how == 7) x = f32x4.mul(x, geluSlope(loadPart(a + at, width)))
+  else if (how == 8) x = f32x4.mul(x, seluSlope(loadPart(a + at, width)))
   if (how == 4 || how == 6) x = f32x4.mul(x, loadPart(b + at, width))
   addPart(into + at, width, x)
 }
