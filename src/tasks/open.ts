@@ -10,6 +10,7 @@ import { largestFile } from '../input/dna/longest.js'
 import { readRecords } from '../input/dna/read.js'
 import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { inputPaths } from '../input/paths.js'
+import { readSeries, type SeriesTable } from '../input/series/table.js'
 import type { Weights } from '../layers/params.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
 import { isStandardOutput } from '../output/sink.js'
@@ -20,6 +21,8 @@ import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
+import type { ForecastOptions } from './forecast/run.js'
+import { type Forecaster, forecaster } from './forecast/scale.js'
 import { readableBy } from './readable.js'
 import { type Identity, inputIdentity, modelDigest, ResumeFolder } from './resume/folder.js'
 import type { LeftOutCount, Run, SpanRun } from './run.js'
@@ -104,6 +107,8 @@ export async function openRun(
   const { paths, resume } = opened
   const { input } = spec
   const wanted = want(spec)
+  if (input.kind === 'values')
+    throw new UserError('this model reads series of numbers: longwave forecast', exitCodes.usage)
   if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
     return { spec, run: dnaRun(opened, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths, resume }
@@ -124,6 +129,19 @@ export async function openTranscription(
   transcriber(model.spec)
   const options = { ...audioOptions(flags, opened, note), beam: flags.beam }
   return { files: opened.files, run: new Transcription(model, recordingsOf(paths), options), resume: opened.resume }
+}
+
+/** Opens a model that forecasts, and the table of series that the flags name. */
+export async function openForecast(
+  flags: RunFlags & { horizon?: number; season?: number; time?: string; column?: string[] },
+  files: CommandFiles,
+  note: (line: string) => void,
+): Promise<{ model: { spec: Forecaster; weights: Weights }; table: SeriesTable; options: ForecastOptions }> {
+  const { model, picked, paths } = await open(flags, files, note)
+  const spec = forecaster(model.spec)
+  const table = await readSeries(paths[0], { time: flags.time, series: flags.column })
+  const { horizon, season } = flags
+  return { model: { ...model, spec }, table, options: { ...runOptions(flags, picked, note), horizon, season } }
 }
 
 /** Whether a model transcribes. */

@@ -41,6 +41,7 @@ export function prepareFolder(folder: string, document: string, makes: string[],
   recordings(at)
   cpSync(films, folder, { recursive: true })
   settings(at)
+  series(at)
   if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
 }
 
@@ -74,6 +75,16 @@ function records(at: (name: string) => string, { fasta, labelOf }: Labelled): vo
   mkdirSync(at('genomes'))
   for (const name of ['genome.fna.gz', 'ecoli_k12_mg1655.fna.gz', 'genomes/one.fna.gz', 'genomes/two.fna.gz'])
     writeFileSync(at(name), gzipSync(genome))
+}
+
+/** A model that forecasts, and two months of visitors. */
+function series(at: (name: string) => string): void {
+  symlinkSync(join(packageRoot, 'test/golden/flowstate-r1.1'), at('flowstate'))
+  const rows = Array.from({ length: 60 }, (_, i) => {
+    const day = new Date(Date.UTC(2024, 0, 1 + i)).toISOString().slice(0, 10)
+    return `${day},${100 + 30 * (i % 7)}\n`
+  })
+  writeFileSync(at('visitors.csv'), `date,visitors\n${rows.join('')}`)
 }
 
 /** Texts of recordings, which do as labels too. */

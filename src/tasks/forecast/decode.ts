@@ -3,8 +3,8 @@ import type { ForecastHead } from '../../spec.js'
 /** Where the polynomials are read: -1 is the step itself, and `patch` steps of the model's own size end at 0.95. */
 const [begin, end] = [-1, 0.95]
 
-/** Steps that one row foretells; each is `scale` of the model's own long. */
-export const patchSteps = ({ patch }: ForecastHead, scale: number): number => Math.floor(patch / scale)
+/** Steps that one row foretells; each is `scale` of the model's own long, which may be a quotient that is not exact. */
+export const patchSteps = ({ patch }: ForecastHead, scale: number): number => Math.floor(patch / scale + 1e-9)
 
 /** Values of the Legendre polynomials at each step of a patch, [steps, d_basis], as the decoder weighs them. */
 export function legendre(head: ForecastHead, scale: number): Float64Array {
