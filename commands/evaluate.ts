@@ -45,10 +45,13 @@ export default class Evaluate extends LongwaveCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Evaluate)
     const { evaluate } = await import('../src/training/evaluate.js')
+    const { foundModel } = await import('../src/shell/found-model.js')
+    const note = (line: string) => this.note(line)
+    const model = await foundModel(flags.model, flags, note)
     const progress = await Progress.start(progressStyle(flags, true))
     this.progress = progress
     const maker = `longwave ${this.config.version} evaluate`
-    const { figures, text } = await evaluate(flags, maker, progress, (line) => this.note(line))
+    const { figures, text } = await evaluate(flags, model, maker, progress, note)
     await print(flags.json ? `${JSON.stringify(figures, null, 2)}\n` : text)
   }
 }

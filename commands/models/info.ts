@@ -5,24 +5,29 @@ import { shared } from '../../src/shell/flags.js'
 import type { HeadSpec, ModelSpec } from '../../src/spec.js'
 
 export default class ModelsInfo extends LongwaveCommand {
-  static override description = 'Show what a model is: shape, size, labels, licence and test figures.'
+  static override description =
+    'Show what a model on this machine is: kind, shape, size, input, labels, licence and test figures.'
   static override examples = ['<%= config.bin %> models info origin', '<%= config.bin %> models info ./my-model --json']
   static override args = {
-    model: Args.string({ description: 'bundled model or model folder', ignoreStdin: true }),
+    model: Args.string({ description: 'bundled model, model folder, or ORG/NAME of the hub', ignoreStdin: true }),
   }
   static override flags = { model: shared.model, json: shared.json }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(ModelsInfo)
-    const { modelFolder, summarizeModel } = await import('../../src/checkpoints/catalogue.js')
+    const { localModel, summarizeModel } = await import('../../src/checkpoints/catalogue.js')
+    const { cachedFolder } = await import('../../src/checkpoints/hub/pull.js')
     const { columns } = await import('../../src/output/columns.js')
-    const model = await summarizeModel(await modelFolder(args.model ?? flags.model))
+    const place = await localModel(args.model ?? flags.model)
+    const model = await summarizeModel(typeof place === 'string' ? place : await cachedFolder(place))
     if (flags.json) return print(`${JSON.stringify(model, null, 2)}\n`)
     const rows: (string | number)[][] = [
       ['name', model.name],
       ['description', model.description],
       ['folder', model.folder],
+      ...(model.commit === undefined ? [] : [['revision', [...(model.refs ?? []), model.commit].join(' ')]]),
       ['licence', model.licence ?? 'unknown'],
+      ['kind', model.layout ?? 'none that longwave reads'],
       ['parameters', String(model.parameters)],
       ['bytes', String(model.bytes)],
       ...(model.spec === null ? [] : describeSpec(model.spec)),

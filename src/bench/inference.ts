@@ -137,7 +137,7 @@ async function models({ model, shape }: InferenceBenchOptions, folder: string): 
     const window = fixed ?? spec.trained_length ?? windowLength
     return [
       {
-        name: basename(found),
+        name: basename(model),
         folder: found,
         read: fixed ?? readLength,
         window,

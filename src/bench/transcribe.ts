@@ -65,7 +65,7 @@ export function benchTranscribe(options: TranscribeBenchOptions): Promise<Transc
 async function modelsOf({ model, shape }: TranscribeBenchOptions, folder: string) {
   if (model !== undefined) {
     const found = await modelFolder(model)
-    return [{ model: basename(found), folder: found }]
+    return [{ model: basename(model), folder: found }]
   }
   return Promise.all(
     [false, true].map(async (bidirectional) => {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { exitCodes, UserError } from '../errors.js'
 import { isLfsPointer, lfsPointer, pointerLength } from '../text/git-lfs.js'
 import { printable, shortened } from '../text/printable.js'
@@ -46,3 +46,16 @@ export async function readText(path: string): Promise<string> {
     await file.close()
   }
 }
+
+/** Links are followed. */
+export const isFile = (path: string) =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+
+export const isFolder = (path: string) =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )

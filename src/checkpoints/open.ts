@@ -1,10 +1,9 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { inWords } from '../text/schema.js'
 import { Config } from './config.js'
-import { broken } from './files.js'
+import { broken, isFolder } from './files.js'
 import type { Layout } from './layout.js'
 import { layouts } from './layouts.js'
 import { checkSpec } from './spec-schema.js'
@@ -46,11 +45,4 @@ function layoutOf(config: Config, tensors: Tensors): Layout {
   const known = layouts.map(({ name }) => name).join(', ')
   const found = kind ? `model_type ${inWords(kind)}` : 'this model'
   throw broken(config.path, `${found} is not supported; layouts: ${known}`)
-}
-
-function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
 }

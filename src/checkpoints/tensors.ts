@@ -179,6 +179,9 @@ function placeOf(index: number, shape: readonly number[]): number[] {
   return place
 }
 
+/** The files that may hold a checkpoint's weights; of each the index of its shards ends in `.index.json`. */
+export const weightFiles: readonly string[] = forms.map(({ file }) => file)
+
 /** Which shard holds which tensor. */
 const indexSchema = openRecord({
   weight_map: v.record(
@@ -188,12 +191,19 @@ const indexSchema = openRecord({
   ),
 })
 
-async function openShards(folder: string, index: string, form: Form): Promise<Tensors> {
+/** The shard of every tensor, by an index file, and the shards. Errors: 69. */
+async function readIndex(index: string): Promise<{ entries: [string, string][]; shards: string[] }> {
   const { weight_map } = checked(indexSchema, parseObject(index, await readText(index)), '', (what) =>
     broken(index, what),
   )
-  const entries = Object.entries(weight_map)
-  const shards = [...new Set(Object.values(weight_map))].sort()
+  return { entries: Object.entries(weight_map), shards: [...new Set(Object.values(weight_map))].sort() }
+}
+
+/** The shards that an index file names. Errors: 69. */
+export const shardsOf = async (index: string) => (await readIndex(index)).shards
+
+async function openShards(folder: string, index: string, form: Form): Promise<Tensors> {
+  const { entries, shards } = await readIndex(index)
   const tensors = await Tensors.of(
     index,
     shards.map((file) => join(folder, file)),

@@ -81,10 +81,18 @@ export const inputs = Args.string({
   ignoreStdin: true,
 })
 
+/** Models on the hub: `static args = { models: hubModels }`. */
+export const hubModels = Args.string({
+  description: 'ORG/NAME or ORG/NAME@REVISION: a branch, a tag or a commit',
+  multiple: true,
+  required: true,
+  ignoreStdin: true,
+})
+
 const model = {
   char: 'm',
-  helpValue: 'NAME|FOLDER',
-  description: 'bundled model (see models list) or a model folder',
+  helpValue: 'NAME|FOLDER|ORG/NAME',
+  description: 'bundled model (see models list), a model folder, or ORG/NAME[@REVISION] of the hub',
 } as const
 
 /**

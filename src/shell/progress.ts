@@ -139,6 +139,25 @@ export function audioProgress(files: number, total: number, audio: number, secon
   return [...parts, ...remaining(files / total, seconds)].join('  ')
 }
 
+export interface Pulled {
+  /** That are there, of all. */
+  bytes: number
+  total: number
+  /** Since the beginning, which took so many seconds. */
+  came: number
+  seconds: number
+}
+
+/** `ORG/NAME  141 MB of 517 MB  45.0 MB/s  27 %  ETA 0:08` */
+export function pullProgress(name: string, { bytes, total, came, seconds }: Pulled): string {
+  const parts = [name, `${quantity(bytes, 'B')} of ${quantity(total, 'B')}`]
+  if (came > 0 && seconds > 0) {
+    parts.push(`${quantity(came / seconds, 'B')}/s`, `${Math.floor((100 * bytes) / total)} %`)
+    if (bytes < total) parts.push(`ETA ${clock((seconds / came) * (total - bytes))}`)
+  }
+  return parts.join('  ')
+}
+
 /** Three significant digits with an SI prefix: 41.2 Mbp, 812 bp. */
 export function quantity(value: number, unit: string): string {
   const prefixes = ['', 'k', 'M', 'G', 'T']

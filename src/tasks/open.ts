@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, type Picked, pickDevice } from '../backends/registry.js'
-import { modelFiles, modelFolder, shadowedFolder, summarizeModel } from '../checkpoints/catalogue.js'
+import { modelFiles, summarizeModel } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
@@ -15,7 +15,8 @@ import type { Weights } from '../layers/params.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
 import { isStandardOutput } from '../output/sink.js'
 import { availableThreads } from '../runtime/threads.js'
-import type { Progress } from '../shell/progress.js'
+import { foundModel } from '../shell/found-model.js'
+import type { Progress, ProgressFlags } from '../shell/progress.js'
 import type { ModelSpec } from '../spec.js'
 import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
@@ -28,7 +29,7 @@ import { type Identity, inputIdentity, modelDigest, ResumeFolder } from './resum
 import type { LeftOutCount, Run, SpanRun } from './run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
-export interface RunFlags {
+export interface RunFlags extends ProgressFlags {
   model?: string
   device: 'auto' | Device
   threads?: number
@@ -144,9 +145,9 @@ export async function openForecast(
   return { model: { ...model, spec }, table, options: { ...runOptions(flags, picked, note), horizon, season } }
 }
 
-/** Whether a model transcribes. */
-export async function transcribes(model: string | undefined): Promise<boolean> {
-  const { spec } = await summarizeModel(await modelFolder(model))
+/** Whether the model in a folder transcribes. */
+export async function transcribes(folder: string): Promise<boolean> {
+  const { spec } = await summarizeModel(folder)
   return spec?.head?.kind === 'ctc'
 }
 
@@ -160,9 +161,7 @@ async function open(
     throw new UserError('--stride needs --window', exitCodes.usage)
   }
   const resumePath = flags.resume ? resumePathOf(flags) : undefined
-  const folder = await modelFolder(flags.model)
-  const shadowed = flags.model === undefined ? null : await shadowedFolder(flags.model)
-  if (shadowed !== null) note(shadowed)
+  const folder = await foundModel(flags.model, flags, note)
   const list = flags['infile-list']
   const given = await inputPaths(inputs, list)
   const files = folders ? await inputFiles(given, () => readableOf(folder), note) : given.map(asItIs)

@@ -17,7 +17,10 @@ import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
 export const trainFlags = {
   out: Flags.string({ required: true, helpValue: 'DIR', description: 'folder of the model, its log and checkpoint' }),
   config: Flags.string({ helpValue: 'FILE', description: 'JSON file of training settings; flags override it' }),
-  from: Flags.string({ helpValue: 'NAME|FOLDER', description: 'start from the body of this model, with a new head' }),
+  from: Flags.string({
+    helpValue: shared.model.helpValue,
+    description: 'start from the body of this model, with a new head',
+  }),
   freeze: Flags.string({
     helpValue: 'none|body|N',
     default: 'none',
@@ -74,6 +77,7 @@ export interface TrainFlags {
 export abstract class TrainCommand extends LongwaveCommand {
   /** --html, open from the start: after days it must not turn out that it cannot be written. */
   private page: Output | null = null
+  private fromFolder = ''
 
   /** Settings of --config, and over them those of the flags; `more`: of a command's own flags. */
   protected async given(flags: TrainFlags, more: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
@@ -99,28 +103,29 @@ export abstract class TrainCommand extends LongwaveCommand {
 
   protected async pretrained({ from }: TrainFlags): Promise<Pretrained | null> {
     if (from === undefined) return null
-    const { modelFolder } = await import('../checkpoints/catalogue.js')
     const { openCheckpoint } = await import('../checkpoints/open.js')
-    return { name: from, ...(await openCheckpoint(await modelFolder(from))) }
+    return { name: from, ...(await openCheckpoint(this.fromFolder)) }
   }
 
   /**
-   * Looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input or
+   * Finds the model of --from, and looks at what a run would read and write before it reads anything. Errors: 2 for an --out that is also an input or
    * holds --html, 73 for a folder that cannot be used (RunFolder.check) and a report that cannot be made.
    */
   protected async checkFiles(flags: TrainFlags, data: readonly Named[]): Promise<void> {
     const { refuseOverlap } = await import('../output/overlap.js')
     const { runFiles } = await import('./run-files.js')
     const { RunFolder } = await import('./run-folder.js')
-    const { modelFiles, modelFolder } = await import('../checkpoints/catalogue.js')
+    const { modelFiles } = await import('../checkpoints/catalogue.js')
+    const { foundModel } = await import('../shell/found-model.js')
     const { out, config, from, force, html: report, json } = flags
     const outputs = [out, ...Object.values(runFiles(out))].map((path) => ({ role: '--out', path }))
     if (report !== undefined) outputs.push({ role: '--html', path: report })
     if (json) outputs.push({ role: '--json', path: '-' })
+    if (from !== undefined) this.fromFolder = await foundModel(from, flags, (line) => this.note(line))
     const inputs = [
       ...data,
       ...(config === undefined ? [] : [{ role: '--config', path: config }]),
-      ...(from === undefined ? [] : await modelFiles(await modelFolder(from))),
+      ...(from === undefined ? [] : await modelFiles(this.fromFolder)),
     ] // biome-ignore format: a list
     await refuseOverlap(outputs, inputs)
     if (report !== undefined && !isStandardOutput(report) && isIn(out, report))

@@ -53,6 +53,8 @@ interface Measure<Result> {
 /** Runs a model over labelled records, measures what it says, and writes --predictions and --html. */
 export async function evaluate(
   flags: EvaluateFlags,
+  /** The folder of it. */
+  model: string,
   maker: string,
   progress: Progress,
   note: (line: string) => void,
@@ -68,7 +70,7 @@ export async function evaluate(
       { role: '--data', path: data },
     ],
   )
-  const isText = await transcribes(flags.model)
+  const isText = await transcribes(model)
   const table = await LabelTable.read(labels, { silence: isText })
   const folder = statSync(data, { throwIfNoEntry: false })?.isDirectory() ? data : null
   const rows = folder === null ? null : await table.recordings(folder, note)
@@ -91,10 +93,10 @@ export async function evaluate(
   }
   const written = { flags, head, progress }
   if (isText) {
-    const opened = await openTranscription(flags, files, note)
+    const opened = await openTranscription({ ...flags, model }, files, note)
     return measured(opened, ofTexts(new Transcripts(table.file), entryOf, flags), written)
   }
-  const opened = await openRun(flags, files, wantClasses, note)
+  const opened = await openRun({ ...flags, model }, files, wantClasses, note)
   if (rows !== null && opened.spec.input.kind !== 'log-mel')
     throw new UserError(`--data ${data}: a folder, but this model reads a file of DNA`, exitCodes.usage)
   const result = await measured(

@@ -78,7 +78,7 @@ test.each([
   ],
   ['an unknown flag', ['version', '--frob'], 2, /^longwave: Nonexistent flag: --frob \(see --help\)\n$/],
   ['too many arguments', ['models', 'info', 'x', 'y'], 2, /^longwave: Unexpected argument: y \(see --help\)\n$/],
-  ['no model', ['models', 'info'], 2, /^longwave: which model\? -m NAME or -m FOLDER; .*\n$/],
+  ['no model', ['models', 'info'], 2, /^longwave: which model\? -m NAME, -m FOLDER or -m ORG\/NAME; .*\n$/],
   ['an unknown model', ['models', 'info', 'nope'], 69, /^longwave: nope: no such model; .*\n$/],
 ])('%s is one line and its exit code', async (_, args, exitCode, line) => {
   const { code, stdout, stderr } = await command(args)
@@ -90,7 +90,7 @@ test.each([
 test('--verbose adds the stack', async () => {
   const { stderr } = await command(['models', 'info', 'nope', '--verbose'])
   expect(stderr.split('\n')[0]).toMatch(/^longwave: nope: no such model/)
-  expect(stderr).toMatch(/\n +at modelFolder/)
+  expect(stderr).toMatch(/\n +at localModel/)
 })
 
 test('a bad number of threads is explained wherever it comes from', async () => {
@@ -111,7 +111,7 @@ test('models are listed and described, whatever their folder', async () => {
   const env = { LONGWAVE_MODELS: models }
   const list = await command(['models', 'list'], { env })
   expect(list.stdout.toString()).toMatch(
-    /^name +parameters +labels +test +description\ntiny +52 +2 +accuracy 0\.75 +A tiny one\.\n$/,
+    /^name +parameters +labels +size +revision +test +description\ntiny +52 +2 +363 B +accuracy 0\.75 +A tiny one\.\n$/,
   )
   const info = JSON.parse((await command(['models', 'info', 'tiny', '--json'], { env })).stdout.toString())
   expect(info).toMatchObject({
@@ -124,7 +124,7 @@ test('models are listed and described, whatever their folder', async () => {
   const byFolder = await command(['models', 'info', join(models, 'tiny')])
   expect(byFolder.stdout.toString()).toMatch(/^blocks +1 x mamba, d_model 4$/m)
   const missing = await command(['models', 'info'], { env })
-  expect([missing.code, missing.stderr]).toEqual([2, 'longwave: which model? -m NAME or -m FOLDER; bundled are tiny\n'])
+  expect([missing.code, missing.stderr]).toEqual([2, 'longwave: which model? -m NAME, -m FOLDER or -m ORG/NAME; bundled are tiny\n'])
   const noModel = await command(['models', 'info', join(models, 'not a model')])
   expect(noModel.code).toBe(69)
 })

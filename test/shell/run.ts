@@ -64,8 +64,13 @@ function finish(command: string, args: string[], { input, env, cwd, kill }: RunO
   })
 }
 
-/** The variables of vitest and of the person's own terminal must not change what the program does. */
+/**
+ * The variables of vitest and of the person's own terminal must not change what the program does, nor the models that
+ * the person has pulled; and no test asks the network.
+ */
 export function cleanEnv(): NodeJS.ProcessEnv {
   const { NODE_ENV, VITEST, FORCE_COLOR, NO_COLOR, LONGWAVE_THREADS, LONGWAVE_MODELS, ...env } = process.env
-  return env
+  for (const name of Object.keys(env))
+    if (/^(HF|HUGGING\w*|XDG_CACHE|TRANSFORMERS)_|_proxy$/i.test(name)) delete env[name]
+  return { ...env, HF_HOME: join(packageRoot, 'test/no-such-folder'), HF_HUB_OFFLINE: '1' }
 }
