@@ -16,6 +16,10 @@ const exitCodes = [
 const environment = [
   ['LONGWAVE_THREADS', 'worker threads, where --threads does not say'],
   ['LONGWAVE_MODELS', 'a folder that replaces that of the bundled models'],
+  ['HF_HOME', 'the folder of models from the hub of Hugging Face, and of the login there'],
+  ['HF_TOKEN', 'the token of the hub, for gated and private models'],
+  ['HF_ENDPOINT', 'another hub'],
+  ['HF_HUB_OFFLINE', '1: the hub is not asked'],
   ['NO_COLOR', 'no colours'],
 ]
 

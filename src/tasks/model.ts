@@ -35,6 +35,8 @@ export interface OpenOptions {
   chunk?: number
   /** Of `classify`, `embed` and `transcribe`; default: the cores that may be used. */
   threads?: number
+  /** Gets the lines for a person about a model of the hub: its licence, and what goes on with the network. Absent: none is written. */
+  note?: (line: string) => void
 }
 
 export interface ForwardOptions extends ReadOptions {
@@ -50,15 +52,15 @@ export interface ForwardResult extends PushResult {
 }
 
 /**
- * Opens a bundled model by its name, or any model folder, of any layout (checkpoints/layouts.ts).
+ * Opens a bundled model by its name, a model of the hub (`ORG/NAME`), or any model folder, of any layout (checkpoints/layouts.ts).
  * Errors: UserError with exit code 69 when it cannot be had or is broken, 2 for a chunk or threads that are no number of them.
  */
 export async function openModel(nameOrFolder: string, options: OpenOptions = {}): Promise<Model> {
-  const { device: wanted = defaultDevice, chunk, threads = availableThreads() } = options
+  const { device: wanted = defaultDevice, chunk, threads = availableThreads(), note } = options
   for (const [name, value] of Object.entries({ chunk, threads }))
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} is ${value}, expected a whole number above 0`, exitCodes.usage)
-  const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder))
+  const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
   const { device, gpu } = await pickDevice(wanted)
   const plan = planOf(spec, { device, gpu, chunk, threads: 1, weights })
   const backend = await devices[device].open(plan)

@@ -3,12 +3,13 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
+import { HubServer } from '../hub/server.js'
 import { hasFfmpeg } from '../input/audio/has-ffmpeg.js'
 import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
 import { type Block, type Command, commandsOf, documentedBlocks, isSynopsis } from './commands.js'
 import { mayPrintNothing, notRun, notShell, shortened, wildcards } from './exceptions.js'
-import { makeFilms, prepareFolder, programs } from './folder.js'
+import { makeFilms, modelFiles, modelOfHub, prepareFolder, programs } from './folder.js'
 
 const lacksFfmpeg = ({ line }: Command) => !hasFfmpeg && /\bffmpeg\b|\.(mp3|mp4|mkv|m4a)\b/.test(line)
 const manifest = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))
@@ -42,9 +43,15 @@ function isRun({ line }: Command): boolean {
 const folder = temporaryFolder()
 let path = ''
 const films = join(folder, 'films')
-beforeAll(() => {
+const hub = await HubServer.start()
+hub.commit(modelOfHub, modelFiles())
+/** The variables with which a command finds the hub of this test, and a cache of its own. */
+const hubOf = (cwd: string) => ({ HF_ENDPOINT: hub.url, HF_HUB_OFFLINE: '', HF_HOME: join(cwd, '.huggingface') })
+
+beforeAll(async () => {
   if (hasFfmpeg) makeFilms(films)
   else mkdirSync(films)
+  await command(['models', 'pull', modelOfHub], { env: hubOf(films) })
   const bin = join(folder, 'bin')
   mkdirSync(bin)
   path = `${programs(bin)}:${join(packageRoot, 'node_modules/.bin')}:${process.env.PATH}`
@@ -133,7 +140,7 @@ function run(line: string, cwd: string): Promise<Ran> {
 }
 
 async function runIn(cwd: string, line: string): Promise<Ran> {
-  const env = { PATH: path, HOME: cwd, LC_ALL: 'C' }
+  const env = { PATH: path, HOME: cwd, LC_ALL: 'C', ...hubOf(cwd) }
   if (!/^longwave [\w ./-]+$/.test(line)) return bash(line, cwd, env)
   const { code, stdout, stderr } = await command(line.split(/ +/).slice(1), { cwd, env })
   return { code, stdout: stdout.toString(), stderr }

@@ -77,4 +77,5 @@ export const shortened: { starts: string; flags: string; why: string }[] = [
 export const mayPrintNothing: { starts: string; why: string }[] = [
   { starts: 'find numbers', why: 'no recording in fixtures/ says seven' },
   { starts: 'mkdir -p', why: 'it makes a folder' },
+  { starts: 'longwave models remove', why: 'it says on standard error what it did' },
 ]

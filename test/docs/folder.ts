@@ -32,17 +32,26 @@ function withoutNumber(id: string): string {
 /**
  * Fills an empty folder with everything that the documents name: records, recordings, tables, settings, models, and
  * `bin/` and `fixtures/` of the package. All of it is small, and what a document trains is not there yet. `films` is a
- * folder of the recordings that ffmpeg made.
+ * folder of the recordings that ffmpeg made, and of a cache of the hub.
  */
 export function prepareFolder(folder: string, document: string, makes: string[], films: string): void {
   const at = (name: string) => join(folder, name)
   for (const name of ['bin', 'fixtures']) symlinkSync(join(packageRoot, name), at(name))
   records(at, recordsOf[document] ?? fragments)
   recordings(at)
-  cpSync(films, folder, { recursive: true })
+  cpSync(films, folder, { recursive: true, verbatimSymlinks: true })
   settings(at)
   series(at)
   if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
+}
+
+/** The model of the hub that the documents name, and in its place, because it is large, a small one of its kind. */
+export const modelOfHub = 'kuleshov-group/caduceus-ph_seqlen-131k_d_model-256_n_layer-16'
+export function modelFiles(): Record<string, Buffer> {
+  const names = ['config.json', 'model.safetensors']
+  return Object.fromEntries(
+    names.map((name) => [name, readFileSync(join(packageRoot, 'test/golden/caduceus-ph', name))]),
+  )
 }
 
 /** A folder with `longwave` for PATH. */

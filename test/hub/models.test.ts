@@ -114,13 +114,31 @@ describe('-m ORG/NAME', () => {
     }
   })
 
-  test('what Python has downloaded is used without a list of files, unless some of it is missing', async () => {
+  test('what Python has brought is used; what it lacks comes when the hub is looked at', async () => {
     await pull(repo)
-    rmSync(inRepo('trees'), { recursive: true })
-    rmSync(inRepo('snapshots', first, 'README.md'))
-    expect((await embed(repo, offline)).code).toBe(0)
+    const brought = () => {
+      for (const name of ['trees', `snapshots/${first}/README.md`, '.longwave-licence'])
+        rmSync(inRepo(name), { recursive: true, force: true })
+    }
+    brought()
+    const alone = await embed(repo, offline)
+    expect([alone.code, alone.stderr.split('\n')[0]]).toEqual([
+      0,
+      licence(`not stated in its card: see ${hub.url}/org/ph`),
+    ])
+    const online = await embed(repo)
+    expect([online.code, online.stderr.split('\n')[0]]).toEqual([0, licence('apache-2.0')])
+    expect(online.asked).toEqual([look, 'GET /api/models/org/ph/revision/main'])
+    brought()
+    hub.faults = [({ method }, response) => method === 'GET' && refuse(response, 403, '')]
+    const refused = await embed(repo)
+    expect([refused.code, refused.stderr]).toEqual([
+      0,
+      expect.stringMatching(/\(403\); what the cache has of it is used/),
+    ])
     rmSync(inRepo('snapshots', first, 'model.safetensors'))
     expect((await embed(repo, offline)).code).toBe(69)
+    hub.faults = []
     expect((await embed(repo)).code).toBe(0)
   })
 

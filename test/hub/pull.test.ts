@@ -86,6 +86,7 @@ function sendPart(response: ServerResponse, bytes: number, drop = false): boolea
 
 test('what is pulled lies as huggingface_hub lays it: contents by hash, links, the branch, the list of files', async () => {
   await expectPulled()
+  expect(hub.asked.filter(({ path }) => path.includes('/resolve/'))).toHaveLength(3)
   for (const name of Object.keys(files))
     expect(readlinkSync(inRepo('snapshots', commit, name))).toBe(`../../blobs/${hub.etag(repo, commit, name)}`)
   expect(readFileSync(inRepo('refs/main'), 'utf8')).toBe(commit)

@@ -97,7 +97,7 @@ export class HubServer {
     response.writeHead(302, {
       'X-Linked-Etag': `"${stored.etag}"`,
       'X-Linked-Size': stored.bytes.length,
-      Location: `${addressOf(this.servers.cdn)}/${repo}/${commit}/${file}?Signature=secret`,
+      Location: `${addressOf(this.servers.cdn, 'localhost')}/${repo}/${commit}/${file}?Signature=secret`,
     })
     return response.end()
   }
@@ -133,8 +133,8 @@ export function refuse(response: ServerResponse, status: number, code: string, h
   return true
 }
 
-const addressOf = (server: ReturnType<typeof createServer>) =>
-  `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const addressOf = (server: ReturnType<typeof createServer>, host = '127.0.0.1') =>
+  `http://${host}:${(server.address() as AddressInfo).port}`
 
 const sha = (kind: string, ...parts: (string | Buffer)[]) =>
   parts.reduce((hash, part) => hash.update(part), createHash(kind)).digest('hex')

@@ -124,7 +124,10 @@ test('models are listed and described, whatever their folder', async () => {
   const byFolder = await command(['models', 'info', join(models, 'tiny')])
   expect(byFolder.stdout.toString()).toMatch(/^blocks +1 x mamba, d_model 4$/m)
   const missing = await command(['models', 'info'], { env })
-  expect([missing.code, missing.stderr]).toEqual([2, 'longwave: which model? -m NAME, -m FOLDER or -m ORG/NAME; bundled are tiny\n'])
+  expect([missing.code, missing.stderr]).toEqual([
+    2,
+    'longwave: which model? -m NAME, -m FOLDER or -m ORG/NAME; bundled are tiny\n',
+  ])
   const noModel = await command(['models', 'info', join(models, 'not a model')])
   expect(noModel.code).toBe(69)
 })

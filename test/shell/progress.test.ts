@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { audioProgress, Progress, progressStyle, progressText, quantity } from '../../src/shell/progress.js'
+import {
+  audioProgress,
+  Progress,
+  progressStyle,
+  progressText,
+  pullProgress,
+  quantity,
+} from '../../src/shell/progress.js'
 import { clock } from '../../src/text/clock.js'
 
 const terminal = (columns = 80) => ({ isTTY: true, columns }) as NodeJS.Process['stderr'] & NodeJS.Process['stdout']
@@ -53,6 +60,13 @@ test('the text has counts, rate and the time left', () => {
   expect(progressText({ ...work, records: 300, totalRecords: 300 })).toBe('300/300 records  41.2 Mbp  3.10 Mbp/s')
   expect(audioProgress(2, 8, 3723, 43.7)).toBe('2/8 files  1:02:03 of audio  85.2 x real time  25 %  ETA 2:11')
   expect(audioProgress(1, 1, 60, 1)).toBe('1 file  1:00 of audio  60 x real time')
+})
+
+test('the text of a pull counts its speed from where it went on', () => {
+  const pulled = { bytes: 300e6, total: 500e6, came: 100e6, seconds: 4 }
+  expect(pullProgress('org/name', pulled)).toBe('org/name  300 MB of 500 MB  25.0 MB/s  60 %  ETA 0:08')
+  expect(pullProgress('org/name', { ...pulled, came: 0 })).toBe('org/name  300 MB of 500 MB')
+  expect(pullProgress('org/name', { ...pulled, bytes: 500e6 })).toBe('org/name  500 MB of 500 MB  25.0 MB/s  100 %')
 })
 
 test.each([

@@ -4,6 +4,7 @@ import { printable, shortened } from '../../text/printable.js'
 import { readText } from '../files.js'
 import type { CachedRepo } from './cache.js'
 import type { PullWatcher } from './client.js'
+import { endpoint } from './environment.js'
 
 /** What the card of a model (README.md) says of its licence, in one line; null: nothing. */
 export async function licenceOf(folder: string): Promise<string | null> {
@@ -33,7 +34,7 @@ function frontValue(yaml: string, key: string): string | null {
  */
 export async function showLicence(repo: CachedRepo, folder: string, { note }: PullWatcher): Promise<void> {
   if (note === undefined) return
-  const licence = (await licenceOf(folder)) ?? 'not stated'
+  const licence = (await licenceOf(folder)) ?? `not stated in its card: see ${new URL(repo.repo, endpoint()).href}`
   if ((await shownLicence(repo)) === licence) return
   note(`${repo.repo}: licence ${licence}`)
   await writeFile(shownFile(repo), licence).catch(() => {})

@@ -19,33 +19,48 @@ import { isWhole, wantedFiles } from './wanted.js'
 
 /**
  * The folder of a model in the cache, brought there first if need be. A commit that is there is taken without a look at the hub; of a
- * branch or a tag the hub is asked where it is, and the cache answers for a hub that cannot be reached. Errors: 69.
+ * branch or a tag the hub is asked where it is, and the cache answers for a hub that cannot be reached. Errors: 69; 73 without room.
  */
 export async function hubModel(name: HubName, watcher: PullWatcher = {}): Promise<string> {
   const repo = new CachedRepo(name.repo)
-  const folder = (await cached(repo, name, watcher)) ?? (await pullModel(name, watcher))
+  const folder = await foundOrPulled(repo, name, watcher)
   await showLicence(repo, folder, watcher)
   return folder
 }
 
-/** Without a pull; null: it takes one. */
-async function cached(repo: CachedRepo, name: HubName, watcher: PullWatcher): Promise<string | null> {
+async function foundOrPulled(repo: CachedRepo, name: HubName, watcher: PullWatcher): Promise<string> {
   const known = await wholeSnapshot(repo, await repo.commitOf(name.revision))
-  if (known !== null && (isCommit(name.revision) || offline())) return known
-  if (offline()) throw notHere(name)
-  const client = await HubClient.open(name, watcher)
+  if (offline() && known === null) throw notHere(name)
+  if (known !== null && (offline() || isCommit(name.revision))) return known
+  const commit = await commitNow(name)
+  // A pull tries more often.
+  if (commit instanceof Unreachable)
+    return known === null ? pullModel(name, watcher) : insteadOf(commit, known, watcher)
+  const there = await wholeSnapshot(repo, commit)
+  if (there === null) return pullModel(name, watcher)
+  await repo.setRef(name.revision, commit).catch(() => {}) // the cache may be read-only
+  if ((await readListing(repo, commit)) !== null) return there
+  // What Python has brought may lack the card or the tokenizer: the list of files tells, once.
+  return pullModel(name, watcher).catch((error) => insteadOf(error, there, watcher))
+}
+
+/** Where the hub says that a revision is, asked once. Errors: 69 for a revision that there is not. */
+async function commitNow(name: HubName): Promise<string | Unreachable> {
+  const client = await HubClient.open(name, {})
   try {
-    const commit = await client.commit()
-    const now = await wholeSnapshot(repo, commit)
-    if (now !== null) await repo.setRef(name.revision, commit).catch(() => {}) // the cache may be read-only
-    return now
+    return await client.commit()
   } catch (error) {
-    if (!(error instanceof Unreachable)) throw error
-    if (known !== null) watcher.note?.(`${error.message}; what the cache has of it is used`)
-    return known
+    if (error instanceof Unreachable) return error
+    throw error
   } finally {
     await client.close()
   }
+}
+
+function insteadOf(error: unknown, folder: string, { note }: PullWatcher): string {
+  if (!(error instanceof UserError)) throw error
+  note?.(`${error.message}; what the cache has of it is used`)
+  return folder
 }
 
 /** The folder of a commit, if all that is read is there. */
