@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { packageRoot } from '../../src/runtime/package-root.js'
@@ -51,7 +51,7 @@ const hubOf = (cwd: string) => ({ HF_ENDPOINT: hub.url, HF_HUB_OFFLINE: '', HF_H
 beforeAll(async () => {
   if (hasFfmpeg) makeFilms(films)
   else mkdirSync(films)
-  await command(['models', 'pull', modelOfHub], { env: hubOf(films) })
+  await command(['models', 'pull', modelOfHub], { env: hubOf(folder) })
   const bin = join(folder, 'bin')
   mkdirSync(bin)
   path = `${programs(bin)}:${join(packageRoot, 'node_modules/.bin')}:${process.env.PATH}`
@@ -75,6 +75,8 @@ describe.each([...new Set(running.map(({ document }) => document))])('%s', (docu
         commands.flatMap(({ line }) => filesOf(line)),
         films,
       )
+      if (commands.some(({ line }) => /models (info|verify|remove)/.test(line)))
+        cpSync(hubOf(folder).HF_HOME, hubOf(cwd).HF_HOME, { recursive: true, verbatimSymlinks: true })
       for (const command of commands) await check(command, cwd)
     })
   }

@@ -32,14 +32,14 @@ function withoutNumber(id: string): string {
 /**
  * Fills an empty folder with everything that the documents name: records, recordings, tables, settings, models, and
  * `bin/` and `fixtures/` of the package. All of it is small, and what a document trains is not there yet. `films` is a
- * folder of the recordings that ffmpeg made, and of a cache of the hub.
+ * folder of the recordings that ffmpeg made.
  */
 export function prepareFolder(folder: string, document: string, makes: string[], films: string): void {
   const at = (name: string) => join(folder, name)
   for (const name of ['bin', 'fixtures']) symlinkSync(join(packageRoot, name), at(name))
   records(at, recordsOf[document] ?? fragments)
   recordings(at)
-  cpSync(films, folder, { recursive: true, verbatimSymlinks: true })
+  cpSync(films, folder, { recursive: true })
   settings(at)
   series(at)
   if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
