@@ -88,6 +88,16 @@ describe('-m ORG/NAME', () => {
   test.each([
     ['a hub that is away', () => hub.faults.push((_, response) => !!response.destroy()), /cannot be reached/],
     ['one that is busy', () => hub.faults.push((_, response) => refuse(response, 503, '')), /is busy \(503\)/],
+    [
+      'a network that wants a login',
+      () => hub.faults.push((_, response) => !!response.end('<html>')),
+      /does not answer as a hub/,
+    ],
+    [
+      'a commit that is a path',
+      () => hub.faults.push((_, response) => !!response.writeHead(200, { 'X-Repo-Commit': '../..' }).end()),
+      /does not answer as a hub/,
+    ],
     ['a login that has ended', () => hub.faults.push((_, response) => refuse(response, 401, '')), /\(401\)/],
   ])('of %s takes what the cache has, and says so', async (_, fail, why) => {
     await embed(repo)
@@ -96,7 +106,6 @@ describe('-m ORG/NAME', () => {
     expect(code).toBe(0)
     expect(stderr.split('\n')[0]).toMatch(why)
     expect(stderr.split('\n')[0]).toMatch(/; what the cache has of it is used$/)
-    expect((await embed(`${repo}@v1`)).code).toBe(69)
   })
 
   test('with HF_HUB_OFFLINE asks nothing', async () => {

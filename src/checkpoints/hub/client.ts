@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import { exitCodes, UserError } from '../../errors.js'
 import { printable, shortened } from '../../text/printable.js'
 import { endpoint, patience, token } from './environment.js'
-import { type HubName, hubNameText } from './name.js'
+import { type HubName, hubNameText, isCommit } from './name.js'
 
 /** What a person sees of a pull. */
 export interface PullWatcher {
@@ -81,8 +81,10 @@ export class HubClient {
     const answer = await this.send('HEAD', this.resolve('config.json', this.name.revision), {})
     await answer.body.dump()
     if (answer.headers['x-error-code'] === 'RevisionNotFound') throw this.refused(answer)
-    if (answer.commit === undefined) throw new Unreachable(this.refused(answer).message)
-    return answer.commit
+    const { status, commit = '' } = answer
+    if (isCommit(commit)) return commit
+    // A network that wants a login, for one, answers everything.
+    throw new Unreachable(status < 300 ? `${this.base}: does not answer as a hub does` : this.refused(answer).message)
   }
 
   /** A file from its byte `from` on: 206, 416 where it has no such byte, 200 with all of it. Errors: 69. */

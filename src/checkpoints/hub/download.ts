@@ -23,7 +23,7 @@ export async function download(
     for (let times = 0; times < 2 && !right; times++) {
       if (times > 0) await restart(partial, came)
       await fill(client, commit, file, partial, came)
-      right = (await digestLike(file.etag, partial.path)) === file.etag
+      right = (await digestLike(file.etag, partial.file)) === file.etag
     }
   } catch (error) {
     await partial.leave()

@@ -23,7 +23,7 @@ export class PartialFile {
 
   private constructor(
     private readonly left: string,
-    readonly path: string,
+    private readonly path: string,
     readonly file: FileHandle,
   ) {
     this.touching = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), touchEvery).unref()
@@ -48,7 +48,7 @@ export class PartialFile {
     await this.file.sync()
     await this.close()
     await rename(this.path, destination).catch(async (error) => {
-      // Another process was faster: on Windows it may have the file open, and one that hung has lost its own.
+      // Another process was faster: it may have the file open, which Windows minds, or have taken this one for abandoned.
       if (!(await isFile(destination))) throw error
       await rm(this.path, { force: true })
     })

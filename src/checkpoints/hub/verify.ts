@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises'
+import { open, realpath } from 'node:fs/promises'
 import { contentsOf } from './contents.js'
 import { digestLike } from './digest.js'
 import type { CachedCommits } from './named.js'
@@ -37,9 +37,18 @@ export async function verifyCached(
   const digests = new Map<string, string>()
   for (const row of rows) {
     if (row.etag === null || row.state === 'missing') continue
-    const digest = digests.get(row.path) ?? (await digestLike(row.etag, row.path, took))
+    const digest = digests.get(row.path) ?? (await digestOf(row.path, row.etag, took))
     digests.set(row.path, digest)
     row.state = digest === row.etag ? 'ok' : 'damaged'
   }
   return rows.map(({ etag, ...row }) => row)
+}
+
+async function digestOf(path: string, etag: string, took: (bytes: number) => void): Promise<string> {
+  const file = await open(path)
+  try {
+    return await digestLike(etag, file, took)
+  } finally {
+    await file.close()
+  }
 }
