@@ -2,8 +2,11 @@ export type Direction = 'forward' | 'reverse'
 
 /** Which rows of a chunk belong to which sequence, and where in it they lie. No segment is empty. */
 export interface Segments {
-  /** [S + 1] row offsets: segment s is the rows offsets[s] .. offsets[s + 1] - 1 of the chunk. */
-  readonly offsets: Int32Array
+  /**
+   * [S + 1] row offsets: segment s is the rows offsets[s] .. offsets[s + 1] - 1 of the chunk. A sequence that is still to be cut may have
+   * more of them than an Int32Array can count.
+   */
+  readonly offsets: Int32Array | Float64Array
   /** [S] rows of the sequence before the segment; 0: it begins here. */
   readonly start: Float64Array
   /** [S] 1: the sequence ends with the segment. */
@@ -21,7 +24,7 @@ export function wholeSegments(offsets: Int32Array): Segments {
 /** `rows` rows of one sequence after its first `start` rows, with its state in `slot`. */
 export function oneSegment(rows: number, start: number, ends: boolean, slot: number): Segments {
   return {
-    offsets: Int32Array.of(0, rows),
+    offsets: Float64Array.of(0, rows),
     start: Float64Array.of(start),
     ends: Uint8Array.of(ends ? 1 : 0),
     slot: Int32Array.of(slot),

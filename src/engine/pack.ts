@@ -55,7 +55,7 @@ export async function* pack<Note>(
 
 function chunkOf<Note>(all: Piece<Note>[], width: number, join: (inputs: Input[]) => Input): Packed<Note> {
   const pieces = all.filter(({ known }) => !known)
-  const offsets = new Int32Array(pieces.length + 1)
+  const offsets = new Float64Array(pieces.length + 1)
   for (const [s, { input }] of pieces.entries()) offsets[s + 1] = offsets[s] + input.length / width
   return {
     input: pieces.length > 0 ? join(pieces.map(({ input }) => input)) : all[0].input.subarray(0, 0),

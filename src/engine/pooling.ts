@@ -8,8 +8,7 @@ import type { Pool } from '../spec.js'
  * floor(L' / 2)) and `flatten` (all rows, one after the other) need whole sequences. carry [slots, 2 D]: see `Backend.pool`.
  */
 export function poolRows(b: Backend, hidden: Tensor, segments: Segments, pool: Pool, carry: Tensor | null): Tensor {
-  const { offsets } = segments
-  const records = offsets.length - 1
+  const { offsets, ends } = segments
   switch (pool) {
     case 'mean':
     case 'max':
@@ -18,10 +17,10 @@ export function poolRows(b: Backend, hidden: Tensor, segments: Segments, pool: P
     case 'center':
       return b.gatherRows(
         hidden,
-        offsets.slice(1).map((end, s) => (offsets[s] + end) >> 1),
+        Int32Array.from(ends, (_, s) => (offsets[s] + offsets[s + 1]) >> 1),
       )
     case 'flatten':
-      return b.reshape(hidden, records, (hidden.rows / records) * hidden.cols)
+      return b.reshape(hidden, ends.length, (hidden.rows / ends.length) * hidden.cols)
     default:
       return pool satisfies never
   }

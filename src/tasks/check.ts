@@ -2,7 +2,7 @@ import { needsWhole, type Output } from '../engine/outputs.js'
 import type { Plan } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec } from '../spec.js'
-import { tooLong, wholeNeeds } from './whole-room.js'
+import { longestArray, tooLong, wholeNeeds } from './whole-room.js'
 import type { Numbers, Span, SpanPiece } from './windows.js'
 
 export interface CheckOptions {
@@ -72,8 +72,8 @@ export class Check {
   private refuseTooLarge(span: Span, rows: number): void {
     const { spec, plan, name, unit } = this.options
     const { held } = wholeNeeds(spec, plan, rows)
-    if (held <= plan.wholeBytes) return
-    throw tooLong(name(span), rows, unit, plan.memory.leastFor(held))
+    if (held <= plan.wholeBytes && rows <= longestArray(spec)) return
+    throw tooLong(spec, name(span), rows, unit, plan.memory.leastFor(held))
   }
 }
 

@@ -5,7 +5,7 @@ import { columns } from '../output/columns.js'
 import type { ModelSpec } from '../spec.js'
 import { sizeText } from '../text/size.js'
 import { type ComputeOptions, chunkText, count, deviceText } from './compute.js'
-import { freeBytes, mostWhole, tooLong, wholeNeeds } from './whole-room.js'
+import { freeBytes, longestArray, mostWhole, tooLong, wholeNeeds } from './whole-room.js'
 
 /** What is known of the sequences of a run before it is computed. */
 export interface Sequences {
@@ -44,7 +44,8 @@ export async function dryRunText(
     lines.push(['sequences', `up to ${count(longest)} ${unit}, held whole; ${most}`])
     const { inMemory, inFiles } = places(Math.min(workers, number), held, spool, wholeBytes)
     expected += (inMemory + inFiles) * held + inMemory * spool
-    if (inMemory + inFiles === 0) throw tooLong('the longest record', longest, unit, memory.leastFor(held))
+    if (inMemory + inFiles === 0 || longest > longestArray(spec))
+      throw tooLong(spec, 'the longest record', longest, unit, memory.leastFor(held))
     if (spool > 0) lines.push(['spool', await spoolText(spool, inMemory, inFiles, tmpDir)])
   }
   lines.push(['memory', `up to ${sizeText(expected)} of ${sizeText(memory.allowed)}`])

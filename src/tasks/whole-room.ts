@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { heldBytes, spoolBytes } from '../engine/memory.js'
@@ -20,15 +21,23 @@ export const wholeNeeds = (spec: ModelSpec, { chunk }: Pick<Plan, 'chunk'>, toke
   spool: spoolBytes(spec, chunk, tokens),
 })
 
-/** The error (65) about a sequence that cannot be held whole in less than so many bytes. */
-export function tooLong(name: string, tokens: number, unit: string, least: number): UserError {
-  const text = `${tokens} ${unit} at once need --max-memory ${sizeFlag(least)}; --window reads them in pieces`
-  return new UserError(`${name}: ${text}`, exitCodes.data)
+/** Tokens of a sequence in the longest array that Node makes. */
+export const longestArray = ({ input, d_embed }: Pick<ModelSpec, 'input' | 'd_embed'>): number =>
+  Math.floor(constants.MAX_LENGTH / (input.kind === 'tokens' ? 1 : d_embed))
+
+/** The error (65) about a sequence that cannot be held whole in less than `least` bytes, or at all. */
+export function tooLong(spec: ModelSpec, name: string, tokens: number, unit: string, least: number): UserError {
+  const most = longestArray(spec)
+  const why =
+    tokens > most
+      ? `are more than the ${most} that Node ${process.versions.node} holds`
+      : `need --max-memory ${sizeFlag(least)}`
+  return new UserError(`${name}: ${tokens} ${unit} at once ${why}; --window reads them in pieces`, exitCodes.data)
 }
 
 /** Tokens of the longest sequence that can be held whole. */
 export const mostWhole = (spec: ModelSpec, { chunk, wholeBytes }: Plan): number =>
-  Math.max(chunk, Math.floor(wholeBytes / heldBytes(spec, 1)))
+  Math.max(chunk, Math.min(longestArray(spec), Math.floor(wholeBytes / heldBytes(spec, 1))))
 
 /**
  * Says which sequences may be held whole at a time, and where their spools lie: in memory while there is room in it, else in temporary

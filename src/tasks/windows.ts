@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import type { SequenceRecord } from '../input/dna/records.js'
 
 /** Token rows, `width` numbers each: codes A C G T N = 0 to 4 of DNA, one a row, or features of audio. */
@@ -47,7 +48,7 @@ export interface Cutting<N extends Numbers> {
   tooShort?: () => void
   /** Rows in a piece of a record that is streamed; absent: records are needed whole. */
   piece?: number
-  /** Rows of a record that are held whole at the most; of a longer one there are none. */
+  /** Rows of a sequence that are held whole at the most; of a longer one there are none. */
   most?: number
   /** Makes the arrays of such pieces and of windows. */
   fresh?: Fresh<N>
@@ -58,13 +59,14 @@ export function spansOf<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
   { width, window, stride, minLength = 0, tooShort, piece, most, fresh }: Cutting<N>,
 ): AsyncGenerator<SpanPiece<N>> {
-  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh, tooShort)
+  if (window !== undefined) return windows(parts, window, stride ?? window, minLength, width, fresh, tooShort, most)
   return piece === undefined ? wholeSpans(parts, width, most) : streamedSpans(parts, piece, width, fresh)
 }
 
 /**
  * Windows of `size` rows every `stride` rows. The last one is shorter where the record ends (then it is the only one
- * that reaches the end); it is left out below `minLength` rows, unless the record has no other.
+ * that reaches the end); it is left out below `minLength` rows, unless the record has no other. One of more than `most` rows comes without
+ * them, for whoever says that it is too long, and is the last of its record.
  */
 export async function* windows<N extends Numbers>(
   parts: AsyncIterable<Part<N>>,
@@ -74,13 +76,17 @@ export async function* windows<N extends Numbers>(
   width = 1,
   fresh: Fresh<N> = like,
   tooShort = () => {},
+  most = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<SpanPiece<N>> {
   let start = 0 // of the next window
   let covered = 0 // end of the last window
   let held: N | null = null // the first `used` numbers are the rows from `start` on
   let used = 0
-  const window = (record: SequenceRecord, rows: N): SpanPiece<N> => {
-    covered = start + rows.length / width
+  let over = false // a window was too long
+  const window = (record: SequenceRecord, all: N, from: number, to: number): SpanPiece<N> => {
+    covered = start + (to - from) / width
+    over = to - from > most * width
+    const rows = all.subarray(from, over ? from : to) as N
     const copy = fresh(rows, rows.length)
     copy.set(rows)
     return { span: { record, start, end: covered }, rows: copy, start: 0, ends: true }
@@ -90,22 +96,27 @@ export async function* windows<N extends Numbers>(
       start = 0
       covered = 0
       used = 0
+      over = false
     }
+    if (over) continue
     // Rows before `start` lie between windows (stride > size).
     const wanted = rows.subarray(Math.max(0, start - offset) * width)
-    held = grown(held ?? like(rows, 0), used, used + wanted.length)
-    held.set(wanted, used)
+    held ??= like(rows, 0)
+    if (size <= most || used + wanted.length <= most * width) {
+      held = grown(held, used, used + wanted.length)
+      held.set(wanted, used)
+    }
     used += wanted.length
     let from = 0
-    while (used - from >= size * width) {
-      yield window(record, held.subarray(from, from + size * width) as N)
+    while (used - from >= size * width && !over) {
+      yield window(record, held, from, from + size * width)
       start += stride
       from += stride * width
     }
     from = Math.min(from, used)
     const reachesOn = offset + rows.length / width > covered && used > from
-    if (last && reachesOn) {
-      if (start === 0 || used - from >= minLength * width) yield window(record, held.subarray(from, used) as N)
+    if (last && reachesOn && !over) {
+      if (start === 0 || used - from >= minLength * width) yield window(record, held, from, used)
       else tooShort()
     }
     held.copyWithin(0, from, used)
@@ -182,7 +193,7 @@ const like = <N extends Numbers>(rows: N, length: number): N => new (rows.constr
 /** `numbers[0..used)` with room for `length`, doubling so that a long record is not copied once per part. */
 function grown<N extends Numbers>(numbers: N, used: number, length: number): N {
   if (numbers.length >= length) return numbers
-  const larger = like(numbers, Math.max(length, 2 * numbers.length))
+  const larger = like(numbers, Math.max(length, Math.min(2 * numbers.length, constants.MAX_LENGTH)))
   larger.set(numbers.subarray(0, used))
   return larger
 }

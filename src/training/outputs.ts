@@ -38,7 +38,7 @@ export async function outputs(
   if (own.hidden !== rows) tape.release(own.hidden)
   if (hidden !== own.hidden) tape.release(hidden)
   const each = Int32Array.from({ length: batch.offsets.length }, (_, s) => s)
-  return { logits, offsets: head.kind === 'classes' ? each : own.segments.offsets }
+  return { logits, offsets: head.kind === 'classes' ? each : Int32Array.from(own.segments.offsets) }
 }
 
 /** Logits of records as they are, without gradients: the mean over the views (both strands of a symmetric model). */

@@ -141,7 +141,7 @@ describe.each(
     const all = Array.from({ length: T - 1 }, (_, i) => i + 1)
     for (const cut of all.filter((cut) => cut % cutEvery === 1 % cutEvery || cut === T - 1)) {
       // A segment may only go on after a multiple of the stride.
-      const into = offsets.findLast((offset) => offset <= cut) ?? 0
+      const into = [...offsets].findLast((offset) => offset <= cut) ?? 0
       if ((cut - into) % stride === 0) expectSame(await inPieces(piece, x, lengths, direction, state, [cut]))
     }
     if (stride === 1) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { addTo } from '../../runtime/digest.js'
 import { readAll, writeAll } from '../../runtime/file-bytes.js'
 
 /** What a model said of a sequence: [rows, width]. */
@@ -30,8 +31,11 @@ const keyBytes = 16
 const entryBytes = keyBytes + 8
 
 /** What stands for a sequence. */
-export const keyOf = (input: NodeJS.ArrayBufferView): Buffer =>
-  createHash('sha256').update(input).digest().subarray(0, keyBytes)
+export function keyOf(input: NodeJS.ArrayBufferView): Buffer {
+  const hash = createHash('sha256')
+  addTo(hash, input)
+  return hash.digest().subarray(0, keyBytes)
+}
 
 /**
  * Answers on the disk, by the content of their sequences. Each run reads the files of those before it, as far as they are whole, and

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import { exitCodes, UserError } from '../../errors.js'
 import type { Weights } from '../../layers/params.js'
+import { addTo } from '../../runtime/digest.js'
 import { reason } from '../../runtime/file-bytes.js'
 import type { ModelSpec } from '../../spec.js'
 import { Answers } from './answers.js'
@@ -185,7 +186,7 @@ function difference(saved: Identity, wanted: Identity): string | null {
 /** SHA-256 of what a model is. */
 export function modelDigest({ spec, weights }: { spec: ModelSpec; weights: Weights }): string {
   const hash = createHash('sha256').update(JSON.stringify(spec))
-  for (const [name, { rows, cols, data }] of weights) hash.update(`\0${name}\0${rows}\0${cols}\0`).update(data)
+  for (const [name, { rows, cols, data }] of weights) addTo(hash.update(`\0${name}\0${rows}\0${cols}\0`), data)
   return hash.digest('hex')
 }
 
