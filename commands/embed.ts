@@ -1,15 +1,16 @@
 import * as Flags from '@oclif/core/flags'
 import { exitCodes, UserError } from '../src/errors.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { audioFlags, dnaFlags, format, inputs, integer, shared } from '../src/shell/flags.js'
+import { audioFlags, dnaFlags, format, inputs, integer, length, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Embed extends LongwaveCommand {
   static override description =
-    'Turn sequences, or audio with a model that reads it, into vectors: one per record (audio: per file) or window, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
+    'Turn sequences, or audio with a model that reads it, into vectors: one per record (audio: per file), window or bin, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
   static override examples = [
     '<%= config.bin %> embed -m origin reads.fq.gz -o reads.npy',
+    '<%= config.bin %> embed -m bases --bin 1000 chromosome.fa -o bins.npy',
     '<%= config.bin %> embed -m ./my-model --pool max --layer 1 --format jsonl genome.fa',
   ]
   static override args = { inputs }
@@ -24,6 +25,11 @@ export default class Embed extends LongwaveCommand {
       description: 'how the rows of a sequence become one vector; none: keep them all',
     }),
     layer: integer({ min: 0, description: 'hidden state to take, counted from 0 [default: after the final norm]' }),
+    bin: number({
+      ...length,
+      description:
+        'one vector for every so many bases (audio: seconds) of a record that is read whole: the mean of its rows',
+    }),
     ...dnaFlags,
     ...audioFlags,
   }
@@ -35,11 +41,14 @@ export default class Embed extends LongwaveCommand {
     const { openOutput } = await import('../src/output/output.js')
     const { print } = await import('../src/output/print.js')
     const { embeddingPaths, embeddingRows } = await import('../src/output/embeddings.js')
-    const allRows = flags.pool === 'none'
-    if (allRows && flags.strand === 'both')
-      throw new UserError('--pool none reads one strand: use --strand + or -', exitCodes.usage)
+    const { bin, pool, window } = flags
+    const severalRows = pool === 'none' || bin !== undefined
+    if (severalRows && flags.strand === 'both')
+      throw usage(`${bin === undefined ? '--pool none' : '--bin'} reads one strand: use --strand + or -`)
+    if (bin !== undefined && window !== undefined)
+      throw usage('--bin is for records that are read whole: leave --window out')
 
-    const want = wantEmbedding(flags.pool, flags.layer)
+    const want = wantEmbedding(pool, flags.layer, bin)
     const outputs = embeddingPaths(flags.format, flags.output).map((path) => ({ role: '-o', path }))
     const files = {
       command: { name: 'embed', version: this.config.version },
@@ -47,13 +56,14 @@ export default class Embed extends LongwaveCommand {
       folders: true,
       outputs,
     }
-    const opened = await openRun(flags, files, want, (line) => this.note(line), allRows ? '+' : undefined)
+    const opened = await openRun(flags, files, want, (line) => this.note(line), severalRows ? '+' : undefined)
     if (flags['dry-run']) return print(await opened.run.dryRun())
     const how = { force: flags.force, resumed: opened.resume?.resumed }
     const output = await openOutput(flags.output, how)
-    const span = allRows ? { size: rowSize(opened.spec), backwards: flags.strand === '-' } : undefined
+    const rowSpan = { size: bin ?? rowSize(opened.spec), backwards: flags.strand === '-', listed: bin !== undefined }
+    const span = severalRows ? rowSpan : undefined
     const rows = await embeddingRows(flags.format, output, {
-      windows: flags.window !== undefined,
+      windows: window !== undefined,
       span,
       ...how,
     })
@@ -61,7 +71,7 @@ export default class Embed extends LongwaveCommand {
     const take = async (prediction: Prediction) => {
       const { span, last, width } = prediction
       await rows.write({ ...span, last }, embedding(prediction), width)
-      if (allRows) freeRows(prediction)
+      if (severalRows) freeRows(prediction)
     }
     await drain(
       opened,
@@ -72,3 +82,5 @@ export default class Embed extends LongwaveCommand {
     )
   }
 }
+
+const usage = (text: string) => new UserError(text, exitCodes.usage)

@@ -6,6 +6,8 @@ export interface Output {
   layer?: number
   /** One vector of each sequence, when it ends; absent: all rows. */
   pool?: Pool
+  /** In place of that the mean of every so many rows; the last one of fewer. */
+  bin?: number
   /** Logits in place of hidden rows. */
   head?: boolean
 }
@@ -15,7 +17,7 @@ export interface Read {
   /** [sum of rows, width] */
   data: Float32Array
   width: number
-  /** Rows of each segment: of a pooled output one if its sequence ended, otherwise none. */
+  /** Rows of each segment: of a pooled output one if its sequence ended, otherwise none; of bins those that ended. */
   rows: Int32Array
 }
 

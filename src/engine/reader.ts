@@ -1,6 +1,8 @@
 import type { FloatArray, Tensor } from '../backends/backend.js'
 import type { Segments } from '../backends/segments.js'
 import { concatenate } from '../runtime/concatenate.js'
+import { discard } from '../runtime/discard.js'
+import { BinMeans } from './bins.js'
 import type { Network, OnHidden, OnRows } from './network.js'
 import { needsWhole, type Output, type Read } from './outputs.js'
 import { cutButNeeded, poolRows, withoutAppended } from './pooling.js'
@@ -49,6 +51,8 @@ const joined = (parts: FloatArray[]) =>
 export class Reader {
   /** [slots, 2 D] of each pooled output, from its first rows on. */
   private carries: (Tensor | null)[]
+  /** Of each output that takes the means of bins. */
+  private bins: (BinMeans | null)[]
 
   /** `slots`: sequences that may be under way at once; `appended`: special tokens at the end of each, which are passed over. */
   constructor(
@@ -58,6 +62,7 @@ export class Reader {
     private readonly appended: number,
   ) {
     this.carries = outputs.map(() => null)
+    this.bins = this.closedBins()
   }
 
   /** For a chunk of `records` segments. */
@@ -79,7 +84,8 @@ export class Reader {
   /** What is carried of each output, on the host. */
   async carried(): Promise<(FloatArray | null)[]> {
     const numbers: (FloatArray | null)[] = []
-    for (const carry of this.carries) numbers.push(carry && (await this.network.backend.download(carry)))
+    for (const [i, carry] of this.carries.entries())
+      numbers.push(this.bins[i]?.open ?? (carry && (await this.network.backend.download(carry))))
     return numbers
   }
 
@@ -89,20 +95,31 @@ export class Reader {
     const { network, outputs, slots } = this
     this.carries = outputs.map(({ layer }, i) => {
       const carry = network.gives(layer) ? numbers[i] : null
-      return carry && network.backend.upload(carry, slots, carry.length / slots)
+      const bins = this.bins[i]
+      if (bins) bins.open = carry
+      return bins ? null : carry && network.backend.upload(carry, slots, carry.length / slots)
     })
   }
 
   close(): void {
     this.network.backend.release(...this.carries)
     this.carries = this.carries.map(() => null)
+    this.bins = this.closedBins()
   }
+
+  private closedBins = () => this.outputs.map(({ bin }) => (bin === undefined ? null : new BinMeans(bin, this.slots)))
 
   /** rows [T', D] */
   private async read(i: number, all: Tensor, allSegments: Segments, found: Found): Promise<void> {
     const { backend: b } = this.network
     const { pool, head } = this.outputs[i]
     const { hidden, segments } = withoutAppended(b, all, allSegments, this.appended)
+    const bins = this.bins[i]
+    if (bins) {
+      await this.readBins(bins, hidden, segments, found)
+      if (hidden !== all) b.release(hidden)
+      return
+    }
     const rows = pool ? this.pool(i, hidden, segments, pool) : hidden // [ends, D] or [T', D]
     if (rows.rows > 0) {
       const values = head ? await this.network.head(rows) : rows
@@ -113,6 +130,16 @@ export class Reader {
     for (const [s, end] of segments.ends.entries())
       found.rows[s] += pool ? end : segments.offsets[s + 1] - segments.offsets[s]
     b.release(...[rows, hidden].filter((x) => x !== all))
+  }
+
+  private async readBins(bins: BinMeans, hidden: Tensor, segments: Segments, found: Found): Promise<void> {
+    const { cols } = hidden
+    const rows = hidden.rows > 0 ? await this.network.backend.download(hidden) : new Float32Array(0)
+    const { means, counts } = bins.push(rows, cols, segments)
+    discard(rows.buffer as ArrayBuffer)
+    found.width = cols
+    if (means.length > 0) found.parts.push(means)
+    for (const [s, count] of counts.entries()) found.rows[s] += count
   }
 
   private pool(i: number, hidden: Tensor, segments: Segments, pool: NonNullable<Output['pool']>): Tensor {

@@ -87,7 +87,7 @@ export class Session {
     const { network } = this
     const { outputs, appended = 0, chunk: limit, streamBytes } = this.options
     const both = network.spec.reverse_complement !== undefined
-    const reader = new Reader(network, both ? outputs.map(({ pool }) => ({ pool })) : outputs, 1, appended)
+    const reader = new Reader(network, both ? outputs.map(({ pool, bin }) => ({ pool, bin })) : outputs, 1, appended)
     const reading = reader.begin(chunk.segments.ends.length)
     const place = { streamBytes, folder }
     const steps = both

@@ -27,12 +27,33 @@ export interface EmbeddingWriter {
   abort(): Promise<void>
 }
 
-/** What one row stands for, where all rows of a sequence are kept. */
+/** What one row stands for, where a sequence has several. */
 export interface RowSpan {
   /** Bases, or seconds. */
   size: number
   /** The other strand was read: the first row is the end of the sequence. */
   backwards: boolean
+  /** Ids beside an .npy have a line for each row, not for each sequence. */
+  listed?: boolean
+}
+
+/** Where the rows of one sequence after the other lie. */
+class RowPlaces {
+  private record: Origin['record'] | null = null
+  private row = 0
+
+  constructor(private readonly span: RowSpan) {}
+
+  /** The next `count` rows of a sequence. */
+  *next({ record, start, end, last }: Origin, count: number): Generator<[start: number, end: number]> {
+    const { size, backwards } = this.span
+    if (record !== this.record) this.row = 0
+    this.record = last ? null : record
+    for (const after = this.row + count; this.row < after; this.row++) {
+      const [near, far] = [this.row, this.row + 1].map((edge) => Math.min(edge * size, end - start))
+      yield backwards ? [end - far, end - near] : [start + near, start + far]
+    }
+  }
 }
 
 export interface EmbeddingOptions extends OutputOptions {
@@ -58,8 +79,11 @@ export function embeddingRows(
 const placeColumns = (windows: boolean) => (windows ? ['start', 'end'] : ['length'])
 const place = (windows: boolean, { start, end }: Origin) => (windows ? [start, end] : [end - start])
 
-/** `[rows, D]` float32, and `<output>.ids.tsv` with the place and the first row of each sequence. */
-async function npyEmbeddings(output: Output, { windows, force, resumed }: EmbeddingOptions): Promise<EmbeddingWriter> {
+/** `[rows, D]` float32, and `<output>.ids.tsv` with the place and the first row of each sequence, or of each row. */
+async function npyEmbeddings(
+  output: Output,
+  { windows, span, force, resumed }: EmbeddingOptions,
+): Promise<EmbeddingWriter> {
   if (output.patch === null) {
     const name = output.name === '-' ? 'standard output' : output.name
     await output.abort()
@@ -69,7 +93,8 @@ async function npyEmbeddings(output: Output, { windows, force, resumed }: Embedd
     )
   }
   const ids = await openOutput(idsPath(output.name), { force, resumed })
-  const table = await tsvRows(ids, ['id', ...placeColumns(windows), 'row', 'rows'])
+  const places = span?.listed ? new RowPlaces(span) : null
+  const table = await tsvRows(ids, ['id', ...placeColumns(windows || places !== null), 'row', 'rows'])
   let npy: NpyWriter | null = null
   let row = 0
   let open: { origin: Origin; first: number } | null = null
@@ -82,6 +107,11 @@ async function npyEmbeddings(output: Output, { windows, force, resumed }: Embedd
   return {
     async write(origin, values, width) {
       npy ??= await npyRows(output, width)
+      if (places !== null) {
+        for (const place of places.next(origin, values.length / width))
+          await table.write([origin.record.id, ...place, row++, 1])
+        return npy.write(values)
+      }
       // A recording that broke off has no last rows: the next record ends it.
       if (open !== null && open.origin.record !== origin.record) await finish()
       open = { origin, first: open?.first ?? row }
@@ -113,19 +143,16 @@ async function jsonlOfSequences(output: Output, windows: boolean): Promise<Embed
  * One object per row: `{"id", "start", "end", "embedding"}` with what the row stands for in its record, and where it
  * begins, the `window`. Rows go out while their record is read: its length is not known yet.
  */
-async function jsonlOfRows(output: Output, windows: boolean, { size, backwards }: RowSpan): Promise<EmbeddingWriter> {
+async function jsonlOfRows(output: Output, windows: boolean, span: RowSpan): Promise<EmbeddingWriter> {
   const rows = await jsonlRows(output, ['id', ...(windows ? ['window'] : []), 'start', 'end', 'embedding'])
-  let open: Origin['record'] | null = null
-  let row = 0
+  const places = new RowPlaces(span)
   return closing(output, async (origin, values, width) => {
-    const { record, start, end, last } = origin
-    if (record !== open) row = 0
-    for (let at = 0; at < values.length; at += width, row++) {
-      const [near, far] = [row, row + 1].map((edge) => Math.min(edge * size, end - start))
-      const span = backwards ? [end - far, end - near] : [start + near, start + far]
-      await rows.write([record.id, ...(windows ? [start] : []), ...span, values.subarray(at, at + width)])
+    let at = 0
+    for (const place of places.next(origin, values.length / width)) {
+      const window = windows ? [origin.start] : []
+      await rows.write([origin.record.id, ...window, ...place, values.subarray(at, at + width)])
+      at += width
     }
-    open = last ? null : record
   })
 }
 

@@ -183,7 +183,8 @@ export const audioFlags = {
   duration: seconds({ min: 0.001, description: 'audio to read: seconds, or 00:00:30 [default: to the end]' }),
 }
 
-const length = { min: 0.001, max: Number.MAX_SAFE_INTEGER }
+/** Of a window or a bin: bases, or seconds. */
+export const length = { min: 0.001, max: Number.MAX_SAFE_INTEGER }
 
 /** Flags of the commands that run a model over DNA. */
 export const dnaFlags = {

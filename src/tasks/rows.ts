@@ -58,6 +58,8 @@ export interface ClassifyOptions extends SpanOptions, Joining {
 export interface EmbedOptions extends SpanOptions {
   /** Default mean; `none`: every row, a long record in several results. */
   pool?: EmbedPool
+  /** One vector for every so many bases, or seconds, of a record that is read whole: the mean of its rows. */
+  bin?: number
   /** A hidden state that the model lists; default: the last. */
   layer?: number
 }
@@ -88,7 +90,7 @@ export interface ClassifiedRow extends Place {
 }
 
 export interface EmbeddedRow extends Place {
-  /** [D]; with `pool: 'none'` [rows, D]. */
+  /** [D]; with `pool: 'none'` or `bin` [rows, D]. */
   embedding: Float32Array
   /** The record has no more rows after these. */
   last: boolean
@@ -142,14 +144,16 @@ export async function* classifyRows(
 export async function* embedRows(
   model: OpenedModel,
   inputs: Inputs,
-  { pool = 'mean', layer, ...options }: EmbedOptions,
+  { pool = 'mean', layer, bin, ...options }: EmbedOptions,
 ): AsyncGenerator<EmbeddedRow> {
-  const all = pool === 'none'
-  if (all && options.strand === 'both')
-    throw new UserError(`pool 'none' reads one strand: strand '+' or '-'`, exitCodes.usage)
-  const strand = options.strand ?? (all ? '+' : undefined)
+  const several = pool === 'none' || bin !== undefined
+  if (several && options.strand === 'both')
+    throw new UserError(`pool 'none' and bin read one strand: strand '+' or '-'`, exitCodes.usage)
+  if (bin !== undefined && options.window !== undefined)
+    throw new UserError('bin is for records that are read whole: leave window out', exitCodes.usage)
+  const strand = options.strand ?? (several ? '+' : undefined)
   const read = await withoutFolders(model, inputs, options)
-  const run = spanRun(model, read, wantEmbedding(pool, layer)(model.spec), { ...options, strand })
+  const run = spanRun(model, read, wantEmbedding(pool, layer, bin)(model.spec), { ...options, strand })
   for await (const prediction of run.results())
     yield { ...placeOf(prediction.span), embedding: embedding(prediction), last: prediction.last }
 }

@@ -351,6 +351,82 @@ describe('embed', () => {
     )
   })
 
+  test('--bin: a vector for every so many bases of a record that is read whole, whatever the chunk', async () => {
+    const out = join(folder, 'bins.npy')
+    for (const [name, bin, size] of [
+      ['causal', 30, 7],
+      ['both', 24, 7],
+    ] as const) {
+      const args = ['embed', '-m', models[name], '-q', '--bin', String(bin), reads]
+      const jsonl = await command([...args, '-f', 'jsonl', '--strand', '+'])
+      const rows = jsonl.stdout
+        .toString()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      const bins = lengths.flatMap((length, r) =>
+        Array.from({ length: Math.ceil(length / bin) }, (_, i) => [
+          `read${r}`,
+          i * bin,
+          Math.min(length, (i + 1) * bin),
+        ]),
+      )
+      expect(rows.map(({ id, start, end }) => [id, start, end])).toEqual(bins)
+      // The mean of the rows in it, which see all of the record.
+      const all = await command(['embed', '-m', models[name], '-q', '--pool', 'none', '-f', 'jsonl', reads])
+      const each = all.stdout
+        .toString()
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      for (const { id, start, end, embedding } of rows) {
+        const inside = each.filter((row) => row.id === id && row.start >= start && row.end <= end)
+        const mean = inside.reduce((sum, row) => sum + row.embedding[3], 0) / inside.length
+        expect(embedding[3]).toBeCloseTo(mean, 5)
+      }
+      for (const more of [
+        ['--chunk', '12'],
+        ['-t', '2'],
+      ]) {
+        expect((await command([...args, ...more, '--force', '-o', out])).code).toBe(0)
+        const bytes = readFileSync(out)
+        expect(bytes.toString('latin1', 10, 128)).toContain(`'shape': (${bins.length}, ${size}), }`)
+        const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset + 128, bytes.byteOffset + bytes.length))
+        expect([...values]).toEqual(rows.flatMap(({ embedding }) => [...Float32Array.from(embedding)]))
+        expect(table(readFileSync(`${out}.ids.tsv`))).toEqual([
+          ['id', 'start', 'end', 'row', 'rows'],
+          ...bins.map((bin, row) => [...bin, row, 1].map(String)),
+        ])
+      }
+    }
+    const minus = await command(['embed', '-m', models.causal, '--bin', '5', '-f', 'jsonl', '--strand', '-'], {
+      input: '>a\nACGTACG\n',
+    })
+    const ends = minus.stdout
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(ends.map(({ start, end }) => [start, end])).toEqual([
+      [2, 7],
+      [0, 2],
+    ])
+  })
+
+  test.each([
+    [['--bin', '10', '--window', '20'], '--bin is for records that are read whole: leave --window out'],
+    [['--bin', '10', '--pool', 'none'], '--bin gives the mean of each bin: leave --pool none out'],
+    [['--bin', '10', '--strand', 'both'], '--bin reads one strand: use --strand + or -'],
+    [['--bin', '10', '-m', 'both'], '--bin 10: expected a multiple of 6 bases, of which this model makes a row'],
+    [['--bin', '0'], 'expected a number from'],
+  ])('%j is a usage error (2)', async (args, line) => {
+    const model = args.includes('-m') ? models.both : models.causal
+    const flags = args.map((arg) => (arg === 'both' && args.includes('-m') ? model : arg))
+    const given = args.includes('-m') ? flags : ['-m', model, ...flags]
+    const { code, stderr } = await command(['embed', ...given, '-f', 'jsonl', reads])
+    expect([code, stderr]).toEqual([2, expect.stringContaining(line)])
+  })
+
   test('--layer and --pool choose among what the model has', async () => {
     const run = (...args: string[]) => command(['embed', '-m', models.causal, '-f', 'jsonl', reads, ...args])
     const last = (await run()).stdout.toString()

@@ -117,6 +117,27 @@ for (const device of ['reference', 'cpu'] as const) {
       }
     })
 
+    test('bins are the means of their rows, the last one of fewer', async () => {
+      const net = network(backend, tinySpec('add', true))
+      const ids = randomIds(131, seeded(29))
+      const D = net.spec.d_model
+      const rows = await alone(net, ids, {}) // 22 of 6 tokens
+      const means = (size: number) =>
+        Array.from({ length: Math.ceil(22 / size) * D }, (_, i) => {
+          const [from, to] = [Math.floor(i / D) * size, Math.min(22, (Math.floor(i / D) + 1) * size)]
+          let sum = 0
+          for (let row = from; row < to; row++) sum += rows[row * D + (i % D)]
+          return sum / (to - from)
+        })
+      for (const bin of [1, 5, 11, 22, 100]) {
+        const found = await alone(net, ids, { bin })
+        for (const [i, value] of means(bin).entries()) expect(found[i]).toBeCloseTo(value, 5)
+        expect(found.length).toBe(means(bin).length)
+        for (const chunk of [6, 24, 66])
+          expect(await push(new Session(net, { chunk, outputs: [{ bin }] }), whole(ids))).toEqual(found)
+      }
+    })
+
     test('a fork goes on by itself, and a saved state goes on where it stood', async () => {
       const net = network(backend, tinySpec('mamba'))
       const ids = randomIds(90, seeded(19))
@@ -146,7 +167,7 @@ for (const device of ['reference', 'cpu'] as const) {
 }
 
 function outputsOf(net: Network): Output[] {
-  return [...pools.map((pool) => ({ head: true, pool })), {}, { layer: net.blocks.length - 1 }]
+  return [...pools.map((pool) => ({ head: true, pool })), {}, { layer: net.blocks.length - 1 }, { bin: 4 }]
 }
 
 const whole = (input: Int32Array): Chunk => ({ input, segments: wholeSegments(Int32Array.of(0, input.length)) })

@@ -20,7 +20,13 @@ const [block] = tinySpec('mamba', true, true).blocks
 const causal: ModelSpec = { ...tinySpec('mamba', true, true), blocks: Array(3).fill(block) }
 causal.hidden_states = { embedding: true, blocks: 'residual', listed: 3, final: true }
 
-const outputs: Output[] = [{ pool: 'mean', head: true }, {}, { layer: 1, pool: 'max' }]
+const outputs: Output[] = [
+  { pool: 'mean', head: true },
+  {},
+  { layer: 1, pool: 'max' },
+  { bin: 7 },
+  { bin: 150, layer: 2 },
+]
 
 test.each(outputs)(
   'a long sequence goes on from the last state, on as many threads as there are then: %o',
