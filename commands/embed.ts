@@ -10,7 +10,7 @@ export default class Embed extends LongwaveCommand {
     'Turn sequences, or audio with a model that reads it, into vectors: one per record (audio: per file), window or bin, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
   static override examples = [
     '<%= config.bin %> embed -m origin reads.fq.gz -o reads.npy',
-    '<%= config.bin %> embed -m bases --bin 1000 chromosome.fa -o bins.npy',
+    '<%= config.bin %> embed -m bases --bin 1000 -o bins.npy genome.fa',
     '<%= config.bin %> embed -m ./my-model --pool max --layer 1 --format jsonl genome.fa',
   ]
   static override args = { inputs }

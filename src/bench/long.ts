@@ -18,11 +18,11 @@ export interface LongBenchRow {
   threads: number
   /** Microseconds for each base, the start of the program left out. */
   us_per_token: number
-  /** Against the shorter record of the same model. */
+  /** Against the record of a sixteenth of the longest, through the same model. */
   ratio: number
   /** 2^20 bytes, the largest resident set of the process. */
   peak_mib: number
-  /** Against the shorter record of the same model. */
+  /** Against the same. */
   peak_ratio: number
   /** The vector is that of the same record without a limit; null where nothing is limited. */
   same_bytes: boolean | null
@@ -30,7 +30,7 @@ export interface LongBenchRow {
 
 export interface LongBenchOptions {
   shape: Pick<Shape, 'layers' | 'd_model'>
-  /** Bases of the long record; the short one has a sixteenth. */
+  /** Bases of the longest record; the others have a quarter, a sixteenth and a 64th. */
   tokens: number
   /** Bytes that the model that reads both ways is allowed. */
   maxMemory: number
@@ -39,21 +39,21 @@ export interface LongBenchOptions {
   onRound?: OnRound
 }
 
-const shorter = 16
+const parts = [64, 16, 4, 1]
 
-/** A short and a long record through a model that reads forward, which streams, and one that reads both ways, which sweeps. */
+/** Records of growing lengths through a model that reads forward, which streams, and one that reads both ways, which sweeps. */
 export function benchLong({ shape, tokens, maxMemory, threads, rounds, onRound }: LongBenchOptions) {
   return inFolder(async (folder): Promise<LongBenchRow[]> => {
     const one = await writeReads(join(folder, 'one.fa'), 1, 150)
-    const short = await writeLong(join(folder, 'short.fa'), tokens / shorter)
-    const long = await writeLong(join(folder, 'long.fa'), tokens)
+    const records: Input[] = []
+    for (const part of parts) records.push(await writeLong(join(folder, `${part}.fa`), tokens / part))
     const rows: LongBenchRow[] = []
     for (const bidirectional of [false, true]) {
       const model = { ...shape, bidirectional }
       const path = join(folder, shapeName(model))
-      await writeRandomModel(path, model, short.bases)
-      const cases: Case<Input>[] = [{ input: one }, { input: short }, { input: long }]
-      if (bidirectional) cases.push({ input: long, maxMemory })
+      await writeRandomModel(path, model, records[0].bases)
+      const cases: Case<Input>[] = [one, ...records].map((input) => ({ input }))
+      if (bidirectional) cases.push({ input: records[records.length - 1], maxMemory })
       const output = (i: number) => join(folder, `${i}.jsonl`)
       const runs = cases.map(({ input, maxMemory: limit }, i) => {
         const flags = ['-m', path, '-t', String(threads), '--strand', '+', '-q', '--force', '-o', output(i)]
@@ -74,9 +74,9 @@ interface Case<Given = Pick<Input, 'bases'>> {
   maxMemory?: number
 }
 
-/** The first case shows what the start takes, the second is the one to compare with. */
+/** The first case shows what the start takes, the third is the one to compare with. */
 export function rowsOf(model: string, threads: number, cases: Case[], usages: Usage[], vectors: string[]) {
-  const [start] = usages
+  const [start, , base] = usages
   const perToken = cases.map(({ input }, i) => (1e6 * (usages[i].seconds - start.seconds)) / input.bases)
   return cases.slice(1).map(({ input, maxMemory }, k): LongBenchRow => {
     const i = k + 1
@@ -87,9 +87,9 @@ export function rowsOf(model: string, threads: number, cases: Case[], usages: Us
       max_memory_mib: maxMemory === undefined ? null : maxMemory / 2 ** 20,
       threads,
       us_per_token: perToken[i],
-      ratio: perToken[i] / perToken[1],
+      ratio: perToken[i] / perToken[2],
       peak_mib: usages[i].peakBytes / 2 ** 20,
-      peak_ratio: usages[i].peakBytes / usages[1].peakBytes,
+      peak_ratio: usages[i].peakBytes / base.peakBytes,
       same_bytes: same === i ? null : vectors[i] === vectors[same],
     }
   })

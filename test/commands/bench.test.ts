@@ -6,11 +6,14 @@ import type { Tensor } from '../../src/backends/backend.js'
 import { openCpuBackend } from '../../src/backends/cpu/cpu.js'
 import { wholeSegments } from '../../src/backends/segments.js'
 import { chunkOf, scanInChunks } from '../../src/bench/chunked-scan.js'
+import { compared } from '../../src/bench/equality.js'
 import { rowsOf } from '../../src/bench/inference.js'
 import { rowsOf as longRows } from '../../src/bench/long.js'
+import { longPlot } from '../../src/bench/long-plot.js'
 import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { benchReport } from '../../src/bench/report.js'
 import { interleaved, median } from '../../src/bench/rounds.js'
+import { openTags } from '../output/report/tags.js'
 import { command } from '../run-command.js'
 
 // Sizes are tiny: what is tested is that the commands run and what they print, never how fast.
@@ -227,30 +230,67 @@ test('bench operations has the operations of a block and their gradients', async
     for (const x of [us_per_row, rate, ratio]) expect(x).toBeGreaterThan(0)
 })
 
-test('bench long sets a long record against a short one, and a limit on memory changes no byte', async () => {
-  const text = await bench('long', ...tiny, '--tokens', '60000', '--max-memory', '170M', '--json')
-  const { rows } = JSON.parse(text)
+test('bench long has records of growing length, a limit on memory that changes no byte, and the rows of reference', async () => {
+  const text = await bench('long', ...tiny, '--tokens', '60000', '--max-memory', '170M', '--reference', '300', '--json')
+  const { rows, equality } = JSON.parse(text)
   const columns = ['model', 'tokens', 'max_memory_mib', 'threads', 'us_per_token', 'ratio', 'peak_mib', 'peak_ratio', 'same_bytes'] // biome-ignore format: a table
   expect(Object.keys(rows[0])).toEqual(columns)
   const known = rows.map((row: Record<string, unknown>) => [row.model, row.tokens, row.max_memory_mib, row.same_bytes])
   expect(known).toEqual([
-    ['causal 1 x 8', 3780, null, null],
-    ['causal 1 x 8', 60_000, null, null],
-    ['bidirectional 1 x 8', 3780, null, null],
-    ['bidirectional 1 x 8', 60_000, null, null],
+    ...[960, 3780, 15_000, 60_000].map((tokens) => ['causal 1 x 8', tokens, null, null]),
+    ...[960, 3780, 15_000, 60_000].map((tokens) => ['bidirectional 1 x 8', tokens, null, null]),
     ['bidirectional 1 x 8', 60_000, 170, true],
   ])
   for (const { peak_mib } of rows) expect(peak_mib).toBeGreaterThan(50)
-  expect(rows[4].peak_mib).toBeLessThan(170)
+  expect(rows[8].peak_mib).toBeLessThan(170)
+  expect(equality).toMatchObject([{ model: 'bidirectional 1 x 8', tokens: 300, equal: true }])
+  expect(equality[0].worst_difference).toBeGreaterThan(0)
 })
 
-test('its ratios are against the short record of the same model', () => {
-  const [one, short, long] = [{ bases: 150 }, { bases: 100 }, { bases: 1000 }]
-  const usages = [1, 3, 31, 41].map((seconds, i) => ({ seconds, peakBytes: (i + 1) * 2 ** 20 }))
-  const cases = [{ input: one }, { input: short }, { input: long }, { input: long, maxMemory: 2 ** 29 }]
-  expect(longRows('m', 2, cases, usages, ['', 'a', 'b', 'c'])).toMatchObject([
-    { tokens: 100, us_per_token: 20_000, ratio: 1, peak_mib: 2, peak_ratio: 1, same_bytes: null },
-    { tokens: 1000, us_per_token: 30_000, ratio: 1.5, peak_mib: 3, peak_ratio: 1.5, same_bytes: null },
-    { max_memory_mib: 512, us_per_token: 40_000, ratio: 2, peak_ratio: 2, same_bytes: false },
+test('rows that differ by more than roundings are not equal', () => {
+  const expected = Float32Array.of(1, -4, 2)
+  expect(compared(Float32Array.of(1.00006, -4, 2), expected)).toMatchObject({ largest: 4, equal: true })
+  expect(compared(Float32Array.of(1.00007, -4, 2), expected).equal).toBe(false)
+  expect(compared(Float32Array.of(1, Number.NaN, 2), expected).equal).toBe(false)
+  expect(compared(Float32Array.of(1, -4), expected).equal).toBe(false)
+})
+
+test('the plot of bench long has a mark for each run, and what attention would take as dashes', () => {
+  const row = (kind: string, tokens: number, limit: number | null, us: number, mib: number) => ({
+    model: `${kind} 16 x 256`,
+    tokens,
+    max_memory_mib: limit,
+    threads: 1,
+    us_per_token: us,
+    ratio: 1,
+    peak_mib: mib,
+    peak_ratio: 1,
+    same_bytes: null,
+  })
+  const rows = [
+    ...[1024, 4096, 16_384].map((tokens) => row('causal', tokens, null, 100, 240)),
+    ...[1024, 4096, 16_384].map((tokens) => row('bidirectional', tokens, null, 200, 300)),
+    row('bidirectional', 16_384, 512, 200, 250),
+  ]
+  const svg = longPlot({ machine: { cpu: 'A <fast> one' }, rows })
+  expect(openTags(svg)).toEqual([])
+  expect(svg).toContain('1 thread of A &lt;fast&gt; one')
+  expect(svg).not.toMatch(/NaN|Infinity|undefined/)
+  expect(svg.match(/<circle/g)).toHaveLength(6 + 7)
+  // 0.1 s at 1,024 bases are 26 at 16 times as many; a matrix of scores of those is 1 GiB.
+  for (const text of ['>100<', '>4 GiB<', '>16 MiB<', '>both ways in 512 MiB<']) expect(svg).toContain(text)
+  expect(svg).not.toContain('>64 GiB<')
+  expect(svg.match(/, computed</g)).toHaveLength(3)
+})
+
+test('its ratios are against the record of a sixteenth through the same model', () => {
+  const [one, first, short, long] = [{ bases: 150 }, { bases: 50 }, { bases: 100 }, { bases: 1000 }]
+  const usages = [1, 2, 3, 31, 41].map((seconds, i) => ({ seconds, peakBytes: (i + 1) * 2 ** 20 }))
+  const cases = [...[one, first, short, long].map((input) => ({ input })), { input: long, maxMemory: 2 ** 29 }]
+  expect(longRows('m', 2, cases, usages, ['', 'z', 'a', 'b', 'c'])).toMatchObject([
+    { tokens: 50, us_per_token: 20_000, ratio: 1, peak_mib: 2, peak_ratio: 2 / 3, same_bytes: null },
+    { tokens: 100, us_per_token: 20_000, ratio: 1, peak_mib: 3, peak_ratio: 1, same_bytes: null },
+    { tokens: 1000, us_per_token: 30_000, ratio: 1.5, peak_mib: 4, peak_ratio: 4 / 3, same_bytes: null },
+    { max_memory_mib: 512, us_per_token: 40_000, ratio: 2, peak_ratio: 5 / 3, same_bytes: false },
   ])
 })

@@ -1,14 +1,16 @@
-import { type ScaleLinear, scaleLinear } from 'd3-scale'
+import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from 'd3-scale'
 import { line } from 'd3-shape'
 import { html, type Markup, type Part } from './markup.js'
 
 export type Point = readonly [x: number, y: number]
-export type Scale = ScaleLinear<number, number>
+export type Scale = ScaleContinuousNumeric<number, number>
 
 export interface Axis {
   from: number
   to: number
   title: string
+  /** Equal distances are equal ratios. */
+  log?: boolean
   /** About how many ticks, or which. */
   ticks?: number | readonly number[]
   format?: (value: number) => string
@@ -30,8 +32,9 @@ const digits = 1
 /** Axes with a grid, and what `draw` puts on it. */
 export function chart({ width, height, x, y, label }: Frame, draw: (x: Scale, y: Scale) => Part): Markup {
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom]
-  const across = scaleLinear([x.from, x.to], [left, right])
-  const up = scaleLinear([y.from, y.to], [bottom, top]).nice()
+  const across = scaleOf(x, [left, right])
+  const up = scaleOf(y, [bottom, top])
+  if (!y.log) up.nice()
   const rows = ticksOf(up, y).map(
     ([value, text]) =>
       html`<path class="grid-line" d="M${left} ${at(up, value)}H${right}"/><text x="${left - 8}" y="${at(up, value)}" dy=".35em" text-anchor="end">${text}</text>`,
@@ -48,6 +51,9 @@ ${draw(across, up)}
 </svg>
 `
 }
+
+const scaleOf = ({ from, to, log = false }: Axis, range: Point): Scale =>
+  (log ? scaleLog : scaleLinear)([from, to], range)
 
 function ticksOf(scale: Scale, { ticks = 5, format }: Axis): [number, string][] {
   const values = typeof ticks === 'number' ? scale.ticks(ticks) : ticks
