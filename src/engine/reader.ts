@@ -85,7 +85,7 @@ export class Reader {
   async carried(): Promise<(FloatArray | null)[]> {
     const numbers: (FloatArray | null)[] = []
     for (const [i, carry] of this.carries.entries())
-      numbers.push(this.bins[i]?.open ?? (carry && (await this.network.backend.download(carry))))
+      numbers.push(this.bins[i]?.open?.slice() ?? (carry && (await this.network.backend.download(carry))))
     return numbers
   }
 

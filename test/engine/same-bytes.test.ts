@@ -141,7 +141,7 @@ for (const device of ['reference', 'cpu'] as const) {
     test('a fork goes on by itself, and a saved state goes on where it stood', async () => {
       const net = network(backend, tinySpec('mamba'))
       const ids = randomIds(90, seeded(19))
-      const options = { chunk: 20, outputs: [{ pool: 'mean' as const }, {}] }
+      const options = { chunk: 20, outputs: [{ pool: 'mean' as const }, {}, { bin: 7 }] }
       const first = new Session(net, options)
       const reads = async (session: Session, from: number, to: number, ends: boolean) => {
         const segments = oneSegment(to - from, from, ends, 0)
@@ -153,6 +153,7 @@ for (const device of ['reference', 'cpu'] as const) {
       expect(await reads(twin, 50, 90, true)).toEqual(rest)
       expect(rest[0]).toEqual(await alone(net, ids, { pool: 'mean' }))
       expect([...one[1], ...rest[1]]).toEqual(await alone(net, ids, {}))
+      expect([...one[2], ...rest[2]]).toEqual(await alone(net, ids, { bin: 7 }))
       const resumed = new Session(net, { ...options, outputs: [{}] })
       const saved = new Session(net, options)
       await reads(saved, 0, 50, false)
