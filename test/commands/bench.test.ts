@@ -268,7 +268,9 @@ test('the plot of bench long has a mark for each run, and what attention would t
     same_bytes: null,
   })
   const rows = [
+    row('causal', 256, null, -50, 200),
     ...[1024, 4096, 16_384].map((tokens) => row('causal', tokens, null, 100, 240)),
+    row('bidirectional', 256, null, 200, 240),
     ...[1024, 4096, 16_384].map((tokens) => row('bidirectional', tokens, null, 200, 300)),
     row('bidirectional', 16_384, 512, 200, 250),
   ]
@@ -276,8 +278,8 @@ test('the plot of bench long has a mark for each run, and what attention would t
   expect(openTags(svg)).toEqual([])
   expect(svg).toContain('1 thread of A &lt;fast&gt; one')
   expect(svg).not.toMatch(/NaN|Infinity|undefined/)
-  expect(svg.match(/<circle/g)).toHaveLength(6 + 7)
-  // 0.1 s at 1,024 bases are 26 at 16 times as many; a matrix of scores of those is 1 GiB.
+  expect(svg.match(/<circle/g)).toHaveLength(7 + 9)
+  // A start that takes longer than the record has no time. 0.1 s at 1,024 bases are 26 at 16 times as many; a matrix of scores of those is 1 GiB.
   for (const text of ['>100<', '>4 GiB<', '>16 MiB<', '>both ways in 512 MiB<']) expect(svg).toContain(text)
   expect(svg).not.toContain('>64 GiB<')
   expect(svg.match(/, computed</g)).toHaveLength(3)
