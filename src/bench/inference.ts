@@ -1,7 +1,6 @@
 import { basename, join } from 'node:path'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
-import { isCausal } from '../layers/mixers/registry.js'
 import { runMeasured, type Usage } from './child.js'
 import { type Input, inFolder, writeLong, writeReads } from './inputs.js'
 import { type Shape, shapeName, writeRandomModel } from './models.js'
@@ -42,8 +41,8 @@ interface Model {
   /** Bases of a read, and of a window of the long record. */
   read: number
   window: number
-  /** It can read one long record chunk by chunk. */
-  streams: boolean
+  /** It takes records of any length. */
+  anyLength: boolean
 }
 
 interface Workload {
@@ -117,14 +116,14 @@ export const middle = (usages: Usage[]): Usage => ({
 })
 
 /** A single read, which shows what the start takes, then what is measured. */
-async function workloads({ name, read, window, streams }: Model, folder: string, tokens: number): Promise<Workload[]> {
+async function workloads({ name, read, window, anyLength }: Model, folder: string, tokens: number): Promise<Workload[]> {
   const path = (kind: string) => join(folder, `${name} ${kind}.fa`)
   const long = await writeLong(path('long'), tokens)
   return [
     { name: 'one read', input: await writeReads(path('one'), 1, read), flags: [] },
     { name: `reads of ${read} bp`, input: await writeReads(path('reads'), Math.ceil(tokens / read), read), flags: [] },
     { name: `windows of ${window} bp`, input: long, flags: ['--window', String(window)] },
-    ...(streams ? [{ name: `one record of ${tokens} bp`, input: long, flags: ['--strand', '+'] }] : []),
+    ...(anyLength ? [{ name: `one record of ${tokens} bp`, input: long, flags: ['--strand', '+'] }] : []),
   ]
 }
 
@@ -141,7 +140,7 @@ async function models({ model, shape }: InferenceBenchOptions, folder: string): 
         folder: found,
         read: fixed ?? readLength,
         window,
-        streams: isCausal(spec) && fixed === undefined,
+        anyLength: fixed === undefined,
       },
     ]
   }
@@ -150,7 +149,7 @@ async function models({ model, shape }: InferenceBenchOptions, folder: string): 
       const one = { ...shape, bidirectional }
       const path = join(folder, bidirectional ? 'bidirectional' : 'causal')
       await writeRandomModel(path, one, windowLength)
-      return { name: shapeName(one), folder: path, read: readLength, window: windowLength, streams: !bidirectional }
+      return { name: shapeName(one), folder: path, read: readLength, window: windowLength, anyLength: true }
     }),
   )
 }

@@ -1,4 +1,4 @@
-import type { Backend, Tensor } from '../backends/backend.js'
+import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
 import type { Segments } from '../backends/segments.js'
 import { Block, type BlockState } from '../layers/block.js'
 import { isCausal } from '../layers/mixers/registry.js'
@@ -148,12 +148,18 @@ export class Network {
     return { x: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
   }
 
-  /** Whether the rows of this hidden state (absent: of the final norm) come from these blocks. */
-  gives(index?: number): boolean {
+  /** After which block, from 1, the rows of this hidden state come (absent: of the final norm); 0: before all; one more than blocks: norm. */
+  stepOf(index?: number): number {
     const { embedding, listed } = this.spec.hidden_states
     const block = index === undefined ? listed : embedding ? index - 1 : index
-    if (block < 0) return this.first
-    return block >= listed ? this.last : block >= this.range.from && block < this.range.to
+    return block < listed ? block + 1 : this.blocks.length + 1
+  }
+
+  /** Whether the rows of this hidden state (absent: of the final norm) come from these blocks. */
+  gives(index?: number): boolean {
+    const step = this.stepOf(index)
+    if (step === 0) return this.first
+    return step > this.blocks.length ? this.last : step > this.range.from && step <= this.range.to
   }
 
   /** Output layer: rows [S, D] -> logits [S, V, or labels]. */
@@ -168,6 +174,13 @@ export class Network {
     if (!this.first) return this.spec.d_model
     return input instanceof Int32Array ? 1 : this.spec.d_embed
   }
+}
+
+/** The numbers of tensors, one after the other. */
+export async function downloaded(b: Backend, tensors: readonly Tensor[]): Promise<FloatArray[]> {
+  const arrays: FloatArray[] = []
+  for (const tensor of tensors) arrays.push(await b.download(tensor))
+  return arrays
 }
 
 /** All tensors of a state, in the order of the forward pass. */

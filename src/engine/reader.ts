@@ -15,6 +15,8 @@ interface Found {
 
 /** Sees the rows of a network in reading order. */
 export interface Observer {
+  /** The hidden states that it reads (`Output.layer`); of others it need not be told. */
+  layers: readonly (number | undefined)[]
   /** Rows of the final norm. */
   onRows: OnRows
   /** Absent where no output reads another layer. */
@@ -38,6 +40,7 @@ export function observerOf(
     for (const [i, output] of outputs.entries()) if (output.layer === layer) await read(i, rows, segments)
   }
   return {
+    layers: outputs.map(({ layer }) => layer),
     onRows: (rows, segments) => readLayer(undefined, rows, segments),
     onHidden: outputs.some(({ layer }) => layer !== undefined) ? readLayer : undefined,
   }
@@ -65,11 +68,17 @@ export class Reader {
     this.bins = this.closedBins()
   }
 
-  /** For a chunk of `records` segments. */
-  begin(records: number): Reading {
+  /** For a chunk of `records` segments. `before`: gives what was carried of the rows before them, read elsewhere (`carried`). */
+  begin(records: number, before?: () => Promise<readonly (FloatArray | null)[]>): Reading {
     const nothing = () => this.outputs.map((): Found => ({ parts: [], width: 0, rows: new Int32Array(records) }))
     let found = nothing()
-    const read = (i: number, rows: Tensor, segments: Segments) => this.read(i, rows, segments, found[i])
+    let awaited = before
+    const read = async (i: number, rows: Tensor, segments: Segments) => {
+      const waitFor = awaited
+      awaited = undefined
+      if (waitFor) this.carry(await waitFor())
+      await this.read(i, rows, segments, found[i])
+    }
     return {
       ...observerOf(this.outputs, read),
       read,

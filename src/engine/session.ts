@@ -1,9 +1,10 @@
-import type { FloatArray, Tensor } from '../backends/backend.js'
+import type { FloatArray } from '../backends/backend.js'
 import { oneSegment, type Segments } from '../backends/segments.js'
 import { concatenate } from '../runtime/concatenate.js'
 import type { Chunk } from './chunk.js'
 import { tokensPerRow } from './footprint.js'
-import { blockTensors, type Network, type NetworkState, stateTensors } from './network.js'
+import type { Neighbours } from './neighbour.js'
+import { blockTensors, downloaded, type Network, type NetworkState, stateTensors } from './network.js'
 import type { Output, Read } from './outputs.js'
 import { Reader, type Reading } from './reader.js'
 import type { SpoolPlace } from './spool.js'
@@ -66,11 +67,11 @@ export class Session {
     this.reader = new Reader(network, outputs, slots, appended)
   }
 
-  /** Errors: UserError with exit code 65 for a cut sequence where an output needs it whole. `folder`: see `parts`. */
-  async push(chunk: Chunk, folder?: string): Promise<Pushed> {
+  /** Errors: UserError with exit code 65 for a cut sequence where an output needs it whole. */
+  async push(chunk: Chunk): Promise<Pushed> {
     const { network, options } = this
     const { slot } = chunk.segments
-    if (slot.every((s) => s < 0)) return { reads: await joinedReads(this.parts(chunk, folder)), stream: null }
+    if (slot.every((s) => s < 0)) return { reads: await joinedReads(this.parts(chunk)), stream: null }
     if (!network.causal || network.spec.reverse_complement) throw new Error('this network needs whole sequences')
     this.state ??= network.zeroState(this.positions.length)
     this.advance(chunk.segments)
@@ -81,18 +82,23 @@ export class Session {
 
   /**
    * What is read of whole sequences; of one that is longer than a chunk as it comes, in parts, with at least one at the end. `folder`: of a
-   * temporary file for what would else take memory. Errors: see `push`; 73 and 74 for a folder that does not take it.
+   * temporary file for what would else take memory. `neighbours`: the other half of the sequence, if this is only one of two; what is pooled
+   * comes with the second. Errors: see `push`; 73 and 74 for a folder that does not take it.
    */
-  async *parts(chunk: Chunk, folder?: string): AsyncGenerator<Read[]> {
+  async *parts(chunk: Chunk, folder?: string, neighbours?: Neighbours): AsyncGenerator<Read[]> {
     const { network } = this
     const { outputs, appended = 0, chunk: limit, streamBytes } = this.options
     const both = network.spec.reverse_complement !== undefined
     const reader = new Reader(network, both ? outputs.map(({ pool, bin }) => ({ pool, bin })) : outputs, 1, appended)
-    const reading = reader.begin(chunk.segments.ends.length)
+    const { left, right } = neighbours ?? {}
+    const reading = reader.begin(
+      chunk.segments.ends.length,
+      left && (() => left.receive<(FloatArray | null)[]>(carriedStep)),
+    )
     const place = { streamBytes, folder }
     const steps = both
-      ? runBothStrands(network, chunk, outputs, limit, place, reading)
-      : runWhole(network, chunk, limit, place, reading)
+      ? runBothStrands(network, chunk, outputs, limit, place, reading, neighbours)
+      : runWhole(network, chunk, limit, place, reading, neighbours)
     try {
       let any = false
       for await (const _ of steps) {
@@ -101,6 +107,7 @@ export class Session {
         any = true
         yield reads
       }
+      right?.send(carriedStep, await reader.carried())
       if (!any) yield reading.take()
     } finally {
       reader.close()
@@ -120,17 +127,12 @@ export class Session {
     const { backend, range } = network
     this.state ??= network.zeroState(positions.length)
     const { stem, blocks } = this.state
-    const downloaded = async (tensors: Tensor[]) => {
-      const arrays: FloatArray[] = []
-      for (const tensor of tensors) arrays.push(await backend.download(tensor))
-      return arrays
-    }
     const ofBlocks: FloatArray[][] = []
     for (const [i, block] of blocks.entries())
-      ofBlocks.push(i >= range.from && i < range.to ? await downloaded(blockTensors(block)) : [])
+      ofBlocks.push(i >= range.from && i < range.to ? await downloaded(backend, blockTensors(block)) : [])
     return {
       positions: Array.from(positions, (rows) => rows * this.tokens),
-      stem: network.first ? await downloaded(stem) : [],
+      stem: network.first ? await downloaded(backend, stem) : [],
       blocks: ofBlocks,
       carries: await this.reader.carried(),
     }
@@ -184,8 +186,11 @@ export class Session {
   }
 }
 
+/** What halves of a sequence tell each other when the first is read. */
+const carriedStep = -1
+
 /** Parts of the reads of one chunk as one. */
-async function joinedReads(parts: AsyncIterable<Read[]>): Promise<Read[]> {
+export async function joinedReads(parts: AsyncIterable<Read[]> | Iterable<Read[]>): Promise<Read[]> {
   const all: Read[][] = []
   for await (const reads of parts) all.push(reads)
   if (all.length === 1) return all[0]
@@ -204,12 +209,14 @@ async function* runWhole(
   limit: number,
   place: SpoolPlace,
   reading: Reading,
+  neighbours?: Neighbours,
 ): AsyncGenerator<void> {
   const length = network.length(input)
+  if (neighbours) return yield* sweep(network, { input, segments }, cutsOf(length, limit), place, reading, neighbours)
   if (length <= limit) return yield* runTogether(network, { input, segments }, reading)
   refuseSeveral(segments)
   const cuts = cutsOf(length, limit)
-  if (!network.causal) return yield* sweep(network, input, cuts, place, reading)
+  if (!network.causal) return yield* sweep(network, { input, segments }, cuts, place, reading)
   const state = network.zeroState(1)
   try {
     for (const [c, from] of cuts.slice(0, -1).entries()) {

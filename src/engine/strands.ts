@@ -5,6 +5,7 @@ import { discard } from '../runtime/discard.js'
 import type { ModelSpec } from '../spec.js'
 import type { Chunk } from './chunk.js'
 import { headWidth } from './footprint.js'
+import type { Neighbours } from './neighbour.js'
 import type { Network } from './network.js'
 import type { Output } from './outputs.js'
 import { type Observer, observerOf, type Reading } from './reader.js'
@@ -22,10 +23,11 @@ export async function* runBothStrands(
   limit: number,
   place: SpoolPlace,
   reading: Reading,
+  neighbours?: Neighbours,
 ): AsyncGenerator<void> {
   const { backend: b, spec } = network
   const length = network.length(chunk.input)
-  const cut = length > limit
+  const cut = neighbours !== undefined || length > limit
   if (cut) refuseSeveral(chunk.segments)
   const cuts = cut ? cutsOf(length, limit) : [0, length]
   const chunks = cuts.length - 1
@@ -36,18 +38,20 @@ export async function* runBothStrands(
   const kept: Spool[] = []
   try {
     for (const other of [false, true]) {
-      const strand = other ? otherStrand(chunk, spec) : chunk
+      const strand = other ? otherStrand(chunk, spec, neighbours) : chunk
       const rows = await openSpool(b, size, place)
       kept.push(rows)
       const observer = keeping(network, outputs, rows, chunks)
       yield* cut
-        ? sweep(network, strand.input, cutsOf(length, limit, other), place, observer)
+        ? sweep(network, strand, cutsOf(length, limit, other), place, observer, other ? turned(neighbours) : neighbours)
         : runTogether(network, strand, observer)
     }
     const [ofG, ofR] = kept
     for (let c = 0; c < chunks; c++) {
       const [from, to] = [cuts[c], cuts[c + 1]]
-      const segments = cut ? oneSegment(to - from, from, c + 1 === chunks, 0) : chunk.segments
+      const { start, ends } = chunk.segments
+      const last = c + 1 === chunks && ends[0] === 1
+      const segments = cut ? oneSegment(to - from, start[0] + from, last, 0) : chunk.segments
       for (const [i, output] of outputs.entries()) {
         const g = await numbersOf(network, ofG, i * chunks + c)
         const r = await numbersOf(network, ofR, i * chunks + chunks - 1 - c)
@@ -86,15 +90,23 @@ async function numbersOf({ backend }: Network, spool: Spool, block: number): Pro
   return { data, width: x.cols }
 }
 
-/** The reverse complement of each sequence, in its place. */
-function otherStrand({ input, segments }: Chunk, { reverse_complement: rc }: ModelSpec): Chunk {
+/** As the other strand is read: a half of it that began the one ends the other. */
+const turned = ({ left, right }: Neighbours = {}): Neighbours => ({ left: right, right: left })
+
+/** The reverse complement of each sequence, in its place; of a half, as that of the other strand which it becomes. */
+function otherStrand(
+  { input, segments }: Chunk,
+  { reverse_complement: rc }: ModelSpec,
+  { left, right }: Neighbours = {},
+): Chunk {
   if (!rc || !(input instanceof Int32Array)) throw new Error('this model does not run on both strands')
   const { offsets } = segments
   const other = new Int32Array(input.length)
   for (let s = 0; s + 1 < offsets.length; s++) {
     other.set(reverseComplementIds(input.subarray(offsets[s], offsets[s + 1]), rc.complement), offsets[s])
   }
-  return { input: other, segments }
+  if (!left && !right) return { input: other, segments }
+  return { input: other, segments: oneSegment(input.length, right?.tokens ?? 0, right !== undefined, -1) }
 }
 
 /** What the official code gives for an output, from the rows of both runs: logits [T, V], or hidden rows [T, 2D]. */

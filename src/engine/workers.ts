@@ -1,4 +1,4 @@
-import { type MessagePort, SHARE_ENV, Worker } from 'node:worker_threads'
+import { type MessagePort, SHARE_ENV, type Transferable, Worker } from 'node:worker_threads'
 import '../runtime/children.js' // before the first worker: they share its list
 import { UserError } from '../errors.js'
 import { nativeThread } from '../runtime/native-calls.js'
@@ -43,7 +43,7 @@ export class WorkerPool<Job, Result> {
   }
 
   /** `transfer`: buffers of the job that its sender has no more use for; `worker`: its number, absent: the one with least to do. */
-  run(job: Job, transfer: ArrayBuffer[] = [], worker?: number): Promise<Result> {
+  run(job: Job, transfer: Transferable[] = [], worker?: number): Promise<Result> {
     if (this.failure) return Promise.reject(this.failure)
     const lane = worker === undefined ? this.freest() : this.lane(worker)
     return new Promise((resolve, reject) => {

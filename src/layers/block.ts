@@ -57,10 +57,10 @@ export class Block {
     return last
   }
 
-  /** Takes the reverse state from the right end of a chunk to its left end, and nothing else. */
-  async scanReverse(b: Backend, x: Tensor, segments: Segments, state: MixerState): Promise<void> {
+  /** Takes the state of one direction from one end of a chunk to the other, and nothing else. */
+  async carry(b: Backend, x: Tensor, segments: Segments, direction: Direction, state: MixerState): Promise<void> {
     const projected = await this.project(b, x)
-    const y = await this.mixer.scan(b, projected, segments, 'reverse', state, [])
+    const y = await this.mixer.scan(b, projected, segments, direction, state, [])
     b.release(...new Set([...Object.values(projected), y]))
   }
 

@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { Transferable } from 'node:worker_threads'
 import type { Device } from '../backends/registry.js'
 import type { Chunk, Input } from '../engine/chunk.js'
 import { inOrder } from '../engine/in-order.js'
+import { readsWhole } from '../engine/memory.js'
 import type { Output, Read } from '../engine/outputs.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import type { Plan } from '../engine/plan.js'
-import { joinedSnapshot, type Snapshot } from '../engine/session.js'
+import { joinedReads, joinedSnapshot, type Snapshot } from '../engine/session.js'
 import { WorkerPool } from '../engine/workers.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Weights } from '../layers/params.js'
@@ -14,6 +16,7 @@ import type { BufferPool } from '../runtime/buffer-pool.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
+import { halvesOf } from './halves.js'
 import type { Memory, Recall } from './resume/recall.js'
 import { type Room, WholeRoom } from './whole-room.js'
 import type { Span } from './windows.js'
@@ -78,6 +81,10 @@ export async function* predict<Note>(
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
   const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed
   let nextNumber = 0
+  /** Sequences longer than a chunk are computed by two workers, where each layer has to be whole before the next. */
+  const inHalves = readsWhole(spec) && plan.workers > 1
+  let nextWorker = 0
+  const takeTurns = (jobs: readonly ChunkJob[]) => jobs.map(() => nextWorker++ % plan.workers)
   /** Of each worker: when the last part of what it was given was taken. */
   const taken: Promise<void>[] = []
   const whole = new WholeRoom(spec, plan, tmpDir)
@@ -100,7 +107,8 @@ export async function* predict<Note>(
   }
 
   const runOn = async (job: InferenceJob, worker?: number): Promise<InferenceAnswer> => {
-    const transfer = 'input' in job ? [job.input.buffer as ArrayBuffer] : []
+    const transfer: Transferable[] = 'input' in job ? [job.input.buffer as ArrayBuffer] : []
+    if ('input' in job && job.other) transfer.push(job.other.port)
     const answer = await pool.run(job, transfer, worker)
     if (answer.started) onStarted?.(answer.started)
     // Between stages it is the residual stream, made there.
@@ -108,33 +116,40 @@ export async function* predict<Note>(
     return answer
   }
 
-  /** Whole sequences go to any worker. */
+  /** Whole sequences go to any worker; longer ones that are swept to two of them. */
   const runWhole = async (job: Chunk): Promise<AsyncIterable<Read> | Read[]> => {
     const room = rooms.get(job.input)
     rooms.delete(job.input)
     const whole = { ...job, folder: room?.folder }
-    if (room && comesInParts(job.input.length / width)) return runInParts(whole, room)
+    const jobs = room && inHalves ? halvesOf(spec, whole) : [whole]
+    if (room && comesInParts(job.input.length / width)) return runInParts(jobs, room)
     try {
-      return (await runOn(whole)).reads
+      if (jobs.length === 1) return (await runOn(whole)).reads
+      const workers = takeTurns(jobs)
+      const answers = await Promise.all(jobs.map((half, i) => runOn(half, workers[i])))
+      return joinedReads(answers.map(({ reads }) => reads))
     } finally {
       room?.give()
     }
   }
 
   /** A worker has begun the next of them when all parts of the one before were taken: each keeps its spool until then. */
-  const runInParts = async (job: ChunkJob, room: Room): Promise<AsyncIterable<Read>> => {
+  const runInParts = async (jobs: ChunkJob[], room: Room): Promise<AsyncIterable<Read>> => {
     const parts = nextNumber++
-    const worker = parts % plan.workers
-    const before = taken[worker]
+    const workers = takeTurns(jobs)
+    const before = workers.map((worker) => taken[worker])
     let done = () => {}
-    taken[worker] = new Promise((resolve) => {
+    const all = new Promise<void>((resolve) => {
       done = resolve
     })
-    await before
-    const first = await runOn({ ...job, parts }, worker)
+    for (const worker of workers) taken[worker] = all
+    await Promise.all(before)
+    const firsts = jobs.map((job, i) => runOn({ ...job, parts }, workers[i]))
+    // The first half waits for the second, which may fail.
+    await Promise.race([firsts[0], Promise.all(firsts)])
     return partsOf(
-      first,
-      () => runOn({ next: parts }, worker),
+      firsts,
+      (i) => runOn({ next: parts }, workers[i]),
       () => {
         room.give()
         done()
@@ -207,13 +222,14 @@ interface Stages {
 
 const noRows: Read = { data: new Float32Array(0), width: 0, rows: new Int32Array(0) }
 
-/** The parts that are read of a sequence, each asked for when the one before it was taken. */
+/** The parts that are read of a sequence, of one half of it after the other, each asked for when the one before it was taken. */
 async function* partsOf(
-  first: InferenceAnswer,
-  next: () => Promise<InferenceAnswer>,
+  firsts: Promise<InferenceAnswer>[],
+  next: (half: number) => Promise<InferenceAnswer>,
   done: () => void,
 ): AsyncGenerator<Read> {
-  for (let answer = first; answer.more; answer = await next()) yield answer.reads[0]
+  for (const [half, first] of firsts.entries())
+    for (let answer = await first; answer.more; answer = await next(half)) yield answer.reads[0]
   done()
 }
 

@@ -1,10 +1,11 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { DeviceUse } from '../backends/backend.js'
 import { type Device, devices } from '../backends/registry.js'
 import type { Chunk } from '../engine/chunk.js'
+import { type Neighbours, PortNeighbour } from '../engine/neighbour.js'
 import { type BlockRange, Network } from '../engine/network.js'
 import type { Output, Read } from '../engine/outputs.js'
-import { type Pushed, Session, type Snapshot } from '../engine/session.js'
+import { joinedReads, type Pushed, Session, type Snapshot } from '../engine/session.js'
 import { serve } from '../engine/workers.js'
 import type { Weights } from '../layers/params.js'
 import { uploadWeights } from '../layers/params.js'
@@ -33,6 +34,8 @@ export interface ChunkJob extends Chunk {
   save?: boolean
   /** The folder of a temporary file for what would else take memory. */
   folder?: string
+  /** The chunk is one half of a sequence; the worker that has the other one is at the other end of the port. */
+  other?: { port: MessagePort; side: keyof Neighbours; tokens: number }
   /** The number under which the parts of a long sequence are asked for, after the first; absent: all come at once. */
   parts?: number
 }
@@ -72,6 +75,16 @@ let first = true
 /** Sequences of which there may be more parts. */
 const open = new Map<number, { parts: AsyncGenerator<Read[]>; input: Chunk['input'] }>()
 
+/** Of a whole sequence, or of half of one. */
+async function* partsOf(session: Session, { input, segments, folder, other }: ChunkJob): AsyncGenerator<Read[]> {
+  const neighbour = other && new PortNeighbour(other.port, other.tokens)
+  try {
+    yield* session.parts({ input, segments }, folder, other && { [other.side]: neighbour })
+  } finally {
+    neighbour?.close()
+  }
+}
+
 async function nextPart(number: number): Promise<InferenceAnswer> {
   const { parts, input } = open.get(number)!
   const { value, done } = await parts.next()
@@ -96,17 +109,20 @@ serve(
     let result: InferenceAnswer
     if ('next' in job) result = await nextPart(job.next)
     else {
-      const { stage, load, save, folder, parts, input, segments } = job
-      const chunk = { input, segments }
+      const { stage, load, save, parts, input, segments } = job
+      const inputBuffer = input.buffer as ArrayBuffer
       if (parts !== undefined) {
-        open.set(parts, { parts: whole.parts(chunk, folder), input })
+        open.set(parts, { parts: partsOf(whole, job), input })
         result = await nextPart(parts)
+      } else if (stage === undefined) {
+        const reads = await joinedReads(partsOf(whole, job))
+        result = { reads, stream: null, more: false, inputBuffer }
       } else {
-        const session = stage === undefined ? whole : staged[stage]
+        const session = staged[stage]
         if (load) session.restore(load)
-        const pushed = await session.push(chunk, folder)
+        const pushed = await session.push({ input, segments })
         const snapshot = save ? await session.snapshot() : undefined
-        result = { ...pushed, snapshot, more: false, inputBuffer: input.buffer as ArrayBuffer }
+        result = { ...pushed, snapshot, more: false, inputBuffer }
       }
     }
     if (first) result.started = { ...times, chunk: secondsSince(from), use: backend.use?.() }
