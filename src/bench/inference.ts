@@ -116,7 +116,11 @@ export const middle = (usages: Usage[]): Usage => ({
 })
 
 /** A single read, which shows what the start takes, then what is measured. */
-async function workloads({ name, read, window, anyLength }: Model, folder: string, tokens: number): Promise<Workload[]> {
+async function workloads(
+  { name, read, window, anyLength }: Model,
+  folder: string,
+  tokens: number,
+): Promise<Workload[]> {
   const path = (kind: string) => join(folder, `${name} ${kind}.fa`)
   const long = await writeLong(path('long'), tokens)
   return [
