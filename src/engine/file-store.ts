@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,21 +8,32 @@ import { discard } from '../runtime/discard.js'
 import { readAll, reason, writeAll } from '../runtime/file-bytes.js'
 import type { Store } from './store.js'
 
+/** What the arrays of a block are, for reading them. */
+interface Block {
+  lengths: number[]
+  wide: boolean
+  /** SHA-256 of the bytes, of a file with a name. */
+  digest?: Uint8Array
+}
+
+/** Where a block lies in a file. `numbers`: of a block, at the most. */
+export const placeOf = (block: number, numbers: number, wide: boolean) => block * numbers * (wide ? 8 : 4)
+
 /**
- * Blocks in a temporary file without a name: whatever ends the process, nothing is left behind. While one
- * block is computed, the one before it is written and the next one read; no more than one of each is held.
+ * Blocks in a file. While one block is computed, the one before it is written and the next one read; no more than one of each is held.
+ * A temporary file has no name: whatever ends the process, nothing is left behind.
  */
 export class FileStore implements Store {
-  /** What the arrays of a block are, for reading them. */
-  private readonly shapes: { lengths: number[]; wide: boolean }[] = []
+  private readonly blocks: Block[] = []
   /** Calls of the system run one after the other; a failure stays. */
   private tail: Promise<unknown> = Promise.resolve()
   private ahead: { block: number; bytes: Promise<Uint8Array<ArrayBuffer>> } | null = null
 
   private constructor(
-    private readonly folder: string,
+    private readonly path: string,
     private readonly handle: FileHandle,
     private readonly numbers: number,
+    private readonly named = false,
   ) {}
 
   /** Errors: UserError with exit code 73. */
@@ -35,26 +46,53 @@ export class FileStore implements Store {
     }
   }
 
+  /** A file that outlives the process, with the blocks that it holds. Errors: UserError with exit code 73. */
+  static async openNamed(
+    path: string,
+    numbers: number,
+    blocks: readonly (Block & { at: number })[],
+  ): Promise<FileStore> {
+    try {
+      const store = new FileStore(path, await open(path, blocks.length > 0 ? 'r+' : 'w+', 0o600), numbers, true)
+      for (const { at, ...block } of blocks) store.blocks[at] = block
+      return store
+    } catch (error) {
+      throw new UserError(`${path}: cannot open the file: ${reason(error)}`, exitCodes.cannotCreate)
+    }
+  }
+
   /** Errors, also of the writing before it: UserError with exit code 74. */
   async write(block: number, arrays: FloatArray[]): Promise<void> {
     const wide = arrays[0] instanceof Float64Array
-    this.shapes[block] = { lengths: arrays.map(({ length }) => length), wide }
+    const written: Block = { lengths: arrays.map(({ length }) => length), wide }
+    this.blocks[block] = written
     await this.tail
     void this.queue(async () => {
+      const digest = this.named ? createHash('sha256') : null
       let at = this.position(block)
       for (const { buffer, byteOffset, byteLength } of arrays) {
-        await writeAll(this.handle, new Uint8Array(buffer, byteOffset, byteLength), at)
+        const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+        digest?.update(bytes)
+        await writeAll(this.handle, bytes, at)
         at += byteLength
         discard(buffer as ArrayBuffer)
       }
+      written.digest = digest?.digest()
     })
+  }
+
+  /** What was written of a file with a name, all of it. Errors: see `write`. */
+  async written(block: number): Promise<{ wide: boolean; digest: Uint8Array }> {
+    await this.tail
+    const { wide, digest } = this.blocks[block]
+    return { wide, digest: digest! }
   }
 
   async read<Taken>(block: number, take: (arrays: FloatArray[]) => Taken): Promise<Taken> {
     if (this.ahead?.block !== block) this.expect(block)
     const { buffer } = await this.ahead!.bytes
     this.ahead = null
-    const { lengths, wide } = this.shapes[block]
+    const { lengths, wide } = this.blocks[block]
     const kind = wide ? Float64Array : Float32Array
     let at = 0
     const arrays = lengths.map((length) => {
@@ -68,7 +106,7 @@ export class FileStore implements Store {
   }
 
   expect(block: number): void {
-    const { lengths, wide } = this.shapes[block]
+    const { lengths, wide } = this.blocks[block]
     const size = lengths.reduce((sum, length) => sum + length, 0) * (wide ? 8 : 4)
     const bytes = this.queue(async () => {
       const read = new Uint8Array(size)
@@ -84,7 +122,7 @@ export class FileStore implements Store {
   }
 
   private position(block: number): number {
-    return block * this.numbers * (this.shapes[block].wide ? 8 : 4)
+    return placeOf(block, this.numbers, this.blocks[block].wide)
   }
 
   private queue<Result>(step: () => Promise<Result>): Promise<Result> {
@@ -98,11 +136,10 @@ export class FileStore implements Store {
   }
 
   private failed(error: unknown): UserError {
-    const cure = '--tmp-dir names another folder, a larger --max-memory needs no file'
-    return new UserError(
-      `${this.folder}: cannot write or read the temporary file: ${reason(error)}; ${cure}`,
-      exitCodes.io,
-    )
+    const text = this.named
+      ? `cannot write or read the file: ${reason(error)}`
+      : `cannot write or read the temporary file: ${reason(error)}; --tmp-dir names another folder, a larger --max-memory needs no file`
+    return new UserError(`${this.path}: ${text}`, exitCodes.io)
   }
 }
 

@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { FloatArray } from '../backends/backend.js'
 
-/** What is said of a step, which both know: states, or what is carried of outputs. */
-type Numbers = (FloatArray | null)[]
+/** States, or what is carried of outputs, which of some is nothing. */
+export type Numbers = (FloatArray | null)[]
 
 /** The other half of a sequence, which another worker sweeps. */
 export interface Neighbour {
@@ -10,7 +10,7 @@ export interface Neighbour {
   readonly tokens: number
   send(step: number, numbers: Numbers): void
   /** What it sends of this step; steps before it are over. */
-  receive<Received extends Numbers = FloatArray[]>(step: number): Promise<Received>
+  receive(step: number): Promise<Numbers>
 }
 
 /** On which side it lies. */
@@ -43,10 +43,10 @@ export class PortNeighbour implements Neighbour {
     this.port.postMessage({ step, numbers } satisfies Message)
   }
 
-  async receive<Received extends Numbers>(step: number): Promise<Received> {
+  async receive(step: number): Promise<Numbers> {
     while (true) {
       const message = this.arrived.shift()
-      if (message?.step === step) return message.numbers as Received
+      if (message?.step === step) return message.numbers
       if (message) continue
       await new Promise<void>((resolve) => {
         this.wake = resolve

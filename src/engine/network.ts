@@ -3,7 +3,7 @@ import type { Segments } from '../backends/segments.js'
 import { Block, type BlockState } from '../layers/block.js'
 import { isCausal } from '../layers/mixers/registry.js'
 import { Params } from '../layers/params.js'
-import { stem } from '../layers/stem.js'
+import { stem, stride } from '../layers/stem.js'
 import type { ModelSpec } from '../spec.js'
 import type { Input } from './chunk.js'
 
@@ -101,6 +101,11 @@ export class Network {
     }
     if (this.spec.hidden_states.embedding) await onHidden?.(0, rows.x, rows.segments)
     return rows
+  }
+
+  /** The segments of a chunk behind the stem. */
+  entered(segments: Segments): Segments {
+    return this.spec.stem.reduce((entered, { stride: by }) => stride(entered, by), segments)
   }
 
   /** Block i: x [T', D] -> [T', D]; x is released. */

@@ -3,6 +3,7 @@ import { oneSegment, type Segments } from '../backends/segments.js'
 import { concatenate } from '../runtime/concatenate.js'
 import type { Chunk } from './chunk.js'
 import { tokensPerRow } from './footprint.js'
+import { KeptSweep } from './kept-sweep.js'
 import type { Neighbours } from './neighbour.js'
 import { blockTensors, downloaded, type Network, type NetworkState, stateTensors } from './network.js'
 import type { Output, Read } from './outputs.js'
@@ -81,21 +82,21 @@ export class Session {
   }
 
   /**
-   * What is read of whole sequences; of one that is longer than a chunk as it comes, in parts, with at least one at the end. `folder`: of a
-   * temporary file for what would else take memory. `neighbours`: the other half of the sequence, if this is only one of two; what is pooled
-   * comes with the second. Errors: see `push`; 73 and 74 for a folder that does not take it.
+   * What is read of whole sequences; of one that is longer than a chunk as it comes, in parts, with at least one at the end. `neighbours`: the
+   * other half of the sequence, if this is only one of two; what is pooled comes with the second. Errors: see `push`; 73 and 74 for a folder
+   * that does not take what would else take memory.
    */
-  async *parts(chunk: Chunk, folder?: string, neighbours?: Neighbours): AsyncGenerator<Read[]> {
+  async *parts(
+    chunk: Chunk,
+    { neighbours, ...where }: Omit<SpoolPlace, 'streamBytes'> & { neighbours?: Neighbours } = {},
+  ): AsyncGenerator<Read[]> {
     const { network } = this
     const { outputs, appended = 0, chunk: limit, streamBytes } = this.options
     const both = network.spec.reverse_complement !== undefined
     const reader = new Reader(network, both ? outputs.map(({ pool, bin }) => ({ pool, bin })) : outputs, 1, appended)
     const { left, right } = neighbours ?? {}
-    const reading = reader.begin(
-      chunk.segments.ends.length,
-      left && (() => left.receive<(FloatArray | null)[]>(carriedStep)),
-    )
-    const place = { streamBytes, folder }
+    const reading = reader.begin(chunk.segments.ends.length, left && (() => left.receive(carriedStep)))
+    const place = { streamBytes, ...where }
     const steps = both
       ? runBothStrands(network, chunk, outputs, limit, place, reading, neighbours)
       : runWhole(network, chunk, limit, place, reading, neighbours)
@@ -212,11 +213,15 @@ async function* runWhole(
   neighbours?: Neighbours,
 ): AsyncGenerator<void> {
   const length = network.length(input)
-  if (neighbours) return yield* sweep(network, { input, segments }, cutsOf(length, limit), place, reading, neighbours)
+  const swept = async function* () {
+    const saved = place.kept === undefined ? undefined : await KeptSweep.open(place.kept)
+    yield* sweep(network, { input, segments }, cutsOf(length, limit), place, reading, { neighbours, saved })
+  }
+  if (neighbours) return yield* swept()
   if (length <= limit) return yield* runTogether(network, { input, segments }, reading)
   refuseSeveral(segments)
   const cuts = cutsOf(length, limit)
-  if (!network.causal) return yield* sweep(network, { input, segments }, cuts, place, reading)
+  if (!network.causal) return yield* swept()
   const state = network.zeroState(1)
   try {
     for (const [c, from] of cuts.slice(0, -1).entries()) {

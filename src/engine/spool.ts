@@ -22,6 +22,8 @@ export interface SpoolPlace {
   streamBytes?: number
   /** The folder of a temporary file for a larger one; absent: the memory of the process. */
   folder?: string
+  /** Files of this name, with suffixes, are kept for another run, or go on from an earlier one (`KeptSweep`); of one sequence, or half of one. */
+  kept?: string
 }
 
 /** `numbers`: in a block, at the most. Errors: UserError with exit code 73 for a folder that takes no file. */
@@ -59,12 +61,17 @@ class DeviceSpool implements Spool {
   private copies = (tensors: Tensor[]) => tensors.map((x) => this.backend.activate(x, 'none'))
 }
 
-class HostSpool implements Spool {
-  private readonly shapes: { rows: number; cols: number }[][] = []
+interface Shape {
+  rows: number
+  cols: number
+}
+
+class HostSpool<Kind extends Store = Store> implements Spool {
+  protected readonly shapes: Shape[][] = []
 
   constructor(
     private readonly backend: Backend,
-    private readonly store: Store,
+    protected readonly store: Kind,
   ) {}
 
   async put(block: number, ...tensors: Tensor[]): Promise<void> {
@@ -87,5 +94,43 @@ class HostSpool implements Spool {
 
   close(): Promise<void> {
     return this.store.close()
+  }
+}
+
+/** A block of a file that outlives the process. */
+export interface SavedBlock {
+  at: number
+  shapes: Shape[]
+  /** Of 64 bits. */
+  wide: boolean
+  /** SHA-256 */
+  digest: Uint8Array
+}
+
+const numbersIn = ({ rows, cols }: Shape) => rows * cols
+
+export const bytesOf = ({ shapes, wide }: SavedBlock) =>
+  shapes.reduce((sum, shape) => sum + numbersIn(shape), 0) * (wide ? 8 : 4)
+
+/** In such a file. */
+export class KeptSpool extends HostSpool<FileStore> {
+  /** Errors: UserError with exit code 73. */
+  static async open(
+    backend: Backend,
+    path: string,
+    numbers: number,
+    blocks: readonly SavedBlock[],
+  ): Promise<KeptSpool> {
+    const known = blocks.map(({ shapes, ...block }) => ({ ...block, lengths: shapes.map(numbersIn) }))
+    const spool = new KeptSpool(backend, await FileStore.openNamed(path, numbers, known))
+    for (const { at, shapes } of blocks) spool.shapes[at] = shapes
+    return spool
+  }
+
+  /** Blocks from .. to - 1, when they are written. Errors: UserError with exit code 74. */
+  async saved(from: number, to: number): Promise<SavedBlock[]> {
+    const blocks: SavedBlock[] = []
+    for (let at = from; at < to; at++) blocks.push({ at, shapes: this.shapes[at], ...(await this.store.written(at)) })
+    return blocks
   }
 }

@@ -5,7 +5,8 @@ import { discard } from '../runtime/discard.js'
 import type { ModelSpec } from '../spec.js'
 import type { Chunk } from './chunk.js'
 import { headWidth } from './footprint.js'
-import type { Neighbours } from './neighbour.js'
+import { KeptSweep, tellAgain } from './kept-sweep.js'
+import type { Neighbour, Neighbours, Numbers } from './neighbour.js'
 import type { Network } from './network.js'
 import type { Output } from './outputs.js'
 import { type Observer, observerOf, type Reading } from './reader.js'
@@ -39,12 +40,17 @@ export async function* runBothStrands(
   try {
     for (const other of [false, true]) {
       const strand = other ? otherStrand(chunk, spec, neighbours) : chunk
-      const rows = await openSpool(b, size, place)
+      const saved =
+        place.kept === undefined ? undefined : await KeptSweep.open(`${place.kept}.${other ? 'other' : 'one'}`)
+      const rows = await (saved?.spool(b, 'rows', size.numbers) ?? openSpool(b, size, place))
       kept.push(rows)
       const observer = keeping(network, outputs, rows, chunks)
-      yield* cut
-        ? sweep(network, strand, cutsOf(length, limit, other), place, observer, other ? turned(neighbours) : neighbours)
-        : runTogether(network, strand, observer)
+      const beside = other ? turned(neighbours, 1 + spec.blocks.length) : neighbours
+      if (saved?.over) tellAgain(saved, beside)
+      else if (cut)
+        yield* sweep(network, strand, cutsOf(length, limit, other), place, observer, { neighbours: beside, saved })
+      else yield* runTogether(network, strand, observer)
+      if (saved && !saved.over) await saved.finish([0, size.blocks])
     }
     const [ofG, ofR] = kept
     for (let c = 0; c < chunks; c++) {
@@ -90,8 +96,16 @@ async function numbersOf({ backend }: Network, spool: Spool, block: number): Pro
   return { data, width: x.cols }
 }
 
-/** As the other strand is read: a half of it that began the one ends the other. */
-const turned = ({ left, right }: Neighbours = {}): Neighbours => ({ left: right, right: left })
+/** As the other strand is read, so many steps later: a half of it that began the one ends the other. */
+function turned({ left, right }: Neighbours = {}, steps: number): Neighbours {
+  const later = (neighbour: Neighbour | undefined) =>
+    neighbour && {
+      tokens: neighbour.tokens,
+      send: (step: number, numbers: Numbers) => neighbour.send(steps + step, numbers),
+      receive: (step: number) => neighbour.receive(steps + step),
+    }
+  return { left: later(right), right: later(left) }
+}
 
 /** The reverse complement of each sequence, in its place; of a half, as that of the other strand which it becomes. */
 function otherStrand(

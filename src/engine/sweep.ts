@@ -1,7 +1,8 @@
 import type { Tensor } from '../backends/backend.js'
 import { type Direction, oneSegment, type Segments } from '../backends/segments.js'
 import type { MixerState } from '../layers/mixers/mixer.js'
-import type { Chunk } from './chunk.js'
+import type { Chunk, Input } from './chunk.js'
+import { type KeptSweep, tellAgain } from './kept-sweep.js'
 import { reverseNumbers } from './memory.js'
 import type { Neighbour, Neighbours } from './neighbour.js'
 import { downloaded, type Network, type NetworkState, stateTensors } from './network.js'
@@ -54,7 +55,7 @@ export async function* sweep(
   cuts: number[],
   place: SpoolPlace,
   reading: Observer,
-  neighbours: Neighbours = {},
+  { neighbours = {}, saved }: SweepOptions = {},
 ): AsyncGenerator<void> {
   const b = network.backend
   const state = network.zeroState(1)
@@ -62,10 +63,11 @@ export async function* sweep(
   try {
     const longest = Math.max(...cuts.slice(1).map((cut, c) => cut - cuts[c]))
     const blocks = cuts.length - 1
-    const numbers = Math.ceil(longest / network.stride) * network.spec.d_model
-    kept.stream = await openSpool(b, { blocks, numbers }, place)
-    kept.borders = await openSpool(b, { blocks, numbers: reverseNumbers(network.spec) }, place)
-    yield* new Sweep(network, state, kept as Kept, reading, neighbours).run(chunk, cuts)
+    const open = (name: string, numbers: number) =>
+      saved ? saved.spool(b, name, numbers) : openSpool(b, { blocks, numbers }, place)
+    kept.stream = await open('stream', Math.ceil(longest / network.stride) * network.spec.d_model)
+    kept.borders = await open('borders', reverseNumbers(network.spec))
+    yield* new Sweep(network, state, kept as Kept, reading, neighbours, saved).run(chunk, cuts)
   } finally {
     b.release(...stateTensors(state))
     await kept.stream?.close()
@@ -73,15 +75,21 @@ export async function* sweep(
   }
 }
 
+export interface SweepOptions {
+  neighbours?: Neighbours
+  /** Where the sweep is kept for another run, or goes on from one; of a single output. */
+  saved?: KeptSweep
+}
+
 interface Kept {
-  /** The residual stream of every chunk. */
+  /** The residual stream of every chunk; where it is kept for another run, that of every second layer in blocks of its own. */
   stream: Spool
   /** The state at the cut where the first direction of a layer comes into each chunk. */
   borders: Spool
 }
 
 class Sweep {
-  private readonly segments: Segments[] = []
+  private segments: Segments[] = []
   /** What is read, as steps of the network. */
   private readonly read: readonly number[]
 
@@ -91,31 +99,28 @@ class Sweep {
     private readonly kept: Kept,
     private readonly reading: Observer,
     private readonly neighbours: Neighbours,
+    private readonly saved?: KeptSweep,
   ) {
     this.read = reading.layers.map((layer) => network.stepOf(layer))
   }
 
-  async *run({ input, segments: { start, ends } }: Chunk, cuts: number[]): AsyncGenerator<void> {
-    const { network, state, kept, reading, neighbours } = this
+  async *run(chunk: Chunk, cuts: number[]): AsyncGenerator<void> {
+    const { network, reading, neighbours, saved } = this
     const b = network.backend
-    await this.arrive(0, neighbours.left, state.stem)
-    for (const [c, from] of cuts.slice(0, -1).entries()) {
-      const to = cuts[c + 1]
-      const tokens = oneSegment(to - from, start[0] + from, c === cuts.length - 2 && ends[0] === 1, 0)
-      const entered = await network.enter(network.slice(input, from, to), tokens, state, reading.onHidden)
-      await kept.stream.put(c, entered.x)
-      this.segments.push(entered.segments)
-      b.release(entered.x)
-      yield
-    }
-    await this.leave(0, neighbours.right, state.stem)
+    const { start, ends } = chunk.segments
+    const tokens = cuts
+      .slice(1)
+      .map((to, c) => oneSegment(to - cuts[c], start[0] + cuts[c], to === cuts[cuts.length - 1] && ends[0] === 1, 0))
+    this.segments = tokens.map((segments) => network.entered(segments))
+    if (saved) tellAgain(saved, neighbours)
+    if (this.lacks(0, 'last')) yield* this.enter(chunk.input, cuts, tokens)
 
     // Nothing is computed that nobody reads.
     const steps = Math.max(...this.read)
     for (let i = 0; i < Math.min(steps, network.blocks.length); i++) yield* this.layer(i)
     if (steps <= network.blocks.length) return
     for (const c of this.order('forward')) {
-      const x = await this.next(c, 'forward')
+      const x = await this.next(network.blocks.length, c, 'forward')
       const hidden = await network.leave(x, this.segments[c], reading.onHidden)
       await reading.onRows(hidden, this.segments[c])
       b.release(hidden)
@@ -123,42 +128,62 @@ class Sweep {
     }
   }
 
+  private async *enter(input: Input, cuts: number[], tokens: Segments[]): AsyncGenerator<void> {
+    const { network, state, neighbours } = this
+    await this.arrive(0, neighbours.left, state.stem)
+    for (const [c, segments] of tokens.entries()) {
+      const part = network.slice(input, cuts[c], cuts[c + 1])
+      const { x } = await network.enter(part, segments, state, this.reading.onHidden)
+      await this.kept.stream.put(this.block(0, c), x)
+      network.backend.release(x)
+      yield
+    }
+    await this.over(0, 'last', neighbours.right, state.stem)
+  }
+
   private async *layer(i: number): AsyncGenerator<void> {
     const { network, kept, reading, neighbours } = this
     const b = network.backend
     const state = this.state.blocks[i]
-    const outwards = neighbours.right && !this.read.includes(i + 1)
+    const step = i + 1
+    const outwards = neighbours.right && !this.read.includes(step)
     const [first, last]: Direction[] = state.reverse && outwards ? ['forward', 'reverse'] : ['reverse', 'forward']
     const before = state[first]
-    if (before) {
-      await this.arrive(i + 1, this.from(first), Object.values(before))
+    if (before && this.lacks(step, 'first')) {
+      await this.arrive(step, this.from(first), Object.values(before))
       for (const c of this.order(first)) {
         await kept.borders.put(c, ...Object.values(before))
         // Behind it nobody asks.
         if (c === this.order(last)[0] && !this.from(last)) break
-        const x = await this.next(c, first)
+        const x = await this.next(i, c, first)
         await network.blocks[i].carry(b, x, this.segments[c], first, before)
         b.release(x)
         yield
       }
-      await this.leave(i + 1, this.from(last), Object.values(before))
+      await this.over(step, 'first', this.from(last), Object.values(before))
     }
+    if (!this.lacks(step, 'last')) return
     const carried = state[last]!
-    await this.arrive(i + 1, this.from(last), Object.values(carried))
+    const names = Object.keys(before ?? {})
+    await this.arrive(step, this.from(last), Object.values(carried))
     for (const c of this.order(last)) {
       const border = before ? await kept.borders.get(c) : []
-      const names = Object.keys(before ?? {})
       const at: MixerState = Object.fromEntries(border.map((tensor, n) => [names[n], tensor]))
-      const x = await this.next(c, last)
-      if (before) this.expect(kept.borders, c, last)
+      const x = await this.next(i, c, last)
+      if (before) this.expect(kept.borders, (each) => each, c, last)
       const directions = { [last]: carried, ...(before && { [first]: at }) }
       const out = await network.runBlock(i, x, this.segments[c], directions, reading.onHidden)
       b.release(...border)
-      await kept.stream.put(c, out)
+      await kept.stream.put(this.block(step, c), out)
       b.release(out)
       yield
     }
-    await this.leave(i + 1, this.from(first), Object.values(carried))
+    await this.over(step, 'last', this.from(first), Object.values(carried))
+  }
+
+  /** The block of the stream of chunk c behind so many layers. */
+  private block(layers: number, c: number): number {
+    return this.saved ? (layers % 2) * this.segments.length + c : c
   }
 
   /** The chunks in the order in which a direction reads them. */
@@ -167,16 +192,17 @@ class Sweep {
     return direction === 'forward' ? chunks : chunks.reverse()
   }
 
-  /** The residual stream of chunk c; that of the chunk behind it is fetched meanwhile. */
-  private async next(c: number, direction: Direction): Promise<Tensor> {
-    const [x] = await this.kept.stream.get(c)
-    this.expect(this.kept.stream, c, direction)
+  /** The residual stream of chunk c behind so many layers; that of the next one is fetched meanwhile. */
+  private async next(layers: number, c: number, direction: Direction): Promise<Tensor> {
+    const { stream } = this.kept
+    const [x] = await stream.get(this.block(layers, c))
+    this.expect(stream, (each) => this.block(layers, each), c, direction)
     return x
   }
 
-  private expect(spool: Spool, c: number, direction: Direction): void {
+  private expect(spool: Spool, blockOf: (c: number) => number, c: number, direction: Direction): void {
     const next = direction === 'forward' ? c + 1 : c - 1
-    if (next >= 0 && next < this.segments.length) spool.expect(next)
+    if (next >= 0 && next < this.segments.length) spool.expect(blockOf(next))
   }
 
   /** Where a direction comes from. */
@@ -187,10 +213,34 @@ class Sweep {
   private async arrive(step: number, neighbour: Neighbour | undefined, tensors: Tensor[]): Promise<void> {
     if (!neighbour) return
     const numbers = await neighbour.receive(step)
-    for (const [i, tensor] of tensors.entries()) this.network.backend.write(tensor, numbers[i])
+    for (const [i, tensor] of tensors.entries()) this.network.backend.write(tensor, numbers[i]!)
+    this.saved?.heard(step)
   }
 
-  private async leave(step: number, neighbour: Neighbour | undefined, tensors: Tensor[]): Promise<void> {
-    neighbour?.send(step, await downloaded(this.network.backend, tensors))
+  /** Whether an earlier run has not done this pass. */
+  private lacks(step: number, pass: Pass): boolean {
+    return (this.saved?.done ?? 0) < passesUpTo(step, pass)
+  }
+
+  /** A pass is over; where it goes on into the other half, that is told its state. */
+  private async over(step: number, pass: Pass, neighbour: Neighbour | undefined, tensors: Tensor[]): Promise<void> {
+    const { segments } = this
+    // What was read does not wait on the disk: such a pass is done again.
+    const saved = this.read.includes(step) ? undefined : this.saved
+    const sent = neighbour && { step, numbers: await downloaded(this.network.backend, tensors) }
+    if (saved) {
+      if (sent) saved.tells(sent)
+      const chunks = segments.length
+      const from = this.block(pass === 'first' ? step - 1 : step, 0)
+      const stream: [number, number] = [from, from + chunks]
+      await saved.save(passesUpTo(step, pass), pass === 'first' ? { stream, borders: [0, chunks] } : { stream })
+    }
+    if (sent) neighbour.send(step, sent.numbers)
   }
 }
+
+/** Of a layer: the first for its states, the last for its output. */
+type Pass = 'first' | 'last'
+
+/** How many passes there are up to this one: entering is the last one of step 0. */
+const passesUpTo = (step: number, pass: Pass) => 2 * step + (pass === 'last' ? 1 : 0)

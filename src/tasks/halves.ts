@@ -5,7 +5,7 @@ import type { ModelSpec } from '../spec.js'
 import type { ChunkJob } from './worker.js'
 
 /** A whole sequence as the jobs of two workers, which tell each other what crosses its middle. The first keeps its buffer. */
-export function halvesOf(spec: ModelSpec, { input, segments, folder }: ChunkJob): [ChunkJob, ChunkJob] {
+export function halvesOf(spec: ModelSpec, { input, segments, folder }: ChunkJob): ChunkJob[] {
   const tokens = segments.offsets[1]
   const stride = tokensPerRow(spec)
   const middle = Math.ceil(tokens / 2 / stride) * stride

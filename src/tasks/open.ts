@@ -309,9 +309,14 @@ export async function drain<Result>(
       text(true),
       ...listed('unclassified', unclassified()),
       ...listed('left out', run.leftOut()),
-      ...(resume?.resumed ? [`${resume.known} of ${resume.asked} pieces were computed before`] : []),
+      ...(resume?.resumed ? [resumedText(resume)] : []),
     ].join('; '),
   )
+}
+
+function resumedText({ known, asked, passes }: ResumeFolder): string {
+  const layers = passes > 0 ? `, and ${passes} passes over layers of longer ones` : ''
+  return `${known} of ${asked} pieces were computed before${layers}`
 }
 
 function listed(title: string, counts: LeftOutCount[]): string[] {

@@ -17,6 +17,7 @@ import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
 import { halvesOf } from './halves.js'
+import { type LongSweep, longSweep, partsOf as partsOfSweep } from './resume/long-sweep.js'
 import type { Memory, Recall } from './resume/recall.js'
 import { type Room, WholeRoom } from './whole-room.js'
 import type { Span } from './windows.js'
@@ -99,9 +100,10 @@ export async function* predict<Note>(
     for await (const piece of pieces) {
       const { input } = piece
       const rows = input.length / width
-      const memory = await recall?.of(piece, rows, comesInParts(rows))
+      const swept = readsWhole(spec) && rows >= longSweep * chunk ? { inHalves } : undefined
+      const memory = await recall?.of(piece, { rows, inParts: comesInParts(rows), swept })
       const known = memory?.known !== undefined
-      if (rows > chunk && !known) rooms.set(input, await whole.take(rows))
+      if (rows > chunk && !known) rooms.set(input, await whole.take(rows, memory?.sweep && recall?.folder.path))
       yield { ...piece, known, note: { note: piece.note, input, memory } }
     }
   }
@@ -117,14 +119,16 @@ export async function* predict<Note>(
   }
 
   /** Whole sequences go to any worker; longer ones that are swept to two of them. */
-  const runWhole = async (job: Chunk): Promise<AsyncIterable<Read> | Read[]> => {
+  const runWhole = async (job: Chunk, sweep?: LongSweep): Promise<AsyncIterable<Read> | Read[]> => {
     const room = rooms.get(job.input)
     rooms.delete(job.input)
-    const whole = { ...job, folder: room?.folder }
-    const jobs = room && inHalves ? halvesOf(spec, whole) : [whole]
+    const whole: ChunkJob = { ...job, folder: room?.folder }
+    const halves = sweep?.halves ?? (room && inHalves)
+    const kept = sweep && partsOfSweep(sweep)
+    const jobs = (halves ? halvesOf(spec, whole) : [whole]).map((part, i) => ({ ...part, kept: kept?.[i] }))
     if (room && comesInParts(job.input.length / width)) return runInParts(jobs, room)
     try {
-      if (jobs.length === 1) return (await runOn(whole)).reads
+      if (jobs.length === 1) return (await runOn(jobs[0])).reads
       const workers = takeTurns(jobs)
       const answers = await Promise.all(jobs.map((half, i) => runOn(half, workers[i])))
       return joinedReads(answers.map(({ reads }) => reads))
@@ -178,7 +182,7 @@ export async function* predict<Note>(
     const computed = notes.filter(({ memory }) => !memory?.known)
     if (computed.length === 0) return { notes, reads: [noRows] }
     const cut = segments.slot.findIndex((slot) => slot >= 0)
-    if (cut < 0) return { notes, reads: await runWhole(job) }
+    if (cut < 0) return { notes, reads: await runWhole(job, computed[0].memory?.sweep) }
     return { notes, ...(await runStages(job, computed[cut].memory ?? {})) }
   }
   const joined = buffers && ((inputs: Input[]) => buffers.joined(inputs as Float32Array[]))

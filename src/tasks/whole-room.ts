@@ -57,12 +57,16 @@ export class WholeRoom {
     this.memory = new Budget(plan.wholeBytes)
   }
 
-  /** Errors: UserError with exit code 74 for a disk that is too full. */
-  async take(tokens: number): Promise<Room> {
-    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens)
-    if (this.memory.takeNow(held + spool)) return { give: () => this.memory.give(held + spool) }
+  /** `kept`: the folder in which the spool outlives the run. Errors: UserError with exit code 74 for a disk that is too full. */
+  async take(tokens: number, kept?: string): Promise<Room> {
+    const needs = wholeNeeds(this.spec, this.plan, tokens)
+    const { held } = needs
+    if (kept === undefined && this.memory.takeNow(held + needs.spool))
+      return { give: () => this.memory.give(held + needs.spool) }
     await this.memory.take(held)
-    if (spool > 0) await this.claim(spool)
+    // No layer overwrites there what it reads.
+    const spool = kept === undefined ? needs.spool : 2 * needs.spool
+    if (spool > 0) await this.claim(spool, kept)
     const give = () => {
       this.memory.give(held)
       this.claimed -= spool
@@ -71,14 +75,20 @@ export class WholeRoom {
     return { folder: spool > 0 ? this.folder : undefined, give }
   }
 
-  private async claim(bytes: number): Promise<void> {
+  private async claim(bytes: number, kept?: string): Promise<void> {
+    const folder = kept ?? this.folder
     while (true) {
-      const free = await freeBytes(this.folder)
+      const free = await freeBytes(folder)
       if (free >= this.claimed + bytes) break
       if (this.claimed === 0) {
-        const cure = '--tmp-dir names another folder, a larger --max-memory needs no file, --window needs neither'
-        const text = `a temporary file of ${sizeText(bytes)} is needed and ${sizeText(free)} are free`
-        throw new UserError(`${this.folder}: ${text}; ${cure}`, exitCodes.io)
+        const [what, cure] = kept
+          ? ['--resume needs a file', '-o names a file in another folder, --window needs none']
+          : [
+              'a temporary file',
+              '--tmp-dir names another folder, a larger --max-memory needs no file, --window needs neither',
+            ]
+        const text = `${what} of ${sizeText(bytes)}${kept ? '' : ' is needed'} and ${sizeText(free)} are free`
+        throw new UserError(`${folder}: ${text}; ${cure}`, exitCodes.io)
       }
       await new Promise<void>((wake) => this.waiting.push(wake))
     }

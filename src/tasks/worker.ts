@@ -34,6 +34,8 @@ export interface ChunkJob extends Chunk {
   save?: boolean
   /** The folder of a temporary file for what would else take memory. */
   folder?: string
+  /** See `SpoolPlace`. */
+  kept?: string
   /** The chunk is one half of a sequence; the worker that has the other one is at the other end of the port. */
   other?: { port: MessagePort; side: keyof Neighbours; tokens: number }
   /** The number under which the parts of a long sequence are asked for, after the first; absent: all come at once. */
@@ -76,10 +78,11 @@ let first = true
 const open = new Map<number, { parts: AsyncGenerator<Read[]>; input: Chunk['input'] }>()
 
 /** Of a whole sequence, or of half of one. */
-async function* partsOf(session: Session, { input, segments, folder, other }: ChunkJob): AsyncGenerator<Read[]> {
+async function* partsOf(session: Session, { input, segments, folder, kept, other }: ChunkJob): AsyncGenerator<Read[]> {
   const neighbour = other && new PortNeighbour(other.port, other.tokens)
   try {
-    yield* session.parts({ input, segments }, folder, other && { [other.side]: neighbour })
+    const neighbours = other && { [other.side]: neighbour }
+    yield* session.parts({ input, segments }, { folder, kept, neighbours })
   } finally {
     neighbour?.close()
   }

@@ -100,6 +100,6 @@ async function partsOf(net: Network, chunk: number, ids: Int32Array, output: Out
   const session = new Session(net, { chunk, outputs: [output] })
   const parts: number[][] = []
   const whole = { input: ids, segments: wholeSegments(Int32Array.of(0, ids.length)) }
-  for await (const [{ data }] of session.parts(whole, folder)) parts.push([...data])
+  for await (const [{ data }] of session.parts(whole, { folder })) parts.push([...data])
   return parts
 }

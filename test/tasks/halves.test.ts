@@ -69,7 +69,9 @@ describe('two halves of a sequence give the bytes of the whole, whatever is read
         for (const folder of [undefined, tmpDir]) {
           const halves = halvesOf(spec, { input: ids.slice(), segments }).map(({ input, segments, other }) => {
             const neighbour = new PortNeighbour(other!.port, other!.tokens)
-            const reads = joinedReads(session().parts({ input, segments }, folder, { [other!.side]: neighbour }))
+            const reads = joinedReads(
+              session().parts({ input, segments }, { folder, neighbours: { [other!.side]: neighbour } }),
+            )
             return reads.finally(() => neighbour.close())
           })
           expect(await joinedReads(await Promise.all(halves))).toEqual([expected])

@@ -8,6 +8,7 @@ import { reason } from '../../runtime/file-bytes.js'
 import type { ModelSpec } from '../../spec.js'
 import { Answers } from './answers.js'
 import { LongSequence } from './long-sequence.js'
+import { type LongSweep, openSweep, removeSweep } from './long-sweep.js'
 
 /** What two runs must have in common to be one: what decides about their output. */
 export interface Identity {
@@ -36,7 +37,8 @@ interface Saved {
 }
 
 const identityFile = 'run.json'
-const ownFiles = /^(run\.json(\.new)?|answers-\d+|[0-9a-f]+\.(rows|state|new))$/
+const ownFiles =
+  /^(run\.json(\.new)?|answers-\d+|[0-9a-f]+\.(rows|state|new)|[0-9a-f]+\.(whole|left|right)(\.(one|other))?\.(sweep|new|stream|borders|rows))$/
 
 /**
  * The folder beside an output in which a run with `--resume` keeps what it has computed, until the output is there. Nothing is made
@@ -46,9 +48,13 @@ export class ResumeFolder {
   /** Pieces of sequences that an earlier run had computed, and all. */
   known = 0
   asked = 0
+  /** Passes over layers of long sequences that it had done. */
+  passes = 0
   private begun: Promise<void> | null = null
   private readonly stored: Answers
   private readonly long = new Set<LongSequence>()
+  /** Paths of those that are under way. */
+  private readonly sweeps = new Set<string>()
 
   private constructor(
     readonly path: string,
@@ -101,6 +107,25 @@ export class ResumeFolder {
     const sequence = await LongSequence.open(join(this.path, file))
     this.long.add(sequence)
     return sequence
+  }
+
+  /** The layers of a sequence of this content; null: the same one is under way. Errors: 74. */
+  async sweep(key: string, mayHalve: boolean): Promise<LongSweep | null> {
+    const path = join(this.path, key)
+    if (this.sweeps.has(path)) return null
+    this.sweeps.add(path)
+    const { passes, ...sweep } = await this.explain(() => openSweep(path, mayHalve))
+    this.passes += passes
+    return sweep
+  }
+
+  /** Its answer is kept. Errors: 74. */
+  async swept({ path }: LongSweep): Promise<void> {
+    await this.explain(async () => {
+      await this.stored.flush()
+      await removeSweep(path)
+    })
+    this.sweeps.delete(path)
   }
 
   async over(sequence: LongSequence): Promise<void> {

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto'
-import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
-import { deserialize, serialize } from 'node:v8'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { Snapshot } from '../../engine/session.js'
 import { readAll, writeAll } from '../../runtime/file-bytes.js'
+import { readSealed, writeSealed } from '../../runtime/sealed-file.js'
 import type { Said } from './answers.js'
 
 /** Where a run stands in a long sequence. */
@@ -19,9 +19,8 @@ interface Standing {
   answers: string
 }
 
-/** Bytes before an answer: its width and its numbers; and before what is saved: its SHA-256. */
+/** Bytes before an answer: its width and its numbers. */
 const entryBytes = 8
-const digestBytes = 32
 const blockBytes = 2 ** 20
 
 /**
@@ -43,7 +42,7 @@ export class LongSequence {
 
   /** `path`: of its files, without their suffixes. */
   static async open(path: string): Promise<LongSequence> {
-    const standing = await standingIn(`${path}.state`)
+    const standing = (await readSealed(`${path}.state`)) as Standing | null
     return new LongSequence(path, standing && (await isWhole(`${path}.rows`, standing)) ? standing : null)
   }
 
@@ -77,10 +76,7 @@ export class LongSequence {
   /** Errors of the system. */
   async save(place: Pick<Standing, 'position' | 'input' | 'ended' | 'snapshot'>): Promise<void> {
     const standing: Standing = { ...place, bytes: this.at, answers: this.answers.copy().digest('hex') }
-    const bytes = serialize(standing)
-    const temporary = `${this.path}.new`
-    await writeFile(temporary, Buffer.concat([createHash('sha256').update(bytes).digest(), bytes]))
-    await rename(temporary, `${this.path}.state`)
+    await writeSealed(`${this.path}.state`, `${this.path}.new`, standing)
   }
 
   async close(): Promise<void> {
@@ -94,14 +90,6 @@ export class LongSequence {
     this.handle ??= await open(`${this.path}.rows`, this.standing ? 'r+' : 'w+')
     return this.handle
   }
-}
-
-/** null: none was saved, or it is not whole. */
-async function standingIn(path: string): Promise<Standing | null> {
-  const saved = await readFile(path).catch(() => null)
-  if (!saved || saved.length < digestBytes) return null
-  const [digest, bytes] = [saved.subarray(0, digestBytes), saved.subarray(digestBytes)]
-  return createHash('sha256').update(bytes).digest().equals(digest) ? deserialize(bytes) : null
 }
 
 /** Whether the file of answers holds those that were given before the state was saved. */

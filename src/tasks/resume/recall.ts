@@ -1,10 +1,12 @@
 import { createHash, type Hash } from 'node:crypto'
+import type { Input } from '../../engine/chunk.js'
 import type { Piece } from '../../engine/pack.js'
 import type { Snapshot } from '../../engine/session.js'
 import { exitCodes, UserError } from '../../errors.js'
 import { keyOf, type Said } from './answers.js'
 import type { ResumeFolder } from './folder.js'
 import type { LongSequence } from './long-sequence.js'
+import type { LongSweep } from './long-sweep.js'
 
 /** What is known of a piece from an earlier run, and how what is said of it now is kept for a later one. */
 export interface Memory {
@@ -14,8 +16,17 @@ export interface Memory {
   load?: Snapshot
   /** The state behind it is to be kept. */
   save?: boolean
+  /** Where its layers are kept, and those of an earlier run are. */
+  sweep?: LongSweep
   /** Before the numbers are given away. `last`: there are no more on this piece. Errors: UserError with exit code 74. */
   keep(said: Said, last: boolean, snapshot?: Snapshot): Promise<void>
+}
+
+/** How a piece is computed. */
+interface Manner {
+  rows: number
+  inParts: boolean
+  swept?: { inHalves: boolean }
 }
 
 /** Pieces of a sequence between two states that are kept. */
@@ -29,21 +40,37 @@ export class Recall<Note> {
 
   /** `nameOf`: tells sequences in several pieces apart. */
   constructor(
-    private readonly folder: ResumeFolder,
+    readonly folder: ResumeFolder,
     private readonly nameOf: (note: Note) => string,
   ) {}
 
-  /** `rows`: of the piece; `inParts`: it is answered in several. Errors: UserError with exit code 73 for a sequence that has changed, 74. */
-  async of(piece: Piece<Note>, rows: number, inParts: boolean): Promise<Memory> {
-    await this.folder.begin()
+  /**
+   * `rows`: of the piece; `inParts`: it is answered in several; `swept`: layer by layer, and it is long. Errors: UserError with exit code 73
+   * for a sequence that has changed, 74.
+   */
+  async of(piece: Piece<Note>, { rows, inParts, swept }: Manner): Promise<Memory> {
+    const { folder } = this
+    await folder.begin()
     const memory = await (piece.slot >= 0
       ? this.ofCut(piece, rows)
       : inParts
         ? this.ofParts(piece)
         : this.ofWhole(piece))
-    this.folder.asked++
-    if (memory.known) this.folder.known++
+    folder.asked++
+    if (memory.known) folder.known++
+    else if (swept) return this.withSweep(memory, piece.input, swept.inHalves)
     return memory
+  }
+
+  private async withSweep(memory: Memory, input: Input, inHalves: boolean): Promise<Memory> {
+    const { folder } = this
+    const sweep = await folder.sweep(keyOf(input).toString('hex'), inHalves)
+    if (!sweep) return memory
+    const keep: Memory['keep'] = async (said, last, snapshot) => {
+      await memory.keep(said, last, snapshot)
+      if (last) await folder.swept(sweep)
+    }
+    return { ...memory, sweep, keep }
   }
 
   private async ofWhole({ input }: Piece<Note>): Promise<Memory> {
