@@ -1,10 +1,12 @@
 import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { readsWhole } from '../engine/memory.js'
 import type { Plan } from '../engine/plan.js'
 import { columns } from '../output/columns.js'
 import type { ModelSpec } from '../spec.js'
 import { sizeText } from '../text/size.js'
 import { type ComputeOptions, chunkText, count, deviceText } from './compute.js'
+import { isLongSweep } from './resume/long-sweep.js'
 import { freeBytes, longestArray, mostWhole, tooLong, wholeNeeds } from './whole-room.js'
 
 /** What is known of the sequences of a run before it is computed. */
@@ -20,7 +22,7 @@ export interface Sequences {
 export async function dryRunText(
   spec: ModelSpec,
   plan: Plan,
-  { device, gpu, tmpDir = tmpdir() }: ComputeOptions,
+  { device, gpu, tmpDir = tmpdir(), resume }: ComputeOptions,
   { unit, longest, number }: Sequences,
 ): Promise<string> {
   const { memory, workers, wholeBytes } = plan
@@ -40,22 +42,24 @@ export async function dryRunText(
     lines.push(['sequences', `assumed to fit a chunk: a pipe is not read; ${most}`])
     if (readsWhole(spec)) lines.push(['spool', `of longer ones in memory, then in ${tmpDir}`])
   } else {
-    const { held, spool } = wholeNeeds(spec, plan, longest)
+    const kept = resume && isLongSweep(spec, plan, longest)
+    const { held, spool } = wholeNeeds(spec, plan, longest, kept)
     lines.push(['sequences', `up to ${count(longest)} ${unit}, held whole; ${most}`])
-    const { inMemory, inFiles } = places(Math.min(workers, number), held, spool, wholeBytes)
+    const { inMemory, inFiles } = places(Math.min(workers, number), held, kept ? null : spool, wholeBytes)
     expected += (inMemory + inFiles) * held + inMemory * spool
     if (inMemory + inFiles === 0 || longest > longestArray(spec))
       throw tooLong(spec, 'the longest record', longest, unit, memory.leastFor(held))
-    if (spool > 0) lines.push(['spool', await spoolText(spool, inMemory, inFiles, tmpDir)])
+    if (spool > 0)
+      lines.push(['spool', await spoolText(spool, inMemory, inFiles, kept ? dirname(resume.path) : tmpDir)])
   }
   lines.push(['memory', `up to ${sizeText(expected)} of ${sizeText(memory.allowed)}`])
   return columns(lines)
 }
 
-/** Where the spools of so many sequences at a time lie; the others wait. */
-function places(sequences: number, held: number, spool: number, room: number) {
-  const inMemory = Math.min(sequences, Math.floor(room / (held + spool)))
-  const inFiles = Math.min(sequences - inMemory, Math.floor((room - inMemory * (held + spool)) / held))
+/** Where the spools of so many sequences at a time lie; the others wait. null: none in memory. */
+function places(sequences: number, held: number, spool: number | null, room: number) {
+  const inMemory = spool === null ? 0 : Math.min(sequences, Math.floor(room / (held + spool)))
+  const inFiles = Math.min(sequences - inMemory, Math.floor((room - inMemory * (held + (spool ?? 0))) / held))
   return { inMemory, inFiles }
 }
 

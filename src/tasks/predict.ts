@@ -17,7 +17,7 @@ import { firstNotFinite } from '../runtime/numbers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { ModelSpec } from '../spec.js'
 import { halvesOf } from './halves.js'
-import { type LongSweep, longSweep, partsOf as partsOfSweep } from './resume/long-sweep.js'
+import { isLongSweep, type LongSweep, partsOf as partsOfSweep } from './resume/long-sweep.js'
 import type { Memory, Recall } from './resume/recall.js'
 import { type Room, WholeRoom } from './whole-room.js'
 import type { Span } from './windows.js'
@@ -100,7 +100,7 @@ export async function* predict<Note>(
     for await (const piece of pieces) {
       const { input } = piece
       const rows = input.length / width
-      const swept = readsWhole(spec) && rows >= longSweep * chunk ? { inHalves } : undefined
+      const swept = isLongSweep(spec, plan, rows) ? { inHalves } : undefined
       const memory = await recall?.of(piece, { rows, inParts: comesInParts(rows), swept })
       const known = memory?.known !== undefined
       if (rows > chunk && !known) rooms.set(input, await whole.take(rows, memory?.sweep && recall?.folder.path))

@@ -15,10 +15,10 @@ export interface Room {
   give(): void
 }
 
-/** Bytes of a sequence that is held whole, and of its spool. */
-export const wholeNeeds = (spec: ModelSpec, { chunk }: Pick<Plan, 'chunk'>, tokens: number) => ({
+/** Bytes of a sequence that is held whole, and of its spool; `kept`: that outlives the run, and no layer overwrites what it reads. */
+export const wholeNeeds = (spec: ModelSpec, { chunk }: Pick<Plan, 'chunk'>, tokens: number, kept = false) => ({
   held: tokens > chunk ? heldBytes(spec, tokens) : 0,
-  spool: spoolBytes(spec, chunk, tokens),
+  spool: (kept ? 2 : 1) * spoolBytes(spec, chunk, tokens),
 })
 
 /** Tokens of a sequence in the longest array that Node makes. */
@@ -59,13 +59,9 @@ export class WholeRoom {
 
   /** `kept`: the folder in which the spool outlives the run. Errors: UserError with exit code 74 for a disk that is too full. */
   async take(tokens: number, kept?: string): Promise<Room> {
-    const needs = wholeNeeds(this.spec, this.plan, tokens)
-    const { held } = needs
-    if (kept === undefined && this.memory.takeNow(held + needs.spool))
-      return { give: () => this.memory.give(held + needs.spool) }
+    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens, kept !== undefined)
+    if (kept === undefined && this.memory.takeNow(held + spool)) return { give: () => this.memory.give(held + spool) }
     await this.memory.take(held)
-    // No layer overwrites there what it reads.
-    const spool = kept === undefined ? needs.spool : 2 * needs.spool
     if (spool > 0) await this.claim(spool, kept)
     const give = () => {
       this.memory.give(held)

@@ -154,7 +154,11 @@ describe('--dry-run', () => {
       spool: '2 x 4.4 MiB in memory',
       memory: expect.stringMatching(/^up to \d+ MiB of /),
     })
-    expect(readdirSync(folder)).not.toContain('none.npy')
+    // With --resume the spool outlives the run, twice as large.
+    const resumed = lines((await dry('-t', '2', '--chunk', '3000', '--resume', long)).stdout)
+    expect(resumed.spool).toMatch(/^2 x 9\.\d MiB in .* free\)$/)
+    expect(resumed.spool).toContain(folder)
+    expect(readdirSync(folder).filter((name) => name.startsWith('none'))).toEqual([])
   })
 
   test('says where a spool would lie, and what the least is where nothing helps', async () => {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
+import type { ModelSpec } from '../../src/spec.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { command } from '../run-command.js'
 import { cleanEnv, temporaryFolder } from '../shell/run.js'
@@ -23,10 +24,20 @@ const models = {
   both: { spec: { ...tinySpec('add', false, true), blocks: Array(6).fill(tinySpec('add', false, true).blocks[0]) } },
 }
 for (const { spec } of Object.values(models)) spec.hidden_states = { ...spec.hidden_states, listed: 6 }
+const strands = {
+  spec: {
+    ...models.both.spec,
+    head: { kind: 'tokens' as const, tied: true },
+    reverse_complement: { complement: [3, 2, 1, 0, 4], fused: true },
+  },
+}
+const saved: Record<string, { spec: ModelSpec }> = { ...models, strands }
+const save = (name: string, seed?: number) =>
+  saveCheckpoint(path(name), saved[name].spec, randomWeights(saved[name].spec, seed))
 
 beforeAll(async () => {
   console.info(`runs are killed at random moments: LONGWAVE_CRASH_SEED=${seed}`)
-  for (const [name, { spec }] of Object.entries(models)) await saveCheckpoint(path(name), spec, randomWeights(spec))
+  for (const name of Object.keys(saved)) await save(name)
   const hears = randomAudioModel(letters, false)
   await saveCheckpoint(path('forward'), hears.spec, hears.weights)
   const random = seeded(5)
@@ -43,13 +54,19 @@ beforeAll(async () => {
   writeFileSync(path('speech.wav'), recordingOf(talk(120)))
   writeFileSync(path('lecture.wav'), recordingOf(talk(600)))
   writeFileSync(path('more.wav'), recordingOf(talk(60)))
-})
+  for (const name of new Set(Object.values(kinds).flatMap(({ inputs }) => inputs)))
+    utimesSync(path(name), written, written)
+}, 60_000)
 
 interface Kind {
   args: string[]
   inputs: string[]
   /** Outputs, the first of them by -o unless the arguments name it. */
   outputs: string[]
+  /** Threads of the runs that are killed. */
+  threads?: number[]
+  /** How often something is kept before, at the most; more in each of them. */
+  often?: number
 }
 
 const kinds: Record<string, Kind> = {
@@ -72,6 +89,20 @@ const kinds: Record<string, Kind> = {
     args: ['embed', '-m', path('both'), '--chunk', '3000', '--pool', 'none'],
     inputs: ['several.fa'],
     outputs: ['out.npy', 'out.npy.ids.tsv'],
+  },
+  'classify, long records of a model that reads both ways': {
+    args: ['classify', '-m', path('both'), '--chunk', '300', '--probabilities'],
+    inputs: ['long.fa'],
+    outputs: ['out.tsv'],
+    threads: [1, 2, 2],
+    often: 5,
+  },
+  'embed, all rows of long records of a model that reads both strands': {
+    args: ['embed', '-m', path('strands'), '--chunk', '300', '--pool', 'none'],
+    inputs: ['long.fa'],
+    outputs: ['out.npy', 'out.npy.ids.tsv'],
+    threads: [2, 2, 2],
+    often: 9,
   },
   'embed, windows': {
     args: ['embed', '-m', 'origin', '--window', '500', '--stride', '60'],
@@ -97,12 +128,41 @@ const emptyPlace = () => {
   return place
 }
 
-const lineOf = ({ args, inputs, outputs }: Kind) => [
-  ...args,
-  ...(args.includes('--output-dir') ? [] : ['-o', outputs[0]]),
+const lineOf = ({ args, inputs, outputs }: Kind, place: string) => [
+  ...args.map((arg) => (['REPORT', 'texts'].includes(arg) ? join(place, arg) : arg)),
+  ...(args.includes('--output-dir') ? [] : ['-o', join(place, outputs[0])]),
   '--resume',
   ...inputs.map(path),
 ]
+
+/** When the inputs were written, in seconds. */
+const written = 1.7e9
+
+/** The same run is refused when its input, its model or a flag has changed, and touches nothing. */
+async function refused(kind: Kind, place: string, what: number): Promise<void> {
+  const line = lineOf(kind, place)
+  const before = keptIn(place)
+  const again = async (flag?: string, value = '') => {
+    const at = flag === undefined ? -1 : line.indexOf(flag)
+    const changed = at < 0 ? [...line, ...(flag === undefined ? [] : [flag, value])] : line.with(at + 1, value)
+    const { code, stderr } = await command(changed)
+    expect([code, stderr, keptIn(place)]).toEqual([73, expect.stringContaining('is of another run: '), before])
+  }
+  const input = path(kind.inputs[0])
+  const model = line[line.indexOf('-m') + 1]
+  const name = Object.keys(saved).find((each) => path(each) === model)
+  if (what % 3 === 0) {
+    utimesSync(input, written, written + 1)
+    await again()
+    utimesSync(input, written, written)
+  } else if (what % 3 === 2) await again('--chunk', '777')
+  else if (name === undefined) await again('-m', path('causal'))
+  else {
+    await save(name, 7)
+    await again()
+    await save(name)
+  }
+}
 
 /** Of a finished run. */
 const filesIn = ({ outputs }: Kind, place: string) => outputs.map((output) => readFileSync(join(place, output)))
@@ -127,7 +187,7 @@ function start(
 function keptIn(place: string): string {
   const files = readdirSync(place, { recursive: true })
     .map(String)
-    .filter((name) => /\.resume\/(answers-\d+|[0-9a-f]+\.state)$/.test(name))
+    .filter((name) => /\.resume\/(answers-\d+|[0-9a-f]+\.(state|(left|right|whole)[.a-z]*\.sweep))$/.test(name))
   const found = files.map((name) => statSync(join(place, name), { throwIfNoEntry: false }))
   return found.map((file) => file && `${file.ino} ${file.size}`).join()
 }
@@ -156,27 +216,33 @@ async function killed(
   return (await ended).code === null && keptIn(place) !== ''
 }
 
-const computedBefore = (stderr: string) => Number(/(\d+) of \d+ pieces were computed before/.exec(stderr)?.[1] ?? -1)
+/** Pieces, and passes over layers. */
+const computedBefore = (stderr: string) => {
+  const [, pieces, passes = 0] = /(\d+) of \d+ pieces were computed before(?:, and (\d+) passes)?/.exec(stderr) ?? []
+  return Number(pieces) + Number(passes)
+}
 
 describe('a run that was killed ends as if it had not been', () => {
   test.each(Object.entries(kinds))('%s', { timeout: 180_000 }, async (_, kind) => {
     const random = seeded(seed + Object.values(kinds).indexOf(kind))
     const undisturbed = emptyPlace()
     const alone = await start(
-      lineOf(kind).filter((arg) => arg !== '--resume'),
+      lineOf(kind, undisturbed).filter((arg) => arg !== '--resume'),
       undisturbed,
     ).ended
     expect(alone.code, alone.stderr).toBe(0)
     const wanted = filesIn(kind, undisturbed)
     const place = emptyPlace()
+    const { threads = [1, 2], often = 1 } = kind
     let turn = 0
-    for (; turn < 3; turn++) {
-      if (!(await killed([lineOf(kind), place, 1 + (turn % 2)], 1 + Math.floor((1 + turn) * random()), 200 * random())))
-        break
+    for (; turn < threads.length; turn++) {
+      const times = 1 + Math.floor((often + turn) * random())
+      if (!(await killed([lineOf(kind, place), place, threads[turn]], times, 200 * random()))) break
+      await refused(kind, place, Object.values(kinds).indexOf(kind) + turn)
     }
     expect(turn).toBeGreaterThan(0)
-    if (turn === 3) {
-      const { code, stderr } = await start(lineOf(kind), place).ended
+    if (turn === threads.length) {
+      const { code, stderr } = await start(lineOf(kind, place), place).ended
       expect(code, stderr).toBe(0)
       expect(computedBefore(stderr), stderr).toBeGreaterThan(0)
     }
@@ -238,12 +304,13 @@ describe('a run that failed', () => {
   test('by a signal says so, too', { timeout: 60_000 }, async () => {
     const kind = kinds['classify, many records']
     const place = emptyPlace()
-    const { child, ended } = start(lineOf(kind), place)
+    const { child, ended } = start(lineOf(kind, place), place)
     while (keptIn(place) === '') await sleep(5)
     child.kill('SIGINT')
     const { code, stderr } = await ended
     expect(code).toBe(130)
-    expect(stderr).toBe('longwave: out.tsv.gz.resume keeps what was computed: the same command goes on from there\n')
+    const kept = join(place, 'out.tsv.gz.resume')
+    expect(stderr).toBe(`longwave: ${kept} keeps what was computed: the same command goes on from there\n`)
     expect(readdirSync(place)).toEqual(['out.tsv.gz.resume'])
   })
 

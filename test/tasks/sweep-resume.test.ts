@@ -1,17 +1,23 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { devices } from '../../src/backends/registry.js'
 import { wholeSegments } from '../../src/backends/segments.js'
+import { KeptSweep } from '../../src/engine/kept-sweep.js'
 import { PortNeighbour } from '../../src/engine/neighbour.js'
 import type { Network } from '../../src/engine/network.js'
 import type { Output } from '../../src/engine/outputs.js'
+import { planOf } from '../../src/engine/plan.js'
 import { joinedReads, Session } from '../../src/engine/session.js'
+import { KeptSpool } from '../../src/engine/spool.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { halvesOf } from '../../src/tasks/halves.js'
+import { predict } from '../../src/tasks/predict.js'
+import { ResumeFolder } from '../../src/tasks/resume/folder.js'
 import { type LongSweep, openSweep, partsOf, removeSweep } from '../../src/tasks/resume/long-sweep.js'
+import { Recall } from '../../src/tasks/resume/recall.js'
 import type { ChunkJob } from '../../src/tasks/worker.js'
-import { network, randomIds, seeded, tinySpec } from '../engine/models.js'
+import { network, randomIds, randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
@@ -116,6 +122,51 @@ describe('a sweep goes on from what is on the disk', async () => {
     await removeSweep(join(place, 'abc'))
     expect(readdirSync(place)).toEqual([])
   })
+})
+
+test('two records of the same bases at a time: one of them is kept, both are answered, and no file is left', async () => {
+  const { spec, output: wanted } = models['both strands']
+  const weights = randomWeights(spec)
+  const ids = randomIds(600, seeded(43))
+  const path = join(folder, 'twice')
+  const identity = { version: '1', command: 'test', flags: {}, device: 'cpu', model: 'm', inputs: [] }
+  const open = await ResumeFolder.open(path, identity)
+  const plan = planOf(spec, { device: 'cpu', threads: 2, chunk: 36, weights })
+  open.chunk = plan.chunk
+  const pieces = async function* () {
+    for (const note of ['first', 'second']) yield { input: ids.slice(), note, start: 0, ends: true, slot: -1 }
+  }
+  const recall = new Recall<string>(open, (note) => note)
+  const found: Record<string, number[]> = {}
+  const seen = new Set<string>()
+  const looking = setInterval(() => {
+    for (const name of existsSync(path) ? readdirSync(path) : []) seen.add(name.replace(/^[0-9a-f]{32}/, 'KEY'))
+  }, 1)
+  for await (const { note, data } of predict(pieces(), { spec, weights }, { device: 'cpu', plan, wanted, recall }))
+    found[note] = [...data]
+  clearInterval(looking)
+  expect(found.first).toHaveLength(600 * 5)
+  expect(found.second).toEqual(found.first)
+  await open.keep()
+  expect(readdirSync(path).sort()).toEqual(['answers-000000', 'run.json'])
+  expect([...seen]).toEqual(expect.arrayContaining(['KEY.left.one.sweep', 'KEY.right.other.stream']))
+})
+
+test('a disk that is full, or a folder that is gone, is an error (74) that names the file', async () => {
+  const backend = await devices.cpu.open()
+  const x = backend.zeros(1, 4)
+  const spool = await KeptSpool.open(backend, '/dev/full', 4, [])
+  await spool.put(0, x)
+  await expect(spool.saved(0, 1)).rejects.toMatchObject({
+    exitCode: 74,
+    message: '/dev/full: cannot write or read the file: no space left on device',
+  })
+  await spool.close()
+  const gone = join(folder, 'gone/abc')
+  const kept = await KeptSweep.open(gone)
+  await expect(kept.save(1, {})).rejects.toMatchObject({ exitCode: 74, message: expect.stringContaining(gone) })
+  await expect(kept.spool(backend, 'stream', 4)).rejects.toMatchObject({ exitCode: 73 })
+  await backend.close()
 })
 
 /** The network, which says so when it is asked for the output of a chunk. */

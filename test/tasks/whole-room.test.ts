@@ -29,6 +29,18 @@ test('spools lie in memory while there is room, then in files, and who finds no 
   expect((await room.take(6000)).folder).toBeUndefined()
 })
 
+test('what outlives the run lies in a folder of its own and takes twice the room, whatever the memory', async () => {
+  expect((await roomFor(10 * (held + spool)).take(6000, folder)).folder).toBe(folder)
+  const tokens = (await freeBytes(folder)) / 4 / 8
+  expect(wholeNeeds(spec, { chunk }, tokens, true)).toEqual({
+    held: wholeNeeds(spec, { chunk }, tokens).held,
+    spool: 2 * wholeNeeds(spec, { chunk }, tokens).spool,
+  })
+  await expect(roomFor(1e18).take(tokens, folder)).rejects.toThrow(
+    /--resume needs a file of .* free; -o names .* --window/,
+  )
+})
+
 test('a sequence that fits a chunk takes nothing', async () => {
   expect((await roomFor(0).take(chunk)).folder).toBeUndefined()
 })

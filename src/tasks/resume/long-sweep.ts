@@ -1,9 +1,13 @@
 import { readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { checkedSweep } from '../../engine/kept-sweep.js'
+import { readsWhole } from '../../engine/memory.js'
+import type { Plan } from '../../engine/plan.js'
+import type { ModelSpec } from '../../spec.js'
 
-/** Chunks from which on a sequence is kept layer by layer: of a shorter one little is lost. */
-export const longSweep = 16
+/** A sequence that is kept layer by layer, of so many chunks at least: of a shorter one little is lost. */
+export const isLongSweep = (spec: ModelSpec, { chunk }: Pick<Plan, 'chunk'>, tokens: number): boolean =>
+  readsWhole(spec) && tokens >= 16 * chunk
 
 /** How the names of its files end. */
 const ofSweep = /\.(whole|left|right)(\.(one|other))?\.(sweep|new|stream|borders|rows)$/
