@@ -153,7 +153,7 @@ export class Network {
     return { x: await this.leave(x, entered.segments, onHidden), segments: entered.segments }
   }
 
-  /** After which block, from 1, the rows of this hidden state come (absent: of the final norm); 0: before all; one more than blocks: norm. */
+  /** When the rows of this hidden state come: 0 before all blocks, i behind the i-th; behind the final norm (absent) at one more than there are. */
   stepOf(index?: number): number {
     const { embedding, listed } = this.spec.hidden_states
     const block = index === undefined ? listed : embedding ? index - 1 : index

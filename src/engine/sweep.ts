@@ -151,10 +151,11 @@ class Sweep {
     const before = state[first]
     if (before && this.lacks(step, 'first')) {
       await this.arrive(step, this.from(first), Object.values(before))
-      for (const c of this.order(first)) {
+      const order = this.order(first)
+      for (const c of order) {
         await kept.borders.put(c, ...Object.values(before))
         // Behind it nobody asks.
-        if (c === this.order(last)[0] && !this.from(last)) break
+        if (c === order[order.length - 1] && !this.from(last)) break
         const x = await this.next(i, c, first)
         await network.blocks[i].carry(b, x, this.segments[c], first, before)
         b.release(x)
