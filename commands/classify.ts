@@ -22,6 +22,7 @@ export default class Classify extends LongwaveCommand {
     model: shared.model,
     output: shared.output,
     force: shared.force,
+    spool: shared.spool,
     resume: shared.resume,
     format: format(['tsv', 'jsonl', 'json', 'bed'], ['audacity']),
     probabilities: Flags.boolean({ description: 'add the probability of every label' }),

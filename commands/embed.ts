@@ -18,6 +18,7 @@ export default class Embed extends LongwaveCommand {
     model: shared.model,
     output: shared.output,
     force: shared.force,
+    spool: shared.spool,
     resume: shared.resume,
     format: format(['npy', 'jsonl']),
     pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'none'] as const })({

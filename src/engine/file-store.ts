@@ -2,22 +2,26 @@ import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FloatArray } from '../backends/backend.js'
 import { exitCodes, UserError } from '../errors.js'
 import { discard } from '../runtime/discard.js'
 import { readAll, reason, writeAll } from '../runtime/file-bytes.js'
-import type { Store } from './store.js'
+import type { Kept, Store } from './store.js'
+
+/** Float16, float32, float64. */
+export type NumberBytes = 2 | 4 | 8
+const kinds = { 2: Uint16Array, 4: Float32Array, 8: Float64Array }
 
 /** What the arrays of a block are, for reading them. */
 interface Block {
   lengths: number[]
-  wide: boolean
+  /** Of a number. */
+  bytes: NumberBytes
   /** SHA-256 of the bytes, of a file with a name. */
   digest?: Uint8Array
 }
 
 /** Where a block lies in a file. `numbers`: of a block, at the most. */
-export const placeOf = (block: number, numbers: number, wide: boolean) => block * numbers * (wide ? 8 : 4)
+export const placeOf = (block: number, numbers: number, bytes: NumberBytes) => block * numbers * bytes
 
 /**
  * Blocks in a file. While one block is computed, the one before it is written and the next one read; no more than one of each is held.
@@ -62,9 +66,9 @@ export class FileStore implements Store {
   }
 
   /** Errors, also of the writing before it: UserError with exit code 74. */
-  async write(block: number, arrays: FloatArray[]): Promise<void> {
-    const wide = arrays[0] instanceof Float64Array
-    const written: Block = { lengths: arrays.map(({ length }) => length), wide }
+  async write(block: number, arrays: Kept[]): Promise<void> {
+    const bytes = arrays[0].BYTES_PER_ELEMENT as NumberBytes
+    const written: Block = { lengths: arrays.map(({ length }) => length), bytes }
     this.blocks[block] = written
     await this.tail
     void this.queue(async () => {
@@ -82,21 +86,20 @@ export class FileStore implements Store {
   }
 
   /** What was written of a file with a name, all of it. Errors: see `write`. */
-  async written(block: number): Promise<{ wide: boolean; digest: Uint8Array }> {
+  async written(block: number): Promise<{ bytes: NumberBytes; digest: Uint8Array }> {
     await this.tail
-    const { wide, digest } = this.blocks[block]
-    return { wide, digest: digest! }
+    const { bytes, digest } = this.blocks[block]
+    return { bytes, digest: digest! }
   }
 
-  async read<Taken>(block: number, take: (arrays: FloatArray[]) => Taken): Promise<Taken> {
+  async read<Taken>(block: number, take: (arrays: Kept[]) => Taken): Promise<Taken> {
     if (this.ahead?.block !== block) this.expect(block)
     const { buffer } = await this.ahead!.bytes
     this.ahead = null
-    const { lengths, wide } = this.blocks[block]
-    const kind = wide ? Float64Array : Float32Array
+    const { lengths, bytes } = this.blocks[block]
     let at = 0
     const arrays = lengths.map((length) => {
-      const array = new kind(buffer, at, length)
+      const array = new kinds[bytes](buffer, at, length)
       at += array.byteLength
       return array
     })
@@ -106,8 +109,8 @@ export class FileStore implements Store {
   }
 
   expect(block: number): void {
-    const { lengths, wide } = this.blocks[block]
-    const size = lengths.reduce((sum, length) => sum + length, 0) * (wide ? 8 : 4)
+    const { lengths, bytes: each } = this.blocks[block]
+    const size = each * lengths.reduce((sum, length) => sum + length, 0)
     const bytes = this.queue(async () => {
       const read = new Uint8Array(size)
       await readAll(this.handle, read, this.position(block))
@@ -122,7 +125,7 @@ export class FileStore implements Store {
   }
 
   private position(block: number): number {
-    return placeOf(block, this.numbers, this.blocks[block].wide)
+    return placeOf(block, this.numbers, this.blocks[block].bytes)
   }
 
   private queue<Result>(step: () => Promise<Result>): Promise<Result> {

@@ -56,10 +56,10 @@ export class KeptSweep {
     return this.standing.sent
   }
 
-  /** With the blocks that it had when the last pass was over. */
-  async spool(backend: Backend, name: string, numbers: number): Promise<KeptSpool> {
+  /** With the blocks that it had when the last pass was over. `half`: float16. */
+  async spool(backend: Backend, name: string, numbers: number, half = false): Promise<KeptSpool> {
     const saved = this.standing.spools.find((each) => each.name === name)
-    const spool = await KeptSpool.open(backend, `${this.path}.${name}`, numbers, saved?.blocks ?? [])
+    const spool = await KeptSpool.open(backend, `${this.path}.${name}`, numbers, half, saved?.blocks ?? [])
     this.spools.set(name, { numbers, spool })
     return spool
   }
@@ -130,7 +130,7 @@ async function areWhole(path: string, numbers: number, blocks: readonly SavedBlo
   try {
     for (const block of blocks) {
       const bytes = new Uint8Array(bytesOf(block))
-      await readAll(handle, bytes, placeOf(block.at, numbers, block.wide))
+      await readAll(handle, bytes, placeOf(block.at, numbers, block.bytes))
       if (!createHash('sha256').update(bytes).digest().equals(block.digest)) return false
     }
     return true

@@ -76,12 +76,12 @@ export const reverseNumbers = ({ blocks, d_model }: ModelSpec): number =>
 
 /**
  * Of the spool of a sequence that is swept: the residual stream and the reverse states at the cuts; where both strands are read
- * (Caduceus-PS) also what each of them gave.
+ * (Caduceus-PS) also what each of them gave. `half`: the stream is float16.
  */
-export function spoolBytes(spec: ModelSpec, chunk: number, tokens: number): number {
+export function spoolBytes(spec: ModelSpec, chunk: number, tokens: number, half = false): number {
   if (tokens <= chunk || !readsWhole(spec)) return 0
   const stride = tokensPerRow(spec)
-  const stream = 4 * Math.ceil(tokens / stride) * spec.d_model
+  const stream = (half ? 2 : 4) * Math.ceil(tokens / stride) * spec.d_model
   const cuts = 4 * Math.ceil(tokens / chunk) * reverseNumbers(spec)
   const strands = spec.reverse_complement ? 8 * tokens * Math.max(spec.d_model, headWidth(spec)) : 0
   return stream + cuts + strands

@@ -88,15 +88,15 @@ export class Session {
    */
   async *parts(
     chunk: Chunk,
-    { neighbours, ...where }: Omit<SpoolPlace, 'streamBytes'> & { neighbours?: Neighbours } = {},
+    { neighbours, ...where }: Pick<SpoolPlace, 'folder' | 'kept'> & { neighbours?: Neighbours } = {},
   ): AsyncGenerator<Read[]> {
     const { network } = this
-    const { outputs, appended = 0, chunk: limit, streamBytes } = this.options
+    const { outputs, appended = 0, chunk: limit, streamBytes, half } = this.options
     const both = network.spec.reverse_complement !== undefined
     const reader = new Reader(network, both ? outputs.map(({ pool, bin }) => ({ pool, bin })) : outputs, 1, appended)
     const { left, right } = neighbours ?? {}
     const reading = reader.begin(chunk.segments.ends.length, left && (() => left.receive(carriedStep)))
-    const place = { streamBytes, ...where }
+    const place = { streamBytes, half, ...where }
     const steps = both
       ? runBothStrands(network, chunk, outputs, limit, place, reading, neighbours)
       : runWhole(network, chunk, limit, place, reading, neighbours)

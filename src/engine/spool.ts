@@ -1,6 +1,8 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
-import { FileStore } from './file-store.js'
-import { RamStore, type Store } from './store.js'
+import { discard } from '../runtime/discard.js'
+import { fromFloat16, toFloat16 } from '../runtime/float16.js'
+import { FileStore, type NumberBytes } from './file-store.js'
+import { type Kept, RamStore, type Store } from './store.js'
 
 /**
  * Where tensors wait between the layers of a sweep, some of them in each block. Blocks have numbers, and what was put last is what is got,
@@ -22,18 +24,20 @@ export interface SpoolPlace {
   streamBytes?: number
   /** The folder of a temporary file for a larger one; absent: the memory of the process. */
   folder?: string
+  /** The residual stream is kept as float16: what is read back of it is rounded. */
+  half?: boolean
   /** Files of this name, with suffixes, are kept for another run, or go on from an earlier one (`KeptSweep`); of one sequence, or half of one. */
   kept?: string
 }
 
-/** `numbers`: in a block, at the most. Errors: UserError with exit code 73 for a folder that takes no file. */
+/** `numbers`: in a block, at the most; `half`: they are kept as float16, whatever the place. Errors: UserError with exit code 73 for a folder that takes no file. */
 export async function openSpool(
   backend: Backend,
-  { blocks, numbers }: { blocks: number; numbers: number },
+  { blocks, numbers, half = false }: { blocks: number; numbers: number; half?: boolean },
   { streamBytes = 0, folder }: SpoolPlace,
 ): Promise<Spool> {
-  if (4 * blocks * numbers <= streamBytes) return new DeviceSpool(backend)
-  return new HostSpool(backend, folder === undefined ? new RamStore() : await FileStore.open(folder, numbers))
+  if (!half && 4 * blocks * numbers <= streamBytes) return new DeviceSpool(backend)
+  return new HostSpool(backend, folder === undefined ? new RamStore() : await FileStore.open(folder, numbers), half)
 }
 
 /** In the memory of the device: nothing has to be waited for. */
@@ -61,6 +65,15 @@ class DeviceSpool implements Spool {
   private copies = (tensors: Tensor[]) => tensors.map((x) => this.backend.activate(x, 'none'))
 }
 
+/** As float16; what they were is freed. */
+function rounded(numbers: FloatArray): Uint16Array {
+  const halves = toFloat16(numbers instanceof Float32Array ? numbers : Float32Array.from(numbers))
+  discard(numbers.buffer as ArrayBuffer)
+  return halves
+}
+
+const numbersOf = (kept: Kept): FloatArray => (kept instanceof Uint16Array ? fromFloat16(kept) : kept)
+
 interface Shape {
   rows: number
   cols: number
@@ -72,19 +85,23 @@ class HostSpool<Kind extends Store = Store> implements Spool {
   constructor(
     private readonly backend: Backend,
     protected readonly store: Kind,
+    private readonly half: boolean,
   ) {}
 
   async put(block: number, ...tensors: Tensor[]): Promise<void> {
     this.shapes[block] = tensors.map(({ rows, cols }) => ({ rows, cols }))
-    const arrays: FloatArray[] = []
-    for (const x of tensors) arrays.push(await this.backend.download(x))
+    const arrays: Kept[] = []
+    for (const x of tensors) {
+      const numbers = await this.backend.download(x)
+      arrays.push(this.half ? rounded(numbers) : numbers)
+    }
     await this.store.write(block, arrays)
   }
 
   get(block: number): Promise<Tensor[]> {
     const shapes = this.shapes[block]
     return this.store.read(block, (arrays) =>
-      shapes.map(({ rows, cols }, i) => this.backend.upload(arrays[i], rows, cols)),
+      shapes.map(({ rows, cols }, i) => this.backend.upload(numbersOf(arrays[i]), rows, cols)),
     )
   }
 
@@ -101,16 +118,16 @@ class HostSpool<Kind extends Store = Store> implements Spool {
 export interface SavedBlock {
   at: number
   shapes: Shape[]
-  /** Of 64 bits. */
-  wide: boolean
+  /** Of a number. */
+  bytes: NumberBytes
   /** SHA-256 */
   digest: Uint8Array
 }
 
 const numbersIn = ({ rows, cols }: Shape) => rows * cols
 
-export const bytesOf = ({ shapes, wide }: SavedBlock) =>
-  shapes.reduce((sum, shape) => sum + numbersIn(shape), 0) * (wide ? 8 : 4)
+export const bytesOf = ({ shapes, bytes }: SavedBlock) =>
+  bytes * shapes.reduce((sum, shape) => sum + numbersIn(shape), 0)
 
 /** In such a file. */
 export class KeptSpool extends HostSpool<FileStore> {
@@ -119,10 +136,11 @@ export class KeptSpool extends HostSpool<FileStore> {
     backend: Backend,
     path: string,
     numbers: number,
+    half: boolean,
     blocks: readonly SavedBlock[],
   ): Promise<KeptSpool> {
     const known = blocks.map(({ shapes, ...block }) => ({ ...block, lengths: shapes.map(numbersIn) }))
-    const spool = new KeptSpool(backend, await FileStore.openNamed(path, numbers, known))
+    const spool = new KeptSpool(backend, await FileStore.openNamed(path, numbers, known), half)
     for (const { at, shapes } of blocks) spool.shapes[at] = shapes
     return spool
   }

@@ -15,6 +15,8 @@ export interface CutLimits {
   chunk: number
   /** Of the largest residual stream that may; default: none. */
   streamBytes?: number
+  /** See `SpoolPlace`. */
+  half?: boolean
 }
 
 /** Where a sequence is cut, its ends included; `fromEnd`: as it is cut when it is read backwards. */
@@ -63,9 +65,9 @@ export async function* sweep(
   try {
     const longest = Math.max(...cuts.slice(1).map((cut, c) => cut - cuts[c]))
     const blocks = cuts.length - 1
-    const open = (name: string, numbers: number) =>
-      saved ? saved.spool(b, name, numbers) : openSpool(b, { blocks, numbers }, place)
-    kept.stream = await open('stream', Math.ceil(longest / network.stride) * network.spec.d_model)
+    const open = (name: string, numbers: number, half = false) =>
+      saved ? saved.spool(b, name, numbers, half) : openSpool(b, { blocks, numbers, half }, place)
+    kept.stream = await open('stream', Math.ceil(longest / network.stride) * network.spec.d_model, place.half)
     kept.borders = await open('borders', reverseNumbers(network.spec))
     yield* new Sweep(network, state, kept as Kept, reading, neighbours, saved).run(chunk, cuts)
   } finally {

@@ -131,6 +131,11 @@ export const shared = {
     helpValue: 'DIR',
     description: 'folder for what does not fit that memory [default: TMPDIR, or that of the system]',
   }),
+  spool: Flags.option({ options: ['float32', 'float16'] as const })({
+    default: 'float32',
+    description:
+      'how a record longer than a chunk waits between layers that read both ways; float16: half the room, a little rounded',
+  }),
   resume: Flags.boolean({
     description: 'keep what is computed beside the output until it is there; after an interruption go on from that',
   }),

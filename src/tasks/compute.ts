@@ -21,6 +21,8 @@ export interface ComputeOptions {
   maxMemory?: number
   /** Of temporary files; default: that of the system. */
   tmpDir?: string
+  /** The residual stream of a long sequence is kept as float16. */
+  halfSpool?: boolean
   /** Where what is computed is kept until the output is there, and what an earlier run has kept; absent: nowhere. */
   resume?: ResumeFolder
   /** Takes warnings. */

@@ -22,7 +22,7 @@ export interface Sequences {
 export async function dryRunText(
   spec: ModelSpec,
   plan: Plan,
-  { device, gpu, tmpDir = tmpdir(), resume }: ComputeOptions,
+  { device, gpu, tmpDir = tmpdir(), halfSpool: half, resume }: ComputeOptions,
   { unit, longest, number }: Sequences,
 ): Promise<string> {
   const { memory, workers, wholeBytes } = plan
@@ -43,7 +43,7 @@ export async function dryRunText(
     if (readsWhole(spec)) lines.push(['spool', `of longer ones in memory, then in ${tmpDir}`])
   } else {
     const kept = resume && isLongSweep(spec, plan, longest)
-    const { held, spool } = wholeNeeds(spec, plan, longest, kept)
+    const { held, spool } = wholeNeeds(spec, plan, longest, { kept, half })
     lines.push(['sequences', `up to ${count(longest)} ${unit}, held whole; ${most}`])
     const { inMemory, inFiles } = places(Math.min(workers, number), held, kept ? null : spool, wholeBytes)
     expected += (inMemory + inFiles) * held + inMemory * spool

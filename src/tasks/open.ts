@@ -36,6 +36,7 @@ export interface RunFlags extends ProgressFlags {
   chunk?: number
   'max-memory'?: number
   'tmp-dir'?: string
+  spool?: 'float32' | 'float16'
   'on-error': 'fail' | 'skip'
   'infile-list'?: string
   verbose?: boolean
@@ -261,6 +262,7 @@ function runOptions(flags: RunFlags, { device, gpu, why }: Picked, note: (line: 
     chunk: flags.chunk,
     maxMemory: flags['max-memory'],
     tmpDir: flags['tmp-dir'],
+    halfSpool: flags.spool === 'float16',
     skip: flags['on-error'] === 'skip',
     note,
     detail: flags.verbose ? note : undefined,

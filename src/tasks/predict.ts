@@ -29,6 +29,8 @@ export interface PredictOptions<Note> {
   wanted: Output
   /** Of temporary files; default: that of the system. */
   tmpDir?: string
+  /** See `ComputeOptions`. */
+  halfSpool?: boolean
   /** What is read of a long sequence may come in several answers. */
   inParts?: boolean
   /** Takes the buffers of inputs that have been read. */
@@ -72,12 +74,12 @@ export interface Prediction {
 export async function* predict<Note>(
   pieces: AsyncIterable<Piece<Note>>,
   model: { spec: ModelSpec; weights: Weights },
-  { device, plan, wanted, tmpDir, inParts = false, buffers, recall, onStarted }: PredictOptions<Note>,
+  { device, plan, wanted, tmpDir, halfSpool: half, inParts = false, buffers, recall, onStarted }: PredictOptions<Note>,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
   const { chunk, keptWeights, streamBytes, stages } = plan
   const { weights } = model
-  const setup: InferenceSetup = { device, spec, weights, chunk, wanted, keptWeights, streamBytes, stages }
+  const setup: InferenceSetup = { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, stages }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
   const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed
@@ -88,7 +90,7 @@ export async function* predict<Note>(
   const takeTurns = (jobs: readonly ChunkJob[]) => jobs.map(() => nextWorker++ % plan.workers)
   /** Of each worker: when the last part of what it was given was taken. */
   const taken: Promise<void>[] = []
-  const whole = new WholeRoom(spec, plan, tmpDir)
+  const whole = new WholeRoom(spec, plan, tmpDir, half)
   /** Of the sequences that are held whole, by their input. */
   const rooms = new Map<Input, Room>()
 

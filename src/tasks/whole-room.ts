@@ -15,10 +15,18 @@ export interface Room {
   give(): void
 }
 
-/** Bytes of a sequence that is held whole, and of its spool; `kept`: that outlives the run, and no layer overwrites what it reads. */
-export const wholeNeeds = (spec: ModelSpec, { chunk }: Pick<Plan, 'chunk'>, tokens: number, kept = false) => ({
+/**
+ * Bytes of a sequence that is held whole, and of its spool; `kept`: that outlives the run, and no layer overwrites what it reads; `half`: that is
+ * float16.
+ */
+export const wholeNeeds = (
+  spec: ModelSpec,
+  { chunk }: Pick<Plan, 'chunk'>,
+  tokens: number,
+  { kept = false, half = false } = {},
+) => ({
   held: tokens > chunk ? heldBytes(spec, tokens) : 0,
-  spool: (kept ? 2 : 1) * spoolBytes(spec, chunk, tokens),
+  spool: (kept ? 2 : 1) * spoolBytes(spec, chunk, tokens, half),
 })
 
 /** Tokens of a sequence in the longest array that Node makes. */
@@ -53,13 +61,14 @@ export class WholeRoom {
     private readonly spec: ModelSpec,
     private readonly plan: Plan,
     private readonly folder = tmpdir(),
+    private readonly half = false,
   ) {
     this.memory = new Budget(plan.wholeBytes)
   }
 
   /** `kept`: the folder in which the spool outlives the run. Errors: UserError with exit code 74 for a disk that is too full. */
   async take(tokens: number, kept?: string): Promise<Room> {
-    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens, kept !== undefined)
+    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens, { kept: kept !== undefined, half: this.half })
     if (kept === undefined && this.memory.takeNow(held + spool)) return { give: () => this.memory.give(held + spool) }
     await this.memory.take(held)
     if (spool > 0) await this.claim(spool, kept)

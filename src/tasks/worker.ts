@@ -21,6 +21,8 @@ export interface InferenceSetup {
   wanted: Output
   keptWeights: number
   streamBytes: number
+  /** See `SpoolPlace`. */
+  half?: boolean
   /** What each worker runs of sequences that are cut into chunks. */
   stages: readonly BlockRange[]
 }
@@ -68,8 +70,8 @@ export interface InferenceAnswer extends Pushed {
   started?: Started
 }
 
-const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, stages } = workerData as InferenceSetup
-const options = { chunk, streamBytes, outputs: [wanted], appended: appendedTokens(spec) }
+const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, stages } = workerData as InferenceSetup
+const options = { chunk, streamBytes, half, outputs: [wanted], appended: appendedTokens(spec) }
 const began = performance.now()
 const secondsSince = (from: number) => (performance.now() - from) / 1000
 let first = true

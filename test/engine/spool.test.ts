@@ -49,6 +49,21 @@ for (const device of ['reference', 'cpu'] as const) {
       await spool.close()
     })
 
+    test('as float16: the residual stream is rounded, the same whatever the cut and the place', async () => {
+      for (const spec of [tinySpec('add', true), { ...tinySpec('untied'), ...both }]) {
+        const net = network(backend, spec)
+        const ids = randomIds(131, seeded(37))
+        const exact = (await partsOf(net, 6000, ids, {}))[0]
+        const rounded = (await partsOf(net, 60, ids, {}, undefined, true)).flat()
+        const worst = Math.max(...rounded.map((value, i) => Math.abs(value - exact[i])))
+        expect(worst).toBeGreaterThan(1e-5)
+        expect(worst).toBeLessThan(2e-2)
+        expect((await partsOf(net, 12, ids, {}, folder, true)).flat()).toEqual(rounded)
+        // What fits a chunk waits nowhere.
+        expect((await partsOf(net, 6000, ids, {}, folder, true))[0]).toEqual(exact)
+      }
+    })
+
     const specs = (['add', 'multiply', 'untied'] as const).flatMap((mixer) => [
       { name: mixer, spec: tinySpec(mixer) },
       { name: `${mixer}, stem`, spec: tinySpec(mixer, true) },
@@ -96,8 +111,8 @@ const outputsOf = (net: Network): Output[] => [
 ]
 
 /** What each part of a whole sequence gives. */
-async function partsOf(net: Network, chunk: number, ids: Int32Array, output: Output, folder?: string) {
-  const session = new Session(net, { chunk, outputs: [output] })
+async function partsOf(net: Network, chunk: number, ids: Int32Array, output: Output, folder?: string, half = false) {
+  const session = new Session(net, { chunk, outputs: [output], half })
   const parts: number[][] = []
   const whole = { input: ids, segments: wholeSegments(Int32Array.of(0, ids.length)) }
   for await (const [{ data }] of session.parts(whole, { folder })) parts.push([...data])

@@ -155,7 +155,7 @@ test('two records of the same bases at a time: one of them is kept, both are ans
 test('a disk that is full, or a folder that is gone, is an error (74) that names the file', async () => {
   const backend = await devices.cpu.open()
   const x = backend.zeros(1, 4)
-  const spool = await KeptSpool.open(backend, '/dev/full', 4, [])
+  const spool = await KeptSpool.open(backend, '/dev/full', 4, false, [])
   await spool.put(0, x)
   await expect(spool.saved(0, 1)).rejects.toMatchObject({
     exitCode: 74,

@@ -32,7 +32,7 @@ test('spools lie in memory while there is room, then in files, and who finds no 
 test('what outlives the run lies in a folder of its own and takes twice the room, whatever the memory', async () => {
   expect((await roomFor(10 * (held + spool)).take(6000, folder)).folder).toBe(folder)
   const tokens = (await freeBytes(folder)) / 4 / 8
-  expect(wholeNeeds(spec, { chunk }, tokens, true)).toEqual({
+  expect(wholeNeeds(spec, { chunk }, tokens, { kept: true })).toEqual({
     held: wholeNeeds(spec, { chunk }, tokens).held,
     spool: 2 * wholeNeeds(spec, { chunk }, tokens).spool,
   })

@@ -97,7 +97,7 @@ export class AudioPipeline {
     take: (answers: AsyncIterable<Answer<AudioNote>>) => AsyncGenerator<{ item: Recording; result: Result }>,
   ): AsyncGenerator<Given<Recording, Result>> {
     const { options } = this
-    const { device, wanted, tmpDir, resume, inParts } = options
+    const { device, wanted, tmpDir, halfSpool, resume, inParts } = options
     const onStarted = startNote(options)
     const lanes = Math.max(1, Math.min(this.plan.workers, this.recordings.length))
     const { model, plan: all } = this
@@ -120,7 +120,17 @@ export class AudioPipeline {
       const plan = laneOf(model.spec, all, lane, lanes)
       const nameOf = ({ recording: { index, file } }: AudioNote) => `${index}\0${file}`
       const recall = resume && new Recall(resume, nameOf)
-      const answers = predict(untilBad(), model, { device, plan, wanted, tmpDir, inParts, buffers, recall, onStarted })
+      const answers = predict(untilBad(), model, {
+        device,
+        plan,
+        wanted,
+        tmpDir,
+        halfSpool,
+        inParts,
+        buffers,
+        recall,
+        onStarted,
+      })
       // An answer that is not finite comes before what was read later.
       const untilNotFinite = async function* () {
         for await (const answer of answers) {

@@ -78,7 +78,8 @@ export class DnaRun implements SpanRun {
 
   async *results(): AsyncGenerator<Prediction> {
     const { spec } = this.model
-    const { device, wanted, letters, tmpDir, resume, skip, window, stride, minLength, perRecord } = this.options
+    const { device, wanted, letters, tmpDir, halfSpool, resume, skip, window, stride, minLength, perRecord } =
+      this.options
     const onStarted = startNote(this.options)
     const parts = this.composition.of(settledParts(this.records, this.options, skip, this.left))
     const piece = this.streams ? this.plan.chunk : undefined
@@ -88,7 +89,7 @@ export class DnaRun implements SpanRun {
     const pieces = strandsOf(spans, spec, this.strand, letters)
     const nameOf = ({ span: { record } }: StrandNote) => `${record.file}\0${record.line}\0${record.id}`
     const recall = resume && new Recall(resume, nameOf)
-    const how = { device, plan: this.plan, wanted, tmpDir, inParts: true, recall, onStarted }
+    const how = { device, plan: this.plan, wanted, tmpDir, halfSpool, inParts: true, recall, onStarted }
     const answers = predict(pieces, this.model, how)
     let record: SequenceRecord | undefined
     for await (const prediction of letters ? withLetters(answers) : withStrands(answers)) {
