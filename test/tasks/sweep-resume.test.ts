@@ -24,9 +24,9 @@ const folder = temporaryFolder()
 const [forwardOnly] = tinySpec('mamba').blocks
 const [first, second] = tinySpec('add').blocks
 
-const models: Record<string, { spec: ModelSpec; output: Output }> = {
+const models: Record<string, { spec: ModelSpec; output: Output; half?: boolean }> = {
   'pooled, a stem': { spec: tinySpec('multiply', true), output: { pool: 'mean', head: true } },
-  'all rows of a layer': { spec: tinySpec('untied'), output: { layer: 1 } },
+  'all rows of a layer, as float16': { spec: tinySpec('untied'), output: { layer: 1 }, half: true },
   'a layer that reads forward only': {
     spec: {
       ...tinySpec('add'),
@@ -51,11 +51,13 @@ describe('a sweep goes on from what is on the disk', async () => {
 
   const cases = Object.keys(models).flatMap((name) => [false, true].map((halves) => [name, halves] as const))
   test.each(cases)('%s, in halves: %s', async (name, halves) => {
-    const { spec, output } = models[name]
+    const { spec, output, half } = models[name]
     const net = network(backend, spec)
     const ids = randomIds(293, seeded(41))
     const segments = wholeSegments(Int32Array.of(0, ids.length))
-    const expected = (await new Session(net, { chunk: 6000, outputs: [output] }).push({ input: ids, segments })).reads
+    const expected = (
+      await new Session(net, { chunk: half ? 60 : 6000, outputs: [output], half }).push({ input: ids, segments })
+    ).reads
 
     /** All of it; `onChunk` is called when a chunk of a pass is done. */
     const run = async (sweep: LongSweep | null, onChunk = () => {}) => {
@@ -63,7 +65,7 @@ describe('a sweep goes on from what is on the disk', async () => {
       const jobs = sweep?.halves === false ? [whole] : halvesOf(spec, whole)
       const reads = jobs.map(async ({ input, segments, other }, i) => {
         const neighbour = other && new PortNeighbour(other.port, other.tokens)
-        const session = new Session(watched(net, onChunk), { chunk: 36, outputs: [output] })
+        const session = new Session(watched(net, onChunk), { chunk: 36, outputs: [output], half })
         const kept = sweep ? partsOf(sweep)[i] : undefined
         try {
           return await joinedReads(
