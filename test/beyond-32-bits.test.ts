@@ -346,7 +346,7 @@ test('--resume: a sequence that stood there is known up to there, and is another
         [end, true],
       ] as const) {
         const piece = { input: Int32Array.of(1, 2), note: 'long', start, ends, slot: 0 }
-        const memory = await recall.of(piece, 2, false)
+        const memory = await recall.of(piece, { rows: 2, inParts: false })
         if (!memory.known) await memory.keep(said, true)
       }
       return open.known

@@ -63,7 +63,7 @@ class Digest {
 async function whole(net: ReturnType<typeof network>, chunk: number, length: number, spools?: string) {
   const digest = new Digest()
   const sequence = { input: ids.subarray(0, length), segments: wholeSegments(Int32Array.of(0, length)) }
-  for await (const reads of new Session(net, { chunk, outputs }).parts(sequence, spools)) digest.add(reads)
+  for await (const reads of new Session(net, { chunk, outputs }).parts(sequence, { folder: spools })) digest.add(reads)
   return digest.end()
 }
 
