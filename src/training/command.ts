@@ -19,7 +19,7 @@ export const trainFlags = {
   config: Flags.string({ helpValue: 'FILE', description: 'JSON file of training settings; flags override it' }),
   from: Flags.string({
     helpValue: shared.model.helpValue,
-    description: 'start from the body of this model, with a new head',
+    description: 'start from this model; its head, too, where it can say what is to be learnt',
   }),
   freeze: Flags.string({
     helpValue: 'none|body|N',

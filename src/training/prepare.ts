@@ -1,9 +1,10 @@
 import { basename } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { checkSpec } from '../checkpoints/spec-schema.js'
 import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from '../input/bytes.js'
 import type { Weights } from '../layers/params.js'
-import type { ModelSpec } from '../spec.js'
+import type { HeadSpec, ModelSpec } from '../spec.js'
 import type { Data } from './data/labelled-set.js'
 import { LabelTable } from './data/labels.js'
 import { initialise, initialiseHead } from './initialise.js'
@@ -53,7 +54,7 @@ export function start(
   freeze: string,
 ): { weights: Weights; trainable: string[] } {
   checkSpec(spec, (what) => usage(`these settings make no model: ${what}`))
-  const weights = from ? withHead(from.weights, spec, seed) : initialise(spec, seed)
+  const weights = from ? startedFrom(from, spec, seed) : initialise(spec, seed)
   return { weights, trainable: trainableNames([...weights.keys()], freeze, spec.blocks.length) }
 }
 
@@ -102,7 +103,21 @@ export function refuseArchitecture(given: Record<string, unknown>): void {
   if (own) throw new UserError(`${own} comes with the model of --from and cannot be set`, exitCodes.usage)
 }
 
-function withHead(weights: Weights, spec: ModelSpec, seed: number): Weights {
-  const body = [...weights].filter(([name]) => !name.startsWith('head.'))
-  return new Map([...body, ...initialiseHead(spec, seed)])
+/** The weights of `from`: with its head where that answers the same from the same rows, otherwise with a new one. */
+function startedFrom({ spec: old, weights }: Pretrained, spec: ModelSpec, seed: number): Weights {
+  const head = initialiseHead(spec, seed)
+  const fits = [...head].every(([name, { rows, cols }]) => {
+    const own = weights.get(name)
+    return own?.rows === rows && own.cols === cols
+  })
+  if (fits && isDeepStrictEqual(answersOf(old.head), answersOf(spec.head))) return weights
+  return new Map([...[...weights].filter(([name]) => !name.startsWith('head.')), ...head])
+}
+
+/** What the weights of a head are made for, without how their logits are decoded or calibrated. */
+function answersOf(head: HeadSpec | null): HeadSpec | null {
+  if (head?.kind === 'ctc') return { kind: 'ctc', vocabulary: head.vocabulary }
+  if (head?.kind !== 'classes') return head
+  const { temperature: _, ...answers } = head
+  return answers
 }

@@ -3,7 +3,10 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openCheckpoint } from '../../src/checkpoints/open.js'
+import type { Weights } from '../../src/layers/params.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { Random } from '../../src/training/random.js'
 import { openTags } from '../output/report/tags.js'
@@ -112,7 +115,7 @@ describe('longwave train classify', () => {
     expect(await command(tune('tune.json', 'tuned'))).toMatchObject({ code: 0, stderr: '' })
     const { spec, training } = JSON.parse(await readFile(join(at('tuned'), 'config.json'), 'utf8'))
     expect([spec.d_model, training.from, training.settings.epochs]).toEqual([8, 'base', 2])
-    // The head is a new one, and no records are there to calibrate it.
+    // It has learnt since it was calibrated, and no records are there to do it again.
     expect(JSON.parse(await readFile(join(at('base'), 'config.json'), 'utf8')).spec.head.temperature).toBeGreaterThan(0)
     expect([spec.head.temperature, training.calibration]).toEqual([undefined, undefined])
 
@@ -127,6 +130,25 @@ describe('longwave train classify', () => {
       code: 2,
       stderr: 'longwave: layers comes with the model of --from and cannot be set\n',
     })
+  })
+
+  it('keeps the head of the other model where that has the same labels, and has a new one for others', async () => {
+    expect((await command([...trainArgs('whole'), '-q'])).code).toBe(0)
+    const table = await readFile(at('x.tsv'), 'utf8')
+    await writeFile(at('renamed.tsv'), table.replaceAll('rich', 'wealthy'))
+    await writeFile(at('still.json'), JSON.stringify({ epochs: 1, lr: 0 }))
+    const tuned = async (name: string, labels: string) => {
+      const line = ['train', 'classify', '--data', at('x.fa'), '--labels', at(labels), '--config', at('still.json'), '-q']
+        .concat('--from', at('whole'), '--out', at(name), '-d', 'cpu', '-t', '1') // biome-ignore format: a command line
+      expect(await command(line)).toMatchObject({ code: 0, stderr: '' })
+      return (await openCheckpoint(at(name))).weights
+    }
+    const { weights: whole } = await openCheckpoint(at('whole'))
+    const same = (weights: Weights) =>
+      [...whole.keys()].filter((name) => isDeepStrictEqual(weights.get(name), whole.get(name)))
+    expect(same(await tuned('same labels', 'x.tsv'))).toEqual([...whole.keys()])
+    const body = [...whole.keys()].filter((name) => !name.startsWith('head.'))
+    expect(same(await tuned('other labels', 'renamed.tsv'))).toEqual(body)
   })
 
   it('goes on after a hang-up, and starts anew after kill -9, to the same bytes', async () => {

@@ -249,6 +249,27 @@ describe('training on audio', () => {
       weights.push(await readFile(join(folder, `brief-${threads}`, 'model.safetensors')))
     }
     expect(weights[0].equals(weights[1])).toBe(true)
+
+    // Another run starts with the head, too, where that writes all of the texts.
+    const from = { name: 'tones', ...(await openCheckpoint(join(folder, 'tones'))) }
+    const { data } = files.train
+    const head = async (table: string, units: string) => {
+      const labels = join(folder, 'some.tsv')
+      writeFileSync(labels, table)
+      const preparation = { task: 'transcribe', ...silently } as const
+      const { spec, weights } = await prepareAudio(
+        { train: { data, labels }, valid: null },
+        { units },
+        from,
+        'none',
+        preparation,
+      )
+      return { ...spec.head, kept: weights.get('head.weight') === from.weights.get('head.weight') }
+    }
+    const { vocabulary } = spec.head as { vocabulary: string[] }
+    expect(await head('8.wav\tae\n9.wav\t\n', 'characters')).toEqual({ kind: 'ctc', vocabulary, kept: true })
+    expect(await head('8.wav\tai\n', 'characters')).toEqual({ kind: 'ctc', vocabulary: ['', 'a', 'i'], kept: false })
+    expect(await head('8.wav\ta e\n', 'words')).toEqual({ kind: 'ctc', vocabulary: ['', 'a ', 'e '], kept: false })
   })
 
   it('learns classes of sounds, and starts from another audio model', async () => {

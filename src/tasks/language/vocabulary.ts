@@ -32,6 +32,11 @@ export class Vocabulary {
     return new Vocabulary(['', ...[...found].sort()])
   }
 
+  /** Whether the other entries write all that these do. */
+  isWithin(others: readonly string[]): boolean {
+    return this.entries.every((entry) => others.includes(entry))
+  }
+
   /** `name` says whose text it is. Errors: 65, or the code given, for what no entry writes. */
   encode(text: string, name: string, code: number = exitCodes.data): Int32Array {
     return Int32Array.from(pieces(normaliseTranscript(text), this.units), (piece) => {

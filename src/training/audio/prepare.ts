@@ -30,7 +30,7 @@ export interface AudioPreparation {
 }
 
 /**
- * Reads the recordings and makes the model to start from: a fresh one, or the body of `from` with a new head. Tables
+ * Reads the recordings and makes the model to start from: a fresh one, or `from` (`start`). Tables
  * name paths below the folder. Errors: 2 settings, 65 and 66 data, 69 a recording that needs ffmpeg where there is
  * none.
  */
@@ -52,7 +52,7 @@ export async function prepareAudio(
   const entries = await tables.train.recordings(files.train.data, note)
   const { head, encode } =
     task === 'transcribe'
-      ? textHead(entries, tables.train.file, settings)
+      ? textHead(entries, tables.train.file, settings, from?.spec.head ?? null)
       : classHead(entries, tables.train.file, settings)
   const spec = from ? { ...from.spec, head } : audioSpec(settings, log_mel, head)
 
@@ -85,10 +85,17 @@ interface Target {
   encode: (table: LabelTable, entry: Entry) => Int32Array
 }
 
-function textHead(entries: readonly Entry[], file: string, { units, ...settings }: AudioSettings): Target {
+/** `old`: the head of the model to start from, whose vocabulary is taken where it can write all of the texts. */
+function textHead(
+  entries: readonly Entry[],
+  file: string,
+  { units, ...settings }: AudioSettings,
+  old: HeadSpec | null,
+): Target {
   const texts = entries.map(({ label }) => label).filter((text) => text !== '')
   if (texts.length === 0) throw new UserError(`${file}: no line with a text`, exitCodes.data)
-  const vocabulary = Vocabulary.of(texts, units)
+  const own = Vocabulary.of(texts, units)
+  const vocabulary = old?.kind === 'ctc' && own.isWithin(old.vocabulary) ? new Vocabulary(old.vocabulary) : own
   const head: HeadSpec = { kind: 'ctc', vocabulary: vocabulary.entries, ...language(texts, settings) }
   // Too many n-grams are found out now, not by the finished model.
   languageOf(head)

@@ -21,7 +21,7 @@ interface Loaded extends Dataset {
 }
 
 /**
- * Reads the data and makes the model to start from: a fresh one, or the body of `from` with a new head. `given`: the
+ * Reads the data and makes the model to start from: a fresh one, or `from` (`start`). `given`: the
  * settings that were given. `freeze`: which weights are frozen. `note` takes warnings. Errors: 2 settings, 65 and 66
  * data.
  */
