@@ -1,12 +1,15 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
 import { errorRate } from '../src/text/edit-distance.js'
 import { textEdits } from '../src/training/metrics/validation.js'
+import { noiseKinds, noiseRecording } from './noises.js'
 import { command } from './run-command.js'
+import { temporaryFolder } from './shell/run.js'
 
 const folder = join(packageRoot, 'models')
+const scratch = temporaryFolder()
 const names = readdirSync(folder)
 const configOf = (name: string) => JSON.parse(readFileSync(join(folder, name, 'config.json'), 'utf8'))
 const fixture = (file: string) => join(packageRoot, 'fixtures', file)
@@ -78,6 +81,20 @@ describe('bundled models of audio', () => {
     expect(aloud.stderr).toMatch(/^longwave: english is a demonstration: /)
     const { code, stderr } = await command(['transcribe', fixture('sentence.wav')])
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^longwave: which model\? -m NAME/)])
+  })
+
+  test('digits writes nothing for noise and a sentence, and counts them; a bell may pass for a digit', async () => {
+    const noises = noiseKinds
+      .filter((kind) => kind !== 'bell')
+      .map((kind, i) => {
+        const path = join(scratch, `${kind}.wav`)
+        writeFileSync(path, noiseRecording(kind, 3, 0.5, i))
+        return path
+      })
+    const inputs = [...noises, fixture('sentence.wav'), fixture('rain.wav')]
+    const { code, stdout, stderr } = await command(['transcribe', '-m', 'digits', '--no-progress', ...inputs])
+    expect([code, stdout.toString()]).toEqual([0, inputs.map((path) => `${path}\t\n`).join('')])
+    expect(stderr).toContain(`left out: ${inputs.length} in which nothing is said`)
   })
 
   test('sounds knows a dog from rain', async () => {
