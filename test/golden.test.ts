@@ -5,10 +5,10 @@ import { goldenModel, writeModel } from './checkpoints/folders.js'
 import { goldenFolders, kindOf } from './golden-run/folders.js'
 
 /**
- * The folders of `npm run test:golden`, as tests: kernels, with their gradients, are in
+ * The folders of `npm run test:golden`, as tests: selective scans, with their gradients, are in
  * backends/golden-kernels.test.ts, and all but `cpu`, which are slow, leave out the longest cases.
  */
-const folders = (await goldenFolders('test/golden')).filter((folder) => !folder.includes('kernel-'))
+const folders = (await goldenFolders('test/golden')).filter((folder) => !folder.includes('kernel-selscan'))
 
 describe.each(folders.map((folder) => [basename(folder), folder]))('%s', async (_, folder) => {
   const kind = await kindOf(folder)

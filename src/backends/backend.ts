@@ -19,6 +19,11 @@ export interface Tensor {
   readonly cols: number
 }
 
+/** A norm of equal parts of the columns; absent: of all. */
+export interface GroupNorm extends NormSpec {
+  groups?: number
+}
+
 /** GELU with the error function: x Phi(x). SELU (arXiv 1706.02515): scale x, below 0 scale alpha (e^x - 1). */
 export type Activation = 'none' | 'silu' | 'gelu' | 'selu'
 /** a + b, a b, a silu(b), a sigmoid(b) (GLU, arXiv 1612.08083). */
@@ -98,6 +103,33 @@ export interface S5Args {
   direction: Direction
 }
 
+/**
+ * Mamba-2 (SSD, arXiv 2405.21060): h = exp(dt A) h + dt B x, y = C h + D x, with H heads of P channels each. A head has one step, one A and
+ * one D, and G heads in turn share B and C.
+ */
+export interface SsdArgs {
+  /** [T, H P]: the channels of a head side by side. */
+  x: Tensor
+  /** [T, H], before bias and softplus (identity above 20). */
+  dt: Tensor
+  /** [1, H]; A = -exp(A_log). */
+  A_log: Tensor
+  /** [T, G N]: head h uses group floor(h G / H). */
+  B: Tensor
+  /** [T, G N] */
+  C: Tensor
+  /** G */
+  groups: number
+  /** [1, H] */
+  D: Tensor
+  /** [1, H] */
+  dtBias: Tensor
+  /** Steps are at least and at most these, after the softplus; the second may be infinite. */
+  dtLimit: readonly [number, number]
+  segments: Segments
+  direction: Direction
+}
+
 export interface LinearOptions {
   /** [1, O] */
   bias?: Tensor | null
@@ -161,8 +193,8 @@ export interface Backend {
   embedRows(ids: Int32Array, table: Tensor): Tensor
   /** [T, O] = activation(x [T, I] weight' + bias) + residual, weight [O, I]. */
   linear(x: Tensor, weight: Tensor, options?: LinearOptions): Promise<Tensor>
-  /** [T, D]; LayerNorm subtracts the mean, RMSNorm does not; weight, bias [1, D]. */
-  norm(x: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor
+  /** [T, D]; LayerNorm subtracts the mean, RMSNorm does not; weight, bias [1, D]. `groups` of columns are normed each by itself. */
+  norm(x: Tensor, spec: GroupNorm, weight: Tensor | null, bias: Tensor | null): Tensor
   /** Depthwise convolution over the row and the K - 1 rows before it (reverse: after it): x [T, E], weight [K, E] with row K - 1 on the row itself, bias [1, E] -> [T, E]. */
   causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor
   /** [T, E]; state [slots E, N]. `addTo` [T, E]: the result is added to it and it is returned. */
@@ -171,6 +203,8 @@ export interface Backend {
   s4d(args: S4dArgs, state: Tensor | null): Tensor
   /** The states [T, 2 P]; state [slots P, 2]. */
   s5(args: S5Args, state: Tensor | null): Tensor
+  /** [T, H P]; state [slots H P, N]. */
+  ssd(args: SsdArgs, state: Tensor | null): Tensor
   /** [T, D], element by element. */
   combine(a: Tensor, b: Tensor, how: Combination): Tensor
   /** [T, D] */
@@ -212,7 +246,7 @@ export interface Gradients {
   norm(
     dy: Tensor,
     x: Tensor,
-    spec: NormSpec,
+    spec: GroupNorm,
     weight: Tensor | null,
     into: { dx: Tensor | null; dWeight: Tensor | null; dBias: Tensor | null },
   ): void
@@ -233,6 +267,8 @@ export interface Gradients {
   selectiveScan(dy: Tensor, args: ScanArgs, into: ScanGradients, dState: Tensor | null): void
   s4d(dy: Tensor, args: S4dArgs, into: S4dGradients): void
   s5(dy: Tensor, args: S5Args, into: S5Gradients): void
+  /** `ends`: of the only segment. */
+  ssd(dy: Tensor, args: SsdArgs, into: SsdGradients, ends?: SsdEnds): void
   combine(dy: Tensor, a: Tensor, b: Tensor, how: Combination, into: { da: Tensor | null; db: Tensor | null }): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
@@ -267,6 +303,25 @@ export interface S5Gradients {
   du: Tensor | null
   dLambda: Tensor | null
   dlog_step: Tensor | null
+}
+
+export interface SsdGradients {
+  dx: Tensor | null
+  ddt: Tensor | null
+  dA_log: Tensor | null
+  dB: Tensor | null
+  dC: Tensor | null
+  dD: Tensor | null
+  ddtBias: Tensor | null
+}
+
+/** States at both ends of a segment, [H P, N] each. */
+export interface SsdEnds {
+  /** What it started from. */
+  initial?: Tensor | null
+  dInitial?: Tensor | null
+  /** Gradient of the last state, read. */
+  dLast?: Tensor | null
 }
 
 export interface AdamWSettings {

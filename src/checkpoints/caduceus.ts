@@ -1,14 +1,14 @@
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
 import { type BidirectionalSpec, isBidirectional } from '../layers/mixers/bidirectional.js'
-import { isMamba, type MambaSpec } from '../layers/mixers/mamba.js'
+import { type AnyMambaSpec, isAnyMamba } from '../layers/mixers/inners.js'
 import type { Weights } from '../layers/params.js'
 import type { BlockSpec, MixerSpec, ModelSpec } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import { isMirrored, mirrorBlock, mirrorHead, silenceReverse } from './caduceus-ps.js'
 import { broken } from './files.js'
 import type { Layout } from './layout.js'
-import { type Biases, countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
+import { type Biases, countLayers, isTied, mambaWeights, normWeights, ssmConfig, ssmSpec } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
 
 /** What of config.json is read, with the defaults of the official code. */
@@ -22,7 +22,7 @@ const keysSchema = openRecord({
   bidirectional_strategy: v.nullish(oneOf('add', 'ew_multiply'), 'add'),
   bidirectional_weight_tie: v.nullish(flag, true),
   complement_map: v.nullish(v.record(v.string(), whole(0), 'an object'), {}),
-  ssm_cfg: v.nullish(openRecord({ bias: v.nullish(flag, false), conv_bias: v.nullish(flag, true) }), {}),
+  ssm_cfg: ssmConfig,
 })
 
 type Keys = v.InferOutput<typeof keysSchema>
@@ -30,7 +30,8 @@ type Keys = v.InferOutput<typeof keysSchema>
 /**
  * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM`: Ph, a plain bidirectional stack, and PS, equivariant under the
  * reverse complement by running the stack on both strands, which is rewritten as a plain stack (caduceus-ps.ts).
- * Projections that both directions share, and a tied head, may be saved once or twice.
+ * Projections that both directions share, and a tied head, may be saved once or twice. With Mamba-2 mixers it is what PlantCAD2 is taken
+ * to be: the official code with the one mixer in place of the other.
  */
 export const caduceus: Layout = {
   name: 'Caduceus',
@@ -117,9 +118,9 @@ async function mixerSpec(
   tensors: Tensors,
   names: { ps: boolean; mixer: string },
   i: number,
-): Promise<MambaSpec | BidirectionalSpec> {
+): Promise<AnyMambaSpec | BidirectionalSpec> {
   const prefix = `${layers}${i}.${names.mixer}`
-  const mamba = mambaSpec(tensors, `${prefix}mamba_fwd.`)
+  const mamba = ssmSpec(tensors, `${prefix}mamba_fwd.`, keys.ssm_cfg)
   if (!keys.bidirectional) {
     const mirrored = names.ps && isMirrored({ fused: keys.fused_add_norm }, i + 1)
     // Mirrored, it reads from right to left: a bidirectional mixer with one silent direction.
@@ -145,7 +146,7 @@ async function mixerWeights(
   biases: Biases & { shared: boolean },
 ): Promise<void> {
   const forward = `${from}mamba_fwd.`
-  if (isMamba(mixer)) return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
+  if (isAnyMamba(mixer)) return mambaWeights(tensors, weights, { from: forward, to }, mixer, D, biases)
   if (!isBidirectional(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
   await mambaWeights(tensors, weights, { from: forward, to: `${to}forward.` }, mixer.mamba, D, biases)
   const reverse = `${from}mamba_rev.`

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
-import { isMamba } from '../layers/mixers/mamba.js'
+import { type AnyMambaSpec, isAnyMamba } from '../layers/mixers/inners.js'
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
@@ -13,7 +13,7 @@ import type { Tensors } from './tensors.js'
 export const hfMamba: Layout = {
   name: 'transformers Mamba',
   recognise: (config) => config.values.model_type === 'mamba',
-  spec: (config, tensors) => hfSpec(config, tensors),
+  spec: (config, tensors) => hfSpec(config, tensors, (prefix) => mambaSpec(tensors, prefix)),
   weights: hfWeights,
 }
 
@@ -28,8 +28,12 @@ export const hfKeys = openRecord({
   use_conv_bias: v.nullish(flag, true),
 })
 
-/** Shared with Falcon-Mamba, which differs by one norm inside the mixer. */
-export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: number): Promise<ModelSpec> {
+/** Shared with Falcon-Mamba and Mamba-2, which differ by the mixer, of which `mixerOf` is told the prefix of its names. */
+export async function hfSpec(
+  config: Config,
+  tensors: Tensors,
+  mixerOf: (prefix: string) => AnyMambaSpec,
+): Promise<ModelSpec> {
   const { num_hidden_layers, n_layer, tie_word_embeddings, layer_norm_epsilon } = config.as(hfKeys)
   const embedding = embeddingName(tensors)
   const [vocab_size, d_model] = tensors.shape(embedding, 2)
@@ -38,10 +42,7 @@ export async function hfSpec(config: Config, tensors: Tensors, bcdt_norm_eps?: n
   if (tied && !tensors.has('lm_head.weight') && !tie_word_embeddings) {
     throw tensors.broken('lm_head.weight', 'is missing, though tie_word_embeddings is false')
   }
-  const blocks = Array.from({ length: n }, (_, i) => {
-    const mixer = mambaSpec(tensors, `backbone.layers.${i}.mixer.`)
-    return { mixer: bcdt_norm_eps === undefined ? mixer : { ...mixer, bcdt_norm_eps } }
-  })
+  const blocks = Array.from({ length: n }, (_, i) => ({ mixer: mixerOf(`backbone.layers.${i}.mixer.`) }))
   return {
     input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
     d_embed: d_model,
@@ -63,7 +64,7 @@ export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Confi
   const weights: Weights = new Map()
   weights.set('embedding.weight', await tensors.weight(embeddingName(tensors), [V, D]))
   for (const [i, { mixer }] of spec.blocks.entries()) {
-    if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
+    if (!isAnyMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
     const from = `backbone.layers.${i}`
     await normWeights(tensors, weights, { from: `${from}.norm`, to: `blocks.${i}.norm` }, norm, D)
     await mambaWeights(tensors, weights, { from: `${from}.mixer.`, to: `blocks.${i}.mixer.` }, mixer, D, biases)

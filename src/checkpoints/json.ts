@@ -1,7 +1,7 @@
 import { broken } from './files.js'
 
 /**
- * The object that a file of a checkpoint holds as JSON. Python's bare `Infinity` and `NaN` are accepted; NaN, which no value may be, is
+ * The object that a file of a checkpoint holds as JSON. Python's bare `Infinity` and `NaN` are accepted, as `{"__float__": "Infinity"}` is; NaN, which no value may be, is
  * the text "NaN" here. `names`: what the keys of the object are, for messages. Errors: 69, also for a key that comes twice, of
  * which JSON.parse keeps the last in silence, and for what nests deeper than any config.
  */
@@ -9,7 +9,7 @@ export function parseObject(path: string, json: string, names = 'key'): Record<s
   const { plain, keys } = scan(path, json)
   let value: unknown
   try {
-    value = JSON.parse(plain)
+    value = JSON.parse(plain, (_, each) => special(each))
   } catch (error) {
     throw broken(path, `not JSON: ${(error as Error).message}`)
   }
@@ -27,6 +27,14 @@ const mostDepth = 64
 
 /** Python's words, which JSON has not: 1e999 reads as Infinity. */
 const literals = { Infinity: '1e999', NaN: '"NaN"' }
+
+/** transformers 5 writes numbers that JSON has not as objects of one key. */
+function special(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== '__float__') return value
+  const { __float__: name } = value as { __float__: unknown }
+  if (name === 'Infinity') return Number.POSITIVE_INFINITY
+  return name === '-Infinity' ? Number.NEGATIVE_INFINITY : name
+}
 
 /** JSON without literals of Python, and the keys of its outermost object as they are written. A loop: expressions that match strings recurse. */
 function scan(path: string, json: string): { plain: string; keys: string[] } {

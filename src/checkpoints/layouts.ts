@@ -2,9 +2,10 @@ import { caduceus } from './caduceus.js'
 import { falconMamba } from './falcon-mamba.js'
 import { flowstateLayout } from './flowstate.js'
 import { hfMamba } from './hf-mamba.js'
+import { hfMamba2 } from './hf-mamba2.js'
 import type { Layout } from './layout.js'
 import { own } from './own.js'
 import { stateSpaces } from './state-spaces.js'
 
 /** Every layout that can be read; the first that recognises a checkpoint reads it. */
-export const layouts: readonly Layout[] = [own, hfMamba, falconMamba, caduceus, flowstateLayout, stateSpaces]
+export const layouts: readonly Layout[] = [own, hfMamba, hfMamba2, falconMamba, caduceus, flowstateLayout, stateSpaces]

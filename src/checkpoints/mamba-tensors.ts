@@ -1,11 +1,16 @@
+import * as v from 'valibot'
 import { newWeight, type Weight } from '../backends/weight.js'
+import { innerWeights } from '../layers/mixers/inner.js'
+import { type AnyMambaSpec, innerOf } from '../layers/mixers/inners.js'
 import type { MambaSpec } from '../layers/mixers/mamba.js'
+import type { GatedNormSpec, Mamba2Spec } from '../layers/mixers/mamba2.js'
 import type { Weights } from '../layers/params.js'
 import type { NormSpec } from '../spec.js'
+import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import { broken } from './files.js'
 import type { Tensors } from './tensors.js'
 
-/** What the Mamba-1 layouts have in common: the names inside a mixer, numbered layers, norms and a head that may be tied. */
+/** What the layouts with Mamba mixers have in common: the names inside a mixer, numbered layers, norms and a head that may be tied. */
 
 /** Which biases a config promises; one that is there without promise is used too. */
 export interface Biases {
@@ -15,11 +20,64 @@ export interface Biases {
 
 /** Sizes from the tensors under `prefix`. Errors: 69 for Mamba-2 and for missing tensors. */
 export function mambaSpec(tensors: Tensors, prefix: string): MambaSpec {
-  if (tensors.has(`${prefix}dt_bias`)) throw tensors.broken(`${prefix}dt_bias`, 'belongs to Mamba-2, not supported yet')
+  if (tensors.has(`${prefix}dt_bias`)) throw tensors.broken(`${prefix}dt_bias`, 'belongs to Mamba-2, expected Mamba-1')
   const [d_inner, d_state] = tensors.shape(`${prefix}A_log`, 2)
   const [, dt_rank] = tensors.shape(`${prefix}dt_proj.weight`, 2)
   const [, , d_conv] = tensors.shape(`${prefix}conv1d.weight`, 3)
   return { kind: 'mamba', d_inner, d_state, dt_rank, d_conv }
+}
+
+/** The limits of steps as configs write them: JSON has no infinity, for which Python writes one. */
+export const dtLimit = v.tuple([v.number(), v.number()], 'two limits')
+
+/** What no tensor of a Mamba-2 mixer tells. */
+export interface Mamba2Keys {
+  groups: number
+  limit: v.InferOutput<typeof dtLimit>
+  /** Of the norm, where there is one. */
+  norm: GatedNormSpec
+}
+
+/** Sizes from the tensors under `prefix`, and what they do not tell. Errors: 69 for missing tensors. */
+export function mamba2Spec(tensors: Tensors, prefix: string, { groups, limit, norm }: Mamba2Keys): Mamba2Spec {
+  const [H] = tensors.shape(`${prefix}dt_bias`, 1)
+  const [, d_inner] = tensors.shape(`${prefix}out_proj.weight`, 2)
+  const [cols, , d_conv] = tensors.shape(`${prefix}conv1d.weight`, 3)
+  const [least, most] = limit
+  return {
+    kind: 'mamba2',
+    d_inner,
+    headdim: d_inner / H,
+    n_groups: groups,
+    d_state: (cols - d_inner) / 2 / groups,
+    d_conv,
+    ...((least > 0 || most < Number.POSITIVE_INFINITY) && {
+      dt_limit: [least, most === Number.POSITIVE_INFINITY ? null : most],
+    }),
+    ...(tensors.has(`${prefix}norm.weight`) && { norm }),
+  }
+}
+
+/** `ssm_cfg` of state-spaces/mamba, which other layouts have taken over, with the defaults of the official code. */
+export const ssmConfig = v.nullish(
+  openRecord({
+    layer: v.nullish(oneOf('Mamba1', 'Mamba2')),
+    bias: v.nullish(flag, false),
+    conv_bias: v.nullish(flag, true),
+    ngroups: v.nullish(whole(1), 1),
+    norm_before_gate: v.nullish(flag, false),
+    dt_limit: v.nullish(dtLimit, [0, Number.POSITIVE_INFINITY]),
+  }),
+  {},
+)
+
+/** A mixer of state-spaces/mamba: Mamba-2 where the config says so, or else has no word and there are its tensors. */
+export function ssmSpec(tensors: Tensors, prefix: string, config: v.InferOutput<typeof ssmConfig>): AnyMambaSpec {
+  const { layer = tensors.has(`${prefix}dt_bias`) ? 'Mamba2' : 'Mamba1', ngroups, norm_before_gate, dt_limit } = config
+  if (layer !== 'Mamba2') return mambaSpec(tensors, prefix)
+  // RMSNormGated of Mamba2.__init__: its epsilon is not in the config.
+  const norm = { eps: 1e-5, groups: ngroups, before_gate: norm_before_gate }
+  return mamba2Spec(tensors, prefix, { groups: ngroups, limit: dt_limit, norm })
 }
 
 /** Copies one mixer from the names under `from` to the normalised ones under `to`. */
@@ -27,30 +85,21 @@ export async function mambaWeights(
   tensors: Tensors,
   weights: Weights,
   { from, to }: { from: string; to: string },
-  { d_inner: E, d_state: N, dt_rank: R, d_conv: K }: MambaSpec,
+  mixer: AnyMambaSpec,
   D: number,
   biases: Biases,
   projections = true,
 ): Promise<void> {
-  const matrix = async (name: string, rows: number, cols: number) => {
-    weights.set(to + name, await tensors.weight(from + name, [rows, cols]))
+  for (const { name, rows, cols, optional } of innerWeights(innerOf(mixer), mixer, D, projections)) {
+    const official = from + name.replace(/^conv\./, 'conv1d.')
+    const promised = name.startsWith('conv.') ? biases.conv : biases.linear
+    if (optional && !promised && !tensors.has(official)) continue
+    const weight =
+      name === 'conv.weight'
+        ? transposed(await tensors.weight(official, [cols, 1, rows]))
+        : await tensors.weight(official, rows === 1 ? [cols] : [rows, cols])
+    weights.set(to + name, weight)
   }
-  const vector = async (name: string, n: number, as = name) => {
-    weights.set(to + as, await tensors.weight(from + name, [n]))
-  }
-  if (projections) {
-    await matrix('in_proj.weight', 2 * E, D)
-    await matrix('out_proj.weight', D, E)
-    if (biases.linear || tensors.has(`${from}in_proj.bias`)) await vector('in_proj.bias', 2 * E)
-    if (biases.linear || tensors.has(`${from}out_proj.bias`)) await vector('out_proj.bias', D)
-  }
-  weights.set(`${to}conv.weight`, transposed(await tensors.weight(`${from}conv1d.weight`, [E, 1, K])))
-  if (biases.conv || tensors.has(`${from}conv1d.bias`)) await vector('conv1d.bias', E, 'conv.bias')
-  await matrix('x_proj.weight', R + 2 * N, E)
-  await matrix('dt_proj.weight', E, R)
-  await vector('dt_proj.bias', E)
-  await matrix('A_log', E, N)
-  await vector('D', E)
 }
 
 /** Weight and, for a LayerNorm, bias. */

@@ -1,10 +1,10 @@
 import * as v from 'valibot'
-import { isMamba } from '../layers/mixers/mamba.js'
+import { isAnyMamba } from '../layers/mixers/inners.js'
 import type { Weights } from '../layers/params.js'
 import type { BlockSpec, ModelSpec } from '../spec.js'
-import { flag, oneOf, openRecord, whole } from '../text/schema.js'
+import { flag, openRecord, whole } from '../text/schema.js'
 import type { Layout } from './layout.js'
-import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
+import { countLayers, isTied, mambaWeights, normWeights, ssmConfig, ssmSpec } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
 
 const embedding = 'backbone.embedding.weight'
@@ -20,19 +20,16 @@ const keys = openRecord({
   ),
   rms_norm: v.nullish(flag, true),
   tie_embeddings: v.nullish(flag, true),
-  ssm_cfg: v.nullish(
-    openRecord({ layer: v.nullish(oneOf('Mamba1')), bias: v.nullish(flag, false), conv_bias: v.nullish(flag, true) }),
-    {},
-  ),
+  ssm_cfg: ssmConfig,
 })
 
-/** state-spaces/mamba `MambaLMHeadModel` with Mamba-1 layers; an MLP after each mixer when `d_intermediate` is set. */
+/** state-spaces/mamba `MambaLMHeadModel` with Mamba-1 or Mamba-2 layers; an MLP after each mixer when `d_intermediate` is set. */
 export const stateSpaces: Layout = {
   name: 'state-spaces Mamba',
   recognise: (config, tensors) => tensors.has(embedding) && 'd_model' in config.values,
 
   async spec(config, tensors): Promise<ModelSpec> {
-    const { n_layer, d_intermediate, rms_norm, tie_embeddings } = config.as(keys)
+    const { n_layer, d_intermediate, rms_norm, tie_embeddings, ssm_cfg } = config.as(keys)
     const [vocab_size, d_model] = tensors.shape(embedding, 2)
     const n = countLayers(tensors, 'backbone.layers.', { n_layer })
     const tied = await isTied(tensors, 'lm_head.weight', embedding)
@@ -46,7 +43,10 @@ export const stateSpaces: Layout = {
       d_model,
       // The official code has no key for it: MixerModel's default.
       norm: { kind: rms_norm ? 'rms' : 'layer', eps: 1e-5 },
-      blocks: Array.from({ length: n }, (_, i) => blockSpec(tensors, i, d_intermediate > 0)),
+      blocks: Array.from({ length: n }, (_, i) => ({
+        mixer: ssmSpec(tensors, `${layer(i)}mixer.`, ssm_cfg),
+        ...mlpSpec(tensors, i, d_intermediate > 0),
+      })),
       head: { kind: 'tokens', tied },
       strand: 'stranded',
       hidden_states: { embedding: false, blocks: 'residual', listed: n, final: true },
@@ -61,7 +61,7 @@ export const stateSpaces: Layout = {
     const weights: Weights = new Map()
     weights.set('embedding.weight', await tensors.weight(embedding, [V, D]))
     for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-      if (!isMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
+      if (!isAnyMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
       const [from, to] = [layer(i), `blocks.${i}.`]
       await normWeights(tensors, weights, { from: `${from}norm`, to: `${to}norm` }, norm, D)
       await mambaWeights(tensors, weights, { from: `${from}mixer.`, to: `${to}mixer.` }, mixer, D, biases)
@@ -79,11 +79,10 @@ export const stateSpaces: Layout = {
 }
 
 /** GatedMLP rounds its width up, so the width comes from the tensor. */
-function blockSpec(tensors: Tensors, i: number, promised: boolean): BlockSpec {
-  const mixer = mambaSpec(tensors, `${layer(i)}mixer.`)
+function mlpSpec(tensors: Tensors, i: number, promised: boolean): Pick<BlockSpec, 'mlp'> {
   const fc1 = `${layer(i)}mlp.fc1.weight`
-  if (!promised && !tensors.has(fc1)) return { mixer }
-  return { mixer, mlp: { d_hidden: tensors.shape(fc1, 2)[0] / 2 } }
+  if (!promised && !tensors.has(fc1)) return {}
+  return { mlp: { d_hidden: tensors.shape(fc1, 2)[0] / 2 } }
 }
 
 async function linear(tensors: Tensors, weights: Weights, from: string, to: string, rows: number, cols: number) {

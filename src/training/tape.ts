@@ -5,17 +5,18 @@ import type {
   ConvArgs,
   FloatArray,
   Gradients,
+  GroupNorm,
   LinearOptions,
   Pooling,
   S4dArgs,
   S5Args,
   ScanArgs,
+  SsdArgs,
   Tensor,
 } from '../backends/backend.js'
 import type { Segments } from '../backends/segments.js'
 import type { Weight } from '../backends/weight.js'
 import { exitCodes, UserError } from '../errors.js'
-import type { NormSpec } from '../spec.js'
 import type { Random } from './random.js'
 
 interface Step {
@@ -140,7 +141,7 @@ export class Tape implements Backend {
     })
   }
 
-  norm(x: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor {
+  norm(x: Tensor, spec: GroupNorm, weight: Tensor | null, bias: Tensor | null): Tensor {
     const y = this.#backend.norm(x, spec, weight, bias)
     return this.#record(y, [x, weight, bias], [x, weight], (dy) => {
       const into = { dx: this.#grad(x), dWeight: this.#grad(weight), dBias: this.#grad(bias) }
@@ -204,6 +205,23 @@ export class Tape implements Backend {
     const inputs = [u, Lambda, log_step]
     return this.#record(this.#backend.s5(args, state), inputs, inputs, (dy) => {
       this.#gradients.s5(dy, args, { du: this.#grad(u), dLambda: this.#grad(Lambda), dlog_step: this.#grad(log_step) })
+    })
+  }
+
+  ssd(args: SsdArgs, state: Tensor | null): Tensor {
+    expectWhole(args.segments)
+    const { x, dt, A_log, B, C, D, dtBias } = args
+    const inputs = [x, dt, A_log, B, C, D, dtBias]
+    return this.#record(this.#backend.ssd(args, state), inputs, inputs, (dy) => {
+      this.#gradients.ssd(dy, args, {
+        dx: this.#grad(x),
+        ddt: this.#grad(dt),
+        dA_log: this.#grad(A_log),
+        dB: this.#grad(B),
+        dC: this.#grad(C),
+        dD: this.#grad(D),
+        ddtBias: this.#grad(dtBias),
+      })
     })
   }
 

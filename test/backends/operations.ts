@@ -4,10 +4,12 @@ import type {
   Combination,
   FloatArray,
   Gradients,
+  GroupNorm,
   Pooling,
   S4dArgs,
   S5Args,
   ScanArgs,
+  SsdArgs,
   Tensor,
 } from '../../src/backends/backend.js'
 import type { Discretisation } from '../../src/backends/discretise.js'
@@ -196,15 +198,17 @@ interface NormShape {
   kind: NormSpec['kind']
   weight?: boolean
   bias?: boolean
+  groups?: number
   views?: boolean
 }
-export function normCase({ T, D, kind, weight = true, bias = false, views = false }: NormShape): Operation {
-  const spec: NormSpec = { kind, eps: 1e-5 }
+export function normCase(shape: NormShape): Operation {
+  const { T, D, kind, weight = true, bias = false, groups = 1, views = false } = shape
+  const spec: GroupNorm = { kind, eps: 1e-5, groups }
   return {
-    name: `norm ${kind} [${T}, ${D}]${weight ? ' weight' : ''}${bias ? ' bias' : ''}${views ? ' views' : ''}`,
+    name: `norm ${kind} [${T}, ${D}]${groups > 1 ? ` groups ${groups}` : ''}${weight ? ' weight' : ''}${bias ? ' bias' : ''}${views ? ' views' : ''}`,
     inputs: {
       // The gradient of a single small number is the difference of two large ones.
-      x: values(T, D, 1, D === 1 ? 4 : 0.5),
+      x: values(T, D, 1, D === groups ? 4 : 0.5),
       ...optional(weight, 'weight', () => values(1, D)),
       ...optional(bias, 'bias', () => values(1, D)),
     },
@@ -475,6 +479,65 @@ export function s5Case({ lengths, P, direction = 'forward', state = false, views
   }
 }
 
+interface SsdCase {
+  lengths: number[]
+  H: number
+  P: number
+  N: number
+  G?: number
+  direction?: Direction
+  dtLimit?: readonly [number, number]
+  /** As of a scan: `final` has a gradient of the last state, and of the first. */
+  state?: 'none' | 'carried' | 'final'
+  views?: boolean
+}
+export function ssdCase(shape: SsdCase): Operation {
+  const { lengths, H, P, N, G = 1, direction = 'forward', state = 'none', views = false } = shape
+  const { dtLimit = [0, Number.POSITIVE_INFINITY] } = shape
+  const T = total(lengths)
+  const resumed = { ...middlesOf(lengths), ends: Uint8Array.of(direction === 'forward' ? 1 : 0) }
+  const segments = state === 'none' ? segmentsOf(lengths) : state === 'final' ? resumed : middlesOf(lengths)
+  const words = [
+    `ssd ${direction} rows ${lengths.join('+')} H ${H} P ${P} N ${N} G ${G}`,
+    shape.dtLimit ? `steps ${dtLimit}` : '',
+    state === 'none' ? '' : `state ${state}`,
+    views ? 'views' : '',
+  ]
+  const argsOf = ({ x, dt, A_log, B, C, D, dtBias }: Named<Tensor>): SsdArgs => ({
+    ...{ x, dt, A_log, B, C, groups: G, D, dtBias, dtLimit },
+    ...{ segments, direction },
+  })
+  const op: Operation = {
+    name: words.filter(Boolean).join(' '),
+    inputs: {
+      x: values(T, H * P),
+      dt: steps(T, H, true),
+      A_log: values(1, H, 0.7),
+      B: values(T, G * N),
+      C: values(T, G * N),
+      D: values(1, H),
+      dtBias: values(1, H),
+      ...optional(state !== 'none', 'state', () => values(lengths.length * H * P, N)),
+    },
+    views,
+    whole: ['A_log', 'D', 'dtBias', 'state'],
+    terms: Math.max(T, N, H * P),
+    forward: async (b, x) => withState(b.ssd(argsOf(x), x.state ?? null), x),
+  }
+  if (state === 'carried') return op
+  const ends = state === 'final'
+  return {
+    ...op,
+    differentiable: ['x', 'dt', 'A_log', 'B', 'C', 'D', 'dtBias', ...(ends ? ['state'] : [])],
+    backward: (g, dy, x, into) => {
+      const { dtBias: ddtBias, state: dInitial, ...rest } = into
+      const { x: dx, dt: ddt, A_log: dA_log, B: dB, C: dC, D: dD } = rest
+      const atEnds = ends ? { initial: x.state, dInitial, dLast: dy.state } : {}
+      g.ssd(dy.y, argsOf(x), { dx, ddt, dA_log, dB, dC, dD, ddtBias }, atEnds)
+    },
+  }
+}
+
 interface UnfoldShape {
   lengths: number[]
   D: number
@@ -606,6 +669,7 @@ export function operations(): Operation[] {
       normCase({ T: 5, D, kind: 'rms', views: i % 2 === 1 }),
       normCase({ T: 17, D: D + 2, kind: 'layer', bias: true, views: i % 2 === 0 }),
       normCase({ T: 3, D, kind: 'rms', weight: false }),
+      normCase({ T: 3, D: 3 * D, kind: i % 2 ? 'rms' : 'layer', groups: 3, bias: i % 2 === 0, views: i % 2 === 1 }),
     ]),
     ...directions.flatMap((direction) => [
       ...[1, 2, 3, 4, 5].flatMap((K) => [
@@ -635,6 +699,18 @@ export function operations(): Operation[] {
         s5Case({ lengths: [7, 1, 33], P, direction, views: i % 2 === 0 }),
         s5Case({ lengths: [4, 31], P, direction, state: true, views: i % 2 === 1 }),
       ]),
+      ...[1, 3, 4, 7, 33].flatMap((N, i) => [
+        ssdCase({ lengths: [1], H: 1, P: 1, N, direction }),
+        ssdCase({ lengths: [7, 1, 19], H: 3, P: 5, N, direction, views: i % 2 === 0 }),
+        ssdCase({ lengths: [2, 13], H: 6, P: 2, N, G: 3, direction, views: i % 2 === 1 }),
+        ssdCase({ lengths: [5], H: 4, P: 9, N, G: 2, direction, dtLimit: [0.1, 1.5] }),
+        ssdCase({ lengths: [19], H: 2, P: 4, N, direction, state: 'final', views: i % 2 === 0 }),
+        ssdCase({ lengths: [3, 32, 5], H: 2, P: 7, N, G: 2, direction, state: 'carried', views: i % 2 === 0 }),
+      ]),
+      // Around the rows of a block, and more states than a thread of a GPU has.
+      ...[63, 64, 65, 129].map((rows) => ssdCase({ lengths: [rows, 3], H: 2, P: 8, N: 4, direction })),
+      ssdCase({ lengths: [67, 200], H: 2, P: 17, N: 70, G: 2, direction, views: true }),
+      ssdCase({ lengths: [131], H: 3, P: 16, N: 32, direction, state: 'carried' }),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
       // More rows and channels than a block of the cpu gradient has.
       scanCase({ lengths: [3, 259], E: 137, N: 4, direction }),

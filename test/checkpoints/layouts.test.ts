@@ -166,7 +166,7 @@ describe('broken checkpoints are one line with exit code 69', () => {
     [
       'Mamba-2',
       (raw) => raw.set(`${mixer}dt_bias`, { shape: [4], values: noise(4, 1) }),
-      `tensor ${mixer}dt_bias belongs to Mamba-2, not supported yet`,
+      `tensor ${mixer}dt_bias belongs to Mamba-2, expected Mamba-1`,
     ],
     ['a missing layer', (raw) => drop(raw, 'backbone.layers.1.'), 'layer 1 of 3 is missing'],
     ['missing last layers', (raw) => drop(raw, 'backbone.layers.2.'), '2 layers, but'],
@@ -198,10 +198,10 @@ describe('broken checkpoints are one line with exit code 69', () => {
       'tensor lm_head.weight is missing, though tie_word_embeddings is false',
     ],
     [
-      'state-spaces Mamba-2',
+      'Mamba-2 by its config, Mamba-1 by its tensors',
       'ssm-mamba1',
       { ssm_cfg: { layer: 'Mamba2' } },
-      'ssm_cfg.layer is "Mamba2", expected Mamba1',
+      'tensor backbone.layers.0.mixer.dt_bias is missing',
     ],
     [
       'state-spaces attention',

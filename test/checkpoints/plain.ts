@@ -1,6 +1,6 @@
 import { widened } from '../../src/backends/weight.js'
 import { isBidirectional } from '../../src/layers/mixers/bidirectional.js'
-import { isMamba, type MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Weights } from '../../src/layers/params.js'
 import type { MlpSpec, ModelSpec, NormSpec } from '../../src/spec.js'
 
@@ -38,13 +38,13 @@ export function plainForward(spec: ModelSpec, weights: Weights, ids: Int32Array)
     const block = (name: string) => get(`blocks.${i}.${name}`)
     const inner = normed(x, norm, block('norm.weight'), block('norm.bias'))
     let y: Rows = []
-    if (isMamba(mixer)) y = mamba(inner, mixer, (name) => block(`mixer.${name}`))
+    if (mixer.kind === 'mamba') y = mamba(inner, mixer as MambaSpec, (name) => block(`mixer.${name}`))
     else if (isBidirectional(mixer)) {
       const forward = (name: string) => block(`mixer.forward.${name}`)
       const shared = (name: string) => mixer.tied && /^(in|out)_proj/.test(name)
       const reverse = (name: string) => (shared(name) ? forward(name) : block(`mixer.reverse.${name}`))
-      const a = mamba(inner, mixer.mamba, forward)
-      const b = mamba(inner.toReversed(), mixer.mamba, reverse).toReversed()
+      const a = mamba(inner, mixer.mamba as MambaSpec, forward)
+      const b = mamba(inner.toReversed(), mixer.mamba as MambaSpec, reverse).toReversed()
       y = a.map((r, t) => r.map((v, d) => (mixer.combine === 'add' ? v + b[t][d] : v * b[t][d])))
     }
     x = plus(x, y)

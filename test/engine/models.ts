@@ -4,6 +4,7 @@ import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { Network } from '../../src/engine/network.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
+import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
 import type { S5Spec } from '../../src/layers/mixers/s5.js'
 import type { Weights } from '../../src/layers/params.js'
@@ -23,23 +24,37 @@ export function seeded(seed: number): () => number {
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
 export function tinySpec(
-  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5',
+  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5' | 'mamba2' | 'mamba2 both',
   stem = false,
   wide = false,
 ): ModelSpec {
   const d_model = wide ? 37 : 7
   const mamba: MambaSpec = { kind: 'mamba', d_inner: 2 * d_model, d_state: wide ? 8 : 5, dt_rank: 2, d_conv: 4 }
-  const both = (combine: 'add' | 'multiply', tied: boolean): BidirectionalSpec => ({
+  const both = (
+    combine: 'add' | 'multiply',
+    tied: boolean,
+    of: BidirectionalSpec['mamba'] = mamba,
+  ): BidirectionalSpec => ({
     kind: 'bidirectional',
-    mamba,
+    mamba: of,
     combine,
     tied,
   })
   const s4d: S4dSpec = { kind: 's4d', d_state: wide ? 16 : 6 }
   const s4: S4dSpec = { ...s4d, discretisation: 'bilinear', bidirectional: true }
   const s5: S5Spec = { kind: 's5', d_state: 3, bidirectional: true, gated: true }
+  // Heads of 37 channels wide, of 7 narrow.
+  const mamba2: Mamba2Spec = {
+    kind: 'mamba2',
+    d_inner: 2 * d_model,
+    headdim: d_model,
+    n_groups: wide ? 2 : 1,
+    d_state: wide ? 19 : 5,
+    d_conv: 4,
+    norm: { eps: 1e-5, groups: 2, before_gate: wide },
+  }
   const mixers = {
-    ...{ mamba, s4d, s4, s5 },
+    ...{ mamba, mamba2, s4d, s4, s5, 'mamba2 both': both('add', true, mamba2) },
     ...{ add: both('add', true), multiply: both('multiply', true), untied: both('add', false) },
   }
   return {
@@ -76,7 +91,7 @@ export function randomWeights(spec: ModelSpec, seed = 1): Weights {
 
 function rangeOf(name: string, norm: boolean, cols: number): [scale: number, shift: number] {
   if (norm) return [0.2, name.endsWith('weight') ? 1 : 0]
-  if (name.endsWith('dt_proj.bias')) return [1, -2]
+  if (/dt_(proj\.)?bias$/.test(name)) return [1, -2]
   if (name.endsWith('A_log')) return [1, 0.5]
   if (/log_(dt|step)$/.test(name)) return [0.5, -3]
   if (name.endsWith('log_A_real')) return [0.3, -0.7]

@@ -10,17 +10,17 @@ import { uploadWeights } from '../../src/layers/params.js'
 import { crossEntropy } from '../../src/training/losses.js'
 import { Tape } from '../../src/training/tape.js'
 
-const folder = fileURLToPath(new URL('../golden/hf-mamba/', import.meta.url))
-
-/** Our name of a tensor of transformers' Mamba. */
+/** Our name of a tensor of transformers' Mamba or Mamba-2. */
 const renamed = (name: string) =>
   name
     .replace('backbone.embeddings', 'embedding')
     .replace('backbone.layers', 'blocks')
     .replace('backbone.', '')
     .replace('conv1d', 'conv')
+    .replace('lm_head', 'head')
 
-describe('gradients of a whole language model', () => {
+describe.each(['hf-mamba', 'hf-mamba2'])('gradients of a whole language model, %s', (name) => {
+  const folder = fileURLToPath(new URL(`../golden/${name}/`, import.meta.url))
   // Relative to the largest number of each gradient; the golden ones are float32 of PyTorch.
   for (const [device, tolerance] of [
     ['reference', 1e-5],

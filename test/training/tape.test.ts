@@ -56,6 +56,7 @@ const stem = [
   { window: 3, stride: 2, d_out: 6 },
   { window: 2, stride: 1, d_out: 4 },
 ]
+const mamba2 = { kind: 'mamba2', d_inner: 8, headdim: 2, n_groups: 2, d_state: 3, d_conv: 3, dt_limit: [0.01, null] }
 const cases: Case[] = [
   { pool: 'mean', given: { bidirectional: true, mlp: 5, stem, d_embed: 3 } },
   { pool: 'max', given: { bidirectional: true, tied: false, norm: 'layer' } },
@@ -64,6 +65,18 @@ const cases: Case[] = [
   { pool: 'last', given: { mixer: { kind: 's4d', d_state: 6 }, stem, d_embed: 3 } },
   { pool: 'mean', given: { mixer: { kind: 's4d', d_state: 4, discretisation: 'bilinear', bidirectional: true } } },
   { pool: 'mean', given: { mixer: { kind: 's5', d_state: 3, bidirectional: true, gated: true } } },
+  {
+    pool: 'mean',
+    given: {
+      mixer: {
+        kind: 'bidirectional',
+        mamba: { ...mamba2, norm: { eps: 1e-5, groups: 2, before_gate: false } },
+        combine: 'add',
+        tied: true,
+      },
+    },
+  },
+  { pool: 'last', given: { mixer: mamba2 } },
   { pool: 'flatten', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
 ]
 

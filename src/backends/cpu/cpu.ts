@@ -1,17 +1,19 @@
-import type { NormSpec } from '../../spec.js'
 import type {
   Activation,
   Backend,
   Combination,
   ConvArgs,
   Gradients,
+  GroupNorm,
   LinearOptions,
   Pooling,
   S4dArgs,
   S5Args,
   ScanArgs,
+  SsdArgs,
   Tensor,
 } from '../backend.js'
+import { groupsOf } from '../norm-groups.js'
 import type { Segments } from '../segments.js'
 import type { Weight } from '../weight.js'
 import { causalConv, unfold } from './conv.js'
@@ -25,9 +27,11 @@ import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { selectiveScan } from './scan.js'
 import { sharedProduct } from './shared-product.js'
+import { ssd } from './ssd.js'
 import {
   at,
   CpuTensor,
+  columnsOf,
   cpu,
   expectContiguous,
   expectShape,
@@ -130,10 +134,8 @@ export class CpuBackend implements Backend {
       else if (x) freeTensor(this.machine, own(x))
   }
 
-  columns(tensor: Tensor, from: number, to: number): Tensor {
-    const x = own(tensor)
-    if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
-    return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.lazyZeros)
+  columns(x: Tensor, from: number, to: number): Tensor {
+    return columnsOf(x, from, to)
   }
 
   rows(tensor: Tensor, from: number, to: number): Tensor {
@@ -188,23 +190,26 @@ export class CpuBackend implements Backend {
     return y
   }
 
-  norm(tensor: Tensor, spec: NormSpec, weight: Tensor | null, bias: Tensor | null): Tensor {
+  norm(tensor: Tensor, spec: GroupNorm, weight: Tensor | null, bias: Tensor | null): Tensor {
     const x = cpu(tensor)
     expectShape('norm weight', weight, 1, x.cols)
     expectShape('norm bias', bias, 1, x.cols)
     const y = newTensor(this.machine, x.rows, x.cols)
-    this.machine.kernels.normRows({
-      rows: x.rows,
-      cols: x.cols,
-      x: x.at,
-      xStep: x.step,
-      weight: at(weight),
-      bias: at(bias),
-      eps: spec.eps,
-      center: spec.kind === 'layer' ? 1 : 0,
-      y: y.at,
-      yStep: y.step,
-    })
+    for (const [from, to] of groupsOf(x.cols, spec.groups)) {
+      const part = (whole: Tensor | null) => at(whole && columnsOf(whole, from, to))
+      this.machine.kernels.normRows({
+        rows: x.rows,
+        cols: to - from,
+        x: part(x),
+        xStep: x.step,
+        weight: part(weight),
+        bias: part(bias),
+        eps: spec.eps,
+        center: spec.kind === 'layer' ? 1 : 0,
+        y: part(y),
+        yStep: y.step,
+      })
+    }
     return y
   }
 
@@ -222,6 +227,10 @@ export class CpuBackend implements Backend {
 
   s5(args: S5Args, state: Tensor | null): Tensor {
     return s5(this.machine, args, state)
+  }
+
+  ssd(args: SsdArgs, state: Tensor | null): Tensor {
+    return ssd(this.machine, args, state)
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

@@ -1,5 +1,6 @@
 import { exitCodes, UserError } from '../../errors.js'
 import type { Activation, Gradients, Tensor } from '../backend.js'
+import { groupsOf } from '../norm-groups.js'
 import { poolingOrder, readingOrder } from '../segments.js'
 import { startWriting } from './lazy-zeros.js'
 import type { Products } from './products.js'
@@ -8,9 +9,11 @@ import { s5Gradient } from './s5.js'
 import { keptRows } from './scan.js'
 import { selectiveScanGradient } from './scan-gradient.js'
 import { firstRow, stepOf } from './segments.js'
+import { ssdGradient } from './ssd.js'
 import {
   at,
   type CpuTensor,
+  columnsOf,
   cpu,
   expectContiguous,
   expectShape,
@@ -120,21 +123,24 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       const [d, input] = [cpu(dy), cpu(x)]
       for (const one of [dy, dx]) expectShape('gradient', one, x.rows, x.cols)
       for (const one of [weight, dWeight, dBias]) expectShape('norm parameter', one, 1, x.cols)
-      kernels.normGrad({
-        rows: x.rows,
-        cols: x.cols,
-        x: input.at,
-        xStep: input.step,
-        weight: at(weight),
-        eps: spec.eps,
-        center: spec.kind === 'layer' ? 1 : 0,
-        dy: d.at,
-        dyStep: d.step,
-        dx: at(dx),
-        dxStep: dx ? cpu(dx).step : 0,
-        dWeight: at(dWeight),
-        dBias: at(dBias),
-      })
+      for (const [from, to] of groupsOf(x.cols, spec.groups)) {
+        const part = (whole: Tensor | null) => at(whole && columnsOf(whole, from, to))
+        kernels.normGrad({
+          rows: x.rows,
+          cols: to - from,
+          x: part(input),
+          xStep: input.step,
+          weight: part(weight),
+          eps: spec.eps,
+          center: spec.kind === 'layer' ? 1 : 0,
+          dy: part(d),
+          dyStep: d.step,
+          dx: part(dx),
+          dxStep: dx ? cpu(dx).step : 0,
+          dWeight: part(dWeight),
+          dBias: part(dBias),
+        })
+      }
     },
 
     causalConv(dy, x, weight, bias, { segments, direction, activation }, { dx, dWeight, dBias }) {
@@ -179,6 +185,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
 
     s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
     s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
+    ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
 
     combine(dy, a, b, how, { da, db }) {
       if (how === 'add') {

@@ -117,6 +117,13 @@ export function cpu(x: Tensor): CpuTensor {
   return known
 }
 
+/** View on columns from .. to - 1. */
+export function columnsOf(tensor: Tensor, from: number, to: number): CpuTensor {
+  const x = own(tensor)
+  if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
+  return new CpuTensor(x.at + from * 4, x.rows, to - from, x.step, false, x.lazyZeros)
+}
+
 /** A new tensor, contents undefined; `extraRows` are allocated after its rows. */
 export function newTensor({ memory }: Machine, rows: number, cols: number, extraRows = 0): CpuTensor {
   return new CpuTensor(memory.allocate((rows + extraRows) * cols * 4), rows, cols, cols * 4, true)

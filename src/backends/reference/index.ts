@@ -19,6 +19,7 @@ import {
 import { s4d, s4dGradient } from './s4d.js'
 import { s5, s5Gradient } from './s5.js'
 import { selectiveScan, selectiveScanGradient } from './scan.js'
+import { ssd, ssdGradient } from './ssd.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
 export function openReferenceBackend(): Backend {
@@ -73,6 +74,7 @@ export function openReferenceBackend(): Backend {
     selectiveScan,
     s4d,
     s5,
+    ssd,
     combine,
     activate,
     unfold,
@@ -87,6 +89,7 @@ export function openReferenceBackend(): Backend {
       selectiveScan: selectiveScanGradient,
       s4d: s4dGradient,
       s5: s5Gradient,
+      ssd: ssdGradient,
       combine: combineGradient,
       activate: activateGradient,
       unfold: unfoldGradient,

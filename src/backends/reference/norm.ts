@@ -1,5 +1,6 @@
 import type { NormSpec } from '../../spec.js'
 import type { Backend, Gradients } from '../backend.js'
+import { groupsOf } from '../norm-groups.js'
 import { Matrix, matrix, optional } from './matrix.js'
 
 /** The normalised row, (x - mean) / sqrt(variance + eps), without the mean for RMSNorm; and the factor. */
@@ -15,10 +16,14 @@ export const norm: Backend['norm'] = (x, spec, weight, bias) => {
   const w = optional(weight, 1, X.cols)
   const b = optional(bias, 1, X.cols)
   const out = new Matrix(X.rows, X.cols)
-  for (let t = 0; t < X.rows; t++) {
-    const { scaled } = normalised(X.row(t), spec)
-    out.row(t).set(scaled.map((s, i) => s * (w ? w.data[i] : 1) + (b ? b.data[i] : 0)))
-  }
+  for (let t = 0; t < X.rows; t++)
+    for (const [from, to] of groupsOf(X.cols, spec.groups)) {
+      const { scaled } = normalised(X.row(t).subarray(from, to), spec)
+      out.row(t).set(
+        scaled.map((s, i) => s * (w ? w.data[from + i] : 1) + (b ? b.data[from + i] : 0)),
+        from,
+      )
+    }
   return out
 }
 
@@ -29,16 +34,17 @@ export const normGradient: Gradients['norm'] = (dy, x, spec, weight, into) => {
   const dX = optional(into.dx, X.rows, X.cols)
   const dW = optional(into.dWeight, 1, X.cols)
   const dB = optional(into.dBias, 1, X.cols)
-  for (let t = 0; t < X.rows; t++) {
-    const { scaled, factor } = normalised(X.row(t), spec)
-    const g = dY.row(t)
-    const dScaled = g.map((d, i) => d * (w ? w.data[i] : 1))
-    const mean = spec.kind === 'layer' ? dScaled.reduce((sum, d) => sum + d, 0) / X.cols : 0
-    const along = dScaled.reduce((sum, d, i) => sum + d * scaled[i], 0) / X.cols
-    for (let i = 0; i < X.cols; i++) {
-      if (dX) dX.data[t * dX.stride + i] += factor * (dScaled[i] - mean - scaled[i] * along)
-      if (dW) dW.data[i] += g[i] * scaled[i]
-      if (dB) dB.data[i] += g[i]
+  for (let t = 0; t < X.rows; t++)
+    for (const [from, to] of groupsOf(X.cols, spec.groups)) {
+      const { scaled, factor } = normalised(X.row(t).subarray(from, to), spec)
+      const g = dY.row(t).subarray(from, to)
+      const dScaled = g.map((d, i) => d * (w ? w.data[from + i] : 1))
+      const mean = spec.kind === 'layer' ? dScaled.reduce((sum, d) => sum + d, 0) / g.length : 0
+      const along = dScaled.reduce((sum, d, i) => sum + d * scaled[i], 0) / g.length
+      for (let i = 0; i < g.length; i++) {
+        if (dX) dX.row(t)[from + i] += factor * (dScaled[i] - mean - scaled[i] * along)
+        if (dW) dW.data[from + i] += g[i] * scaled[i]
+        if (dB) dB.data[from + i] += g[i]
+      }
     }
-  }
 }

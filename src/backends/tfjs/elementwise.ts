@@ -1,6 +1,5 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
-import type { NormSpec } from '../../spec.js'
-import type { Activation, Combination } from '../backend.js'
+import type { Activation, Combination, GroupNorm } from '../backend.js'
 import type { Tfjs } from './load.js'
 
 const silu = <T extends Tensor>(tf: Tfjs, x: T): T => tf.mul(x, tf.sigmoid(x))
@@ -20,13 +19,15 @@ export function combined(tf: Tfjs, a: Tensor2D, b: Tensor2D, how: Combination): 
 export function normalised(
   tf: Tfjs,
   x: Tensor2D,
-  { kind, eps }: NormSpec,
+  { kind, eps, groups = 1 }: GroupNorm,
   weight: Tensor2D | null,
   bias: Tensor2D | null,
 ): Tensor2D {
-  const centred: Tensor2D = kind === 'layer' ? tf.sub(x, tf.mean(x, 1, true)) : x
+  const [rows, cols] = x.shape
+  const parts: Tensor2D = tf.reshape(x, [rows * groups, cols / groups])
+  const centred: Tensor2D = kind === 'layer' ? tf.sub(parts, tf.mean(parts, 1, true)) : parts
   const variance = tf.mean(tf.square(centred), 1, true)
-  let y: Tensor2D = tf.div(centred, tf.sqrt(tf.add(variance, eps)))
+  let y: Tensor2D = tf.reshape(tf.div(centred, tf.sqrt(tf.add(variance, eps))), [rows, cols])
   if (weight) y = tf.mul(y, weight)
   return bias ? tf.add(y, bias) : y
 }

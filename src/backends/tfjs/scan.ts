@@ -1,22 +1,50 @@
 import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import type { ScanArgs } from '../backend.js'
+import type { Part } from '../segments.js'
 import { type Held, held } from './held.js'
 import type { Tfjs } from './load.js'
 import { type Decays, inHalves, statesBefore } from './prefix.js'
 import { turned, turnedParts } from './reading.js'
 import { overTiles, type Scanned, type Tile } from './tiles.js'
 
+/** What a scan of E channels with N states computes with, in the order of reading. */
+export interface Recurrence {
+  /** [T, E] */
+  u: Tensor2D
+  dt: Tensor2D
+  /** [E, N], or [E, 1] where all states of a channel decay alike. */
+  A: Tensor2D
+  /** [T, G N] */
+  B: Tensor2D
+  C: Tensor2D
+  N: number
+}
+
 /** [T, E], without the gate by z; decays are exp(dt A), none above 1 where steps are positive. */
 export function selectiveScan(tf: Tfjs, args: ScanArgs, state: Held | null, tileNumbers: number): Tensor2D {
   const [T, E, N] = [args.u.rows, args.A_log.rows, args.A_log.cols]
   const { direction, softplus } = args
-  const G = args.B.cols / N
   const perRow = (x: ScanArgs['u'], cols: number) => turned(tf, held(x, T, cols).read(), direction)
   const u = perRow(args.u, E)
-  const [B, C] = [perRow(args.B, G * N), perRow(args.C, G * N)]
+  const [B, C] = [perRow(args.B, args.B.cols), perRow(args.C, args.B.cols)]
   const A: Tensor2D = tf.neg(tf.exp(held(args.A_log).read()))
   const biased: Tensor2D = args.dtBias ? tf.add(perRow(args.dt, E), held(args.dtBias, 1, E).read()) : perRow(args.dt, E)
   const dt = softplus ? tf.softplus(biased) : biased
+  let y = recurrence(tf, { u, dt, A, B, C, N }, turnedParts(args.segments, direction, T), state, tileNumbers)
+  if (args.D) y = tf.add(y, tf.mul(u, held(args.D, 1, E).read()))
+  return turned(tf, y, direction)
+}
+
+/** h = exp(dt A) h + dt B u, y = C h: [T, E]. */
+export function recurrence(
+  tf: Tfjs,
+  { u, dt, A, B, C, N }: Recurrence,
+  parts: readonly Part[],
+  state: Held | null,
+  tileNumbers: number,
+): Tensor2D {
+  const E = u.shape[1]
+  const G = B.shape[1] / N
   const dtu: Tensor2D = tf.mul(dt, u)
   const groups = tf.tensor1d(
     Int32Array.from({ length: E }, (_, e) => Math.floor((e * G) / E)),
@@ -45,8 +73,5 @@ export function selectiveScan(tf: Tfjs, args: ScanArgs, state: Held | null, tile
     return { y: tf.sum(tf.mul(h, byChannel(C)), 2), states: tf.reshape(h, [count, E * N]) }
   }
 
-  const parts = turnedParts(args.segments, direction, T)
-  let y = overTiles(tf, parts, E * N, tileNumbers, state, scanTile)
-  if (args.D) y = tf.add(y, tf.mul(u, held(args.D, 1, E).read()))
-  return turned(tf, y, direction)
+  return overTiles(tf, parts, E * N, tileNumbers, state, scanTile)
 }

@@ -9,6 +9,7 @@ import { pool } from './pool.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { selectiveScan } from './scan.js'
+import { ssd } from './ssd.js'
 
 export interface TfjsOptions {
   /** States that a scan holds at a time, in numbers of a tensor, of which it makes about ten; default: 16 MiB of them. */
@@ -105,6 +106,8 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     s4d: (args, state) =>
       make(() => s4d(tf, args, state && held(state, state.rows, 2 * args.A_imag.cols), tileNumbers)),
     s5: (args, state) => make(() => s5(tf, args, state && held(state, state.rows, 2), tileNumbers)),
+    ssd: (args, state) =>
+      make(() => ssd(tf, args, state && held(state, state.rows, args.B.cols / args.groups), tileNumbers)),
     combine: (a, b, how) => make(() => combined(tf, held(a).read(), held(b, a.rows, a.cols).read(), how)),
     activate: (x, activation) => make(() => tf.clone(activated(tf, held(x).read(), activation))),
     unfold: (x, window, stride, segments, state) =>

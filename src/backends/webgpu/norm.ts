@@ -1,7 +1,8 @@
 import type { Backend } from '../backend.js'
+import { groupsOf } from '../norm-groups.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
-import { gpu, optional } from './tensor.js'
+import { columnsOf, type GpuTensor, gpu, optional } from './tensor.js'
 
 /** A workgroup for each row; the variance is that of the differences from the mean. */
 const normKernel = (center: boolean, weight: boolean, bias: boolean): Kernel => ({
@@ -43,7 +44,7 @@ fn total(lane: u32, sum: f32) -> f32 {
   let factor = 1.0 / sqrt(total(lane, squares) / f32(p.cols) + p.eps);
   for (var c = lane; c < p.cols; c += 64u) {
     let scaled = (x[row + c] - mean) * factor;
-    y[p.y_at + block * p.cols + c] = scaled${weight ? ' * weight[p.weight_at + c]' : ''}${bias ? ' + bias[p.bias_at + c]' : ''};
+    y[p.y_at + block * p.y_step + c] = scaled${weight ? ' * weight[p.weight_at + c]' : ''}${bias ? ' + bias[p.bias_at + c]' : ''};
   }`,
 })
 
@@ -53,10 +54,13 @@ export const norm =
     const { rows, cols } = x
     const [w, b] = [optional(weight, 1, cols), optional(bias, 1, cols)]
     const y = machine.allocate(rows, cols)
-    machine.run(normKernel(spec.kind === 'layer', !!w, !!b), {
-      tensors: { x: gpu(x), y, ...(w && { weight: w }), ...(b && { bias: b }) },
-      numbers: { cols, eps: spec.eps },
-      blocks: rows,
-    })
+    for (const [from, to] of groupsOf(cols, spec.groups)) {
+      const part = (whole: GpuTensor) => columnsOf(whole, from, to)
+      machine.run(normKernel(spec.kind === 'layer', !!w, !!b), {
+        tensors: { x: part(gpu(x)), y: part(y), ...(w && { weight: part(w) }), ...(b && { bias: part(b) }) },
+        numbers: { cols: to - from, eps: spec.eps },
+        blocks: rows,
+      })
+    }
     return y
   }

@@ -11,7 +11,7 @@ export interface ScanShape {
 }
 
 /** Code for each state. Written out for as many as fit into registers, where an array must be indexed by constants. */
-const each = (N: number, code: (n: string) => string): string =>
+export const each = (N: number, code: (n: string) => string): string =>
   N <= 32
     ? Array.from({ length: N }, (_, n) => code(`${n}u`)).join('\n    ')
     : `for (var n = 0u; n < ${N}u; n++) { ${code('n')} }`
@@ -90,27 +90,28 @@ export const summaryKernel = (shape: ScanShape): Kernel => {
 
 /**
  * A thread for each state: from the last states of pieces to those before them, in place. `segments`: first piece, pieces, slot to start
- * from and slot to leave the last one in (-1: none).
+ * from and slot to leave the last one in (-1: none). `sums`: of the steps of a channel, whose states decay each at a rate of its own, or
+ * (SSD) of the log2 decays of a head, of which there are H.
  */
-export const foldKernel = (N: number, state: boolean): Kernel => ({
-  name: `scan fold ${N} ${state}`,
-  reads: ['sums', 'parameters'],
+export const foldKernel = (N: number, state: boolean, decays: 'state' | 'head'): Kernel => ({
+  name: `scan fold ${N} ${state} ${decays}`,
+  reads: ['sums', ...(decays === 'state' ? ['parameters'] : [])],
   writes: ['ends', ...(state ? ['state'] : [])],
   tables: ['segments'],
-  counts: ['E', 'across'],
+  counts: ['E', 'H', 'across'],
   threads: 64,
   body: `
   let segment = block / p.across * 4u;
   let i = block % p.across * 64u + lane;
   if (i >= p.E * ${N}u) { return; }
   let e = i / ${N}u;
-  let A = parameters[p.parameters_at + e * ${N + 2}u + i % ${N}u];
+  ${decays === 'state' ? `let A = parameters[p.parameters_at + e * ${N + 2}u + i % ${N}u];` : 'let head = e / (p.E / p.H);'}
   var h = 0.0;
   ${state ? `if (segments[segment + 2u] >= 0) { h = state[p.state_at + u32(segments[segment + 2u]) * p.E * ${N}u + i]; }` : ''}
   let first = u32(segments[segment]);
   for (var piece = first; piece < first + u32(segments[segment + 1u]); piece++) {
     let at = p.ends_at + piece * p.E * ${N}u + i;
-    let next = exp2(A * sums[p.sums_at + piece * p.E + e]) * h + ends[at];
+    let next = exp2(${decays === 'state' ? 'A * sums[p.sums_at + piece * p.E + e]' : 'sums[p.sums_at + piece * p.H + head]'}) * h + ends[at];
     ends[at] = h;
     h = next;
   }

@@ -1,5 +1,5 @@
 import type { ScanArgs, Tensor } from '../backend.js'
-import type { Part } from '../segments.js'
+import type { Direction, Part } from '../segments.js'
 import type { Machine } from './machine.js'
 import { partsOf } from './parts.js'
 import { applyKernel, foldKernel, parametersKernel, type ScanShape, summaryKernel } from './scan-kernels.js'
@@ -36,10 +36,7 @@ export function selectiveScan(
   const scan = { machine, args, parts, operands }
   const shape = { N, softplus: args.softplus, z: !!args.z, add: !!addTo }
   if (form === 'pieces' || (form === 'auto' && worthCutting(machine, parts, E, N))) cutScan(scan, shape, state, out)
-  else {
-    const whole = parts.flatMap((part) => [rowOf(part, 0, args), part.rows, part.resumes ? part.slot : -1, part.slot])
-    apply(scan, { ...shape, state: !!state }, Int32Array.from(whole), state, out)
-  }
+  else apply(scan, { ...shape, state: !!state }, wholeParts(parts, args), state, out)
   machine.release(operands.parameters)
   if (operands.copied) machine.release(operands.BC)
   return out
@@ -52,20 +49,28 @@ interface Scan {
   operands: Operands
 }
 
-function worthCutting({ tensorBytes }: Machine, parts: Part[], E: number, N: number): boolean {
+export function worthCutting({ tensorBytes }: Machine, parts: Part[], E: number, N: number): boolean {
   const pieces = parts.reduce((sum, { rows }) => sum + Math.ceil(rows / pieceRows(N)), 0)
   const fits = pieces * E * N * 4 <= tensorBytes
   return fits && parts.length * E < busyThreads && parts.some(({ rows }) => rows > 2 * pieceRows(N))
 }
 
+interface Read {
+  direction: Direction
+}
+
 /** Row of step `t` of a part in reading order. */
-const rowOf = ({ from, rows }: Part, t: number, { direction }: ScanArgs) =>
+const rowOf = ({ from, rows }: Part, t: number, { direction }: Read) =>
   direction === 'forward' ? from + t : from + rows - 1 - t
+
+/** The segments as pieces. */
+export const wholeParts = (parts: Part[], args: Read): Int32Array =>
+  Int32Array.from(parts.flatMap((part) => [rowOf(part, 0, args), part.rows, part.resumes ? part.slot : -1, part.slot]))
 
 function cutScan(scan: Scan, shape: Omit<ScanShape, 'state'>, state: GpuTensor | null, out: GpuTensor): void {
   const { machine, args, parts, operands } = scan
   const [E, N] = [args.u.cols, shape.N]
-  const { fromZero, resumed, segments, count } = cut(parts, args, pieceRows(N))
+  const { fromZero, resumed, segments, count } = cut(parts, args, N)
   const ends = machine.allocate(count * E, N)
   const sums = machine.allocate(count, E)
   const { u, dt, BC, parameters, numbers } = operands
@@ -76,10 +81,10 @@ function cutScan(scan: Scan, shape: Omit<ScanShape, 'state'>, state: GpuTensor |
     blocks: count * numbers.across,
   })
   const across = Math.ceil((E * N) / 64)
-  machine.run(foldKernel(N, !!state), {
+  machine.run(foldKernel(N, !!state, 'state'), {
     tensors: { sums, parameters, ends, ...(state && { state }) },
     tables: { segments },
-    numbers: { E, across },
+    numbers: { E, H: E, across },
     blocks: parts.length * across,
   })
   apply(scan, { ...shape, state: true }, resumed, ends, out)
@@ -91,7 +96,8 @@ function cutScan(scan: Scan, shape: Omit<ScanShape, 'state'>, state: GpuTensor |
  * The pieces as `summaryKernel` has them (`fromZero`) and as `applyKernel` has them, `count` of them, and the segments as `foldKernel`
  * has them. Written number by number: arrays of arrays took longer than the scan of a large card.
  */
-function cut(parts: Part[], args: ScanArgs, most: number) {
+export function cut(parts: Part[], args: Read, N: number) {
+  const most = pieceRows(N)
   const count = parts.reduce((sum, { rows }) => sum + Math.ceil(rows / most), 0)
   const [fromZero, resumed] = [new Int32Array(4 * count), new Int32Array(4 * count)]
   const segments = new Int32Array(4 * parts.length)
@@ -142,26 +148,28 @@ function operandsOf(machine: Machine, args: ScanArgs): Operands {
   const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
   const G = args.B.cols / N
   if (!Number.isInteger(G)) throw new RangeError(`B has ${args.B.cols} columns, no multiple of ${N} states`)
-  let [B, C] = [gpu(args.B, T, G * N), gpu(args.C, T, G * N)]
-  const copied = B.block !== C.block
-  if (copied) {
-    const both = machine.allocate(T, 2 * G * N)
-    const [left, right] = [columnsOf(both, 0, G * N), columnsOf(both, G * N, 2 * G * N)]
-    machine.copy(B, left)
-    machine.copy(C, right)
-    ;[B, C] = [left, right]
-  }
+  const { BC, places, copied } = together(machine, gpu(args.B, T, G * N), gpu(args.C, T, G * N))
   const direction = { backwards: args.direction === 'reverse' ? 1 : 0 }
-  const places = { B_at: B.at, B_step: B.step, C_at: C.at, C_step: C.step }
   return {
     u: gpu(args.u, T, E),
     dt: gpu(args.dt, T, E),
     z: optional(args.z, T, E),
     parameters: parametersOf(machine, args, E, N),
-    BC: B,
+    BC,
     copied,
     numbers: { E, G, across: Math.ceil(E / 64), ...direction, ...places },
   }
+}
+
+/** B and C where a kernel finds both in one buffer. */
+export function together(machine: Machine, B: GpuTensor, C: GpuTensor) {
+  const placesOf = (B: GpuTensor, C: GpuTensor) => ({ B_at: B.at, B_step: B.step, C_at: C.at, C_step: C.step })
+  if (B.block === C.block) return { BC: B, places: placesOf(B, C), copied: false }
+  const both = machine.allocate(B.rows, B.cols + C.cols)
+  const [left, right] = [columnsOf(both, 0, B.cols), columnsOf(both, B.cols, both.cols)]
+  machine.copy(B, left)
+  machine.copy(C, right)
+  return { BC: both, places: placesOf(left, right), copied: true }
 }
 
 function parametersOf(machine: Machine, { A_log, D, dtBias }: ScanArgs, E: number, N: number): GpuTensor {

@@ -9,6 +9,7 @@ import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { type ScanForm, selectiveScan } from './scan.js'
+import { ssd } from './ssd.js'
 import { columnsOf, GpuTensor, gpu, rowsOf } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
 import { partsOfWeight, uploadWeight } from './weights.js'
@@ -84,6 +85,7 @@ export function webgpuBackend(
     selectiveScan: (args, state, addTo) => selectiveScan(machine, args, state, addTo, scan),
     s4d: (args, state) => s4d(machine, args, state),
     s5: (args, state) => s5(machine, args, state),
+    ssd: (args, state) => ssd(machine, args, state, scan),
     combine: combine(machine),
     activate: activate(machine),
     unfold: unfold(machine),

@@ -1,24 +1,18 @@
 import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
 import type { MixerSpec } from '../../spec.js'
-import { flag, kind, oneOf, record } from '../../text/schema.js'
+import { flag, kind, kinds, oneOf, record } from '../../text/schema.js'
 import type { Params } from '../params.js'
-import {
-  initialiseMamba,
-  type MambaSpec,
-  mambaSchema,
-  mambaStates,
-  mambaWeights,
-  projectMamba,
-  scanMamba,
-  scanWidths,
-} from './mamba.js'
+import { initialiseInner, innerWeights, projectIn } from './inner.js'
+import { type AnyMambaSpec, innerOf } from './inners.js'
+import { mambaSchema } from './mamba.js'
+import { mamba2Schema } from './mamba2.js'
 import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.js'
 
 /** One Mamba left to right and one right to left over the same input (Caduceus BiMamba, arXiv 2403.03234). */
 export interface BidirectionalSpec {
   kind: 'bidirectional'
-  mamba: MambaSpec
+  mamba: AnyMambaSpec
   combine: 'add' | 'multiply'
   /** in_proj and out_proj are shared by both directions. */
   tied: boolean
@@ -27,7 +21,7 @@ export interface BidirectionalSpec {
 /** Of `BidirectionalSpec`. */
 export const bidirectionalSchema = record({
   kind: kind('bidirectional'),
-  mamba: mambaSchema,
+  mamba: kinds([mambaSchema, mamba2Schema]),
   combine: oneOf('add', 'multiply'),
   tied: flag,
 })
@@ -40,17 +34,19 @@ export const bidirectional: Family<BidirectionalSpec> = {
   schema: bidirectionalSchema,
   causal: () => false,
   weights: ({ mamba, tied }, D) => [
-    ...mambaWeights(mamba, D).map((shape) => ({ ...shape, name: `forward.${shape.name}` })),
-    ...mambaWeights(mamba, D, !tied).map((shape) => ({ ...shape, name: `reverse.${shape.name}` })),
+    ...innerWeights(innerOf(mamba), mamba, D).map((shape) => ({ ...shape, name: `forward.${shape.name}` })),
+    ...innerWeights(innerOf(mamba), mamba, D, !tied).map((shape) => ({ ...shape, name: `reverse.${shape.name}` })),
   ],
   widths: ({ mamba, tied }, D) => {
-    const [E, projections] = [mamba.d_inner, tied ? 1 : 2]
-    return [...Array(projections).fill(2 * E), ...scanWidths(mamba), E, D, D]
+    const inner = innerOf(mamba)
+    const projections = Array(tied ? 1 : 2).fill(inner.projected(mamba))
+    return [...projections, ...inner.widths(mamba), mamba.d_inner, D, D]
   },
-  reverseStates: ({ mamba }) => mambaStates(mamba),
+  reverseStates: ({ mamba }) => innerOf(mamba).states(mamba),
   initialise: ({ mamba, tied }, D, random, branches) => {
-    const forward = initialiseMamba(mamba, D, random, branches)
-    const reverse = initialiseMamba(mamba, D, random, branches, !tied)
+    const inner = innerOf(mamba)
+    const forward = initialiseInner(inner, mamba, D, random, branches)
+    const reverse = initialiseInner(inner, mamba, D, random, branches, !tied)
     return new Map([
       ...[...forward].map(([name, matrix]) => [`forward.${name}`, matrix] as const),
       ...[...reverse].map(([name, matrix]) => [`reverse.${name}`, matrix] as const),
@@ -73,12 +69,12 @@ class Bidirectional implements Mixer {
   }
 
   states(): Record<string, StateShape> {
-    return mambaStates(this.spec.mamba)
+    return innerOf(this.spec.mamba).states(this.spec.mamba)
   }
 
   async project(b: Backend, x: Tensor): Promise<Projected> {
-    const forward = await projectMamba(b, x, this.params.within('forward')) // [T, 2E]
-    const reverse = this.spec.tied ? forward : await projectMamba(b, x, this.params.within('reverse'))
+    const forward = await projectIn(b, x, this.params.within('forward'))
+    const reverse = this.spec.tied ? forward : await projectIn(b, x, this.params.within('reverse'))
     return { forward, reverse }
   }
 
@@ -90,9 +86,10 @@ class Bidirectional implements Mixer {
     state: MixerState | null,
     [y]: readonly Tensor[],
   ): Promise<Tensor> {
+    const { mamba } = this.spec
     const params = this.params.within(direction)
     const addTo = this.sharesSum ? y : undefined
-    return scanMamba(b, this.spec.mamba, params, projected[direction], segments, direction, state, addTo)
+    return innerOf(mamba).scan(b, mamba, params, projected[direction], segments, direction, state, addTo)
   }
 
   async finish(b: Backend, _: Projected, [y, yReverse]: readonly Tensor[], residual: Tensor | null): Promise<Tensor> {
@@ -102,9 +99,10 @@ class Bidirectional implements Mixer {
       b.linear(y, params.get('out_proj.weight'), { bias, residual })
     const bias = forward.optional('out_proj.bias')
     if (this.sharesSum) {
+      // What the second direction gave is the sum of both.
       // out_proj adds its bias once per direction.
       const twice = bias && b.combine(bias, bias, 'add')
-      const sum = await out(y, forward, twice, residual)
+      const sum = await out(yReverse, forward, twice, residual)
       b.release(twice)
       return sum
     }

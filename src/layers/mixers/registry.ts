@@ -2,12 +2,13 @@ import type { MixerSpec, ModelSpec } from '../../spec.js'
 import { bidirectional } from './bidirectional.js'
 import { flowstate } from './flowstate.js'
 import { mamba } from './mamba.js'
+import { mamba2 } from './mamba2.js'
 import type { Family } from './mixer.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 
 /** Every kind of mixer. */
-export const families: readonly Family[] = [mamba, bidirectional, s4d, s5, flowstate]
+export const families: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate]
 
 /** The family of a mixer; the schema of a spec lets no other kinds in. */
 export function familyOf({ kind }: MixerSpec): Family {
