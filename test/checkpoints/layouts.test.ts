@@ -75,7 +75,7 @@ describe('how weights are stored does not matter', () => {
   })
 
   test('our own layout gives back spec, weights and further keys', async () => {
-    for (const name of ['ssm-mamba1', 'caduceus-ps']) {
+    for (const name of ['ssm-mamba1', 'caduceus-ps', 'hf-mamba2', 'caduceus-m2-ps']) {
       const { spec, weights } = await openCheckpoint(`test/golden/${name}`)
       const folder = await newFolder()
       await saveCheckpoint(folder, spec, weights, { name, licence: 'MIT' })
@@ -128,6 +128,59 @@ test('state-spaces with LayerNorm, an MLP whose width is rounded up, and an unti
   expect(spec.blocks[0].mlp).toEqual({ d_hidden: 128 })
   const want = official(raw, 'backbone.embedding.weight', 3, { kind: 'layer', eps: 1e-5 }, { ...mamba8, d_state: 16 })
   expect(maxDifference(flat(plainForward(spec, weights, ids).logits), flat(want))).toBeLessThan(1e-9)
+})
+
+describe('Mamba-2', () => {
+  const mixerOf = async (golden: string, changes: Record<string, unknown>, edit = (_: RawTensors) => {}) => {
+    const { config, raw } = await goldenModel(golden)
+    edit(raw)
+    return (await openCheckpoint(await writeModel({ ...config, ...changes }, raw))).spec.blocks[1].mixer
+  }
+
+  test('has its sizes from its tensors, and its groups and norm from the config', async () => {
+    const sizes = { kind: 'mamba2', d_inner: 64, headdim: 8, d_conv: 4 }
+    const wrong = { head_dim: 99, num_heads: 3, state_size: 7, expand: 16 }
+    const whole = { eps: 1e-5, groups: 1, before_gate: false }
+    const official = { ...sizes, n_groups: 2, d_state: 8, norm: whole }
+    expect(await mixerOf('hf-mamba2', wrong)).toEqual(official)
+    // transformers norms all channels together, state-spaces those of each group.
+    const cfg = { layer: 'Mamba2', ngroups: 4, norm_before_gate: true }
+    const grouped = { ...sizes, n_groups: 4, d_state: 4, norm: { eps: 1e-5, groups: 4, before_gate: true } }
+    expect(await mixerOf('ssm-mamba2', { ssm_cfg: cfg })).toEqual(grouped)
+    const bare = await mixerOf('hf-mamba2', {}, (raw) => {
+      for (const i of [0, 1]) raw.delete(`backbone.layers.${i}.mixer.norm.weight`)
+    })
+    expect(bare).toEqual({ ...official, norm: undefined })
+  })
+
+  test('has the limits of its steps, in every notation of Python', async () => {
+    const limits = async (limit: unknown) =>
+      (await mixerOf('hf-mamba2', { time_step_limit: limit })) as { dt_limit?: unknown }
+    const infinity = { __float__: 'Infinity' }
+    expect((await limits([0, infinity])).dt_limit).toBeUndefined()
+    expect((await limits([0.01, infinity])).dt_limit).toEqual([0.01, null])
+    expect((await limits([0, 0.5])).dt_limit).toEqual([0, 0.5])
+    expect(await mixerOf('ssm-mamba2', { ssm_cfg: { layer: 'Mamba2', dt_limit: [0.001, 0.1] } })).toMatchObject({
+      dt_limit: [0.001, 0.1],
+    })
+  })
+
+  test('that cannot be is one line with exit code 69', async () => {
+    const failing = async (changes: Record<string, unknown>, edit = (_: RawTensors) => {}) => {
+      const { config, raw } = await goldenModel('hf-mamba2')
+      edit(raw)
+      return fails(await writeModel({ ...config, ...changes }, raw))
+    }
+    const mixer = 'backbone.layers.1.mixer.'
+    expect(await failing({}, (raw) => raw.delete(`${mixer}dt_bias`))).toContain(`tensor ${mixer}dt_bias is missing`)
+    // A skip for each channel, which no published model has.
+    const perChannel = { shape: [64], values: noise(64, 1) }
+    expect(await failing({}, (raw) => raw.set(`${mixer}D`, perChannel))).toContain(`${mixer}D is [64], expected [8]`)
+    expect(await failing({ n_groups: 16 })).toContain('mixer.n_groups is 16, expected a part of the 8 heads')
+    expect(await failing({ n_groups: 3 })).toContain('mixer.d_state is')
+    expect(await failing({ time_step_limit: [0.2, 0.1] })).toContain('expected the lower limit first')
+    expect(await failing({ time_step_limit: ['a', 1] })).toContain('time_step_limit')
+  })
 })
 
 describe('broken checkpoints are one line with exit code 69', () => {

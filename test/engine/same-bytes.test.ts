@@ -87,23 +87,26 @@ for (const device of ['reference', 'cpu'] as const) {
       }
     }
 
-    test('eight sequences of different lengths decoded together, token by token', async () => {
-      const net = network(backend, { ...tinySpec('mamba'), head: { kind: 'tokens', tied: true } })
-      const random = seeded(17)
-      const prompts = Array.from({ length: 8 }, (_, i) => randomIds(1 + 5 * i, random))
-      const outputs: Output[] = [{ head: true, pool: 'last' }]
-      const options = { chunk: 200, outputs }
-      const expected: number[][] = []
-      for (const prompt of prompts) {
-        const session = new Session(net, options)
-        expected.push(await decode(session, [prompt]).then((rows) => rows.flat(2)))
-        session.close()
-      }
-      const together = new Session(net, { ...options, slots: 8 })
-      const found = await decode(together, prompts)
-      expect(prompts.map((_, slot) => found.flatMap((step) => step[slot]))).toEqual(expected)
-      together.close()
-    })
+    test.each(['mamba', 'mamba2'] as const)(
+      '%s: eight sequences of different lengths decoded together, token by token',
+      async (mixer) => {
+        const net = network(backend, { ...tinySpec(mixer), head: { kind: 'tokens', tied: true } })
+        const random = seeded(17)
+        const prompts = Array.from({ length: 8 }, (_, i) => randomIds(1 + 5 * i, random))
+        const outputs: Output[] = [{ head: true, pool: 'last' }]
+        const options = { chunk: 200, outputs }
+        const expected: number[][] = []
+        for (const prompt of prompts) {
+          const session = new Session(net, options)
+          expected.push(await decode(session, [prompt]).then((rows) => rows.flat(2)))
+          session.close()
+        }
+        const together = new Session(net, { ...options, slots: 8 })
+        const found = await decode(together, prompts)
+        expect(prompts.map((_, slot) => found.flatMap((step) => step[slot]))).toEqual(expected)
+        together.close()
+      },
+    )
 
     test('both strands of a model that reads them itself, whatever the cut', async () => {
       const both = { complement: [3, 2, 1, 0, 4], fused: false }
@@ -138,32 +141,35 @@ for (const device of ['reference', 'cpu'] as const) {
       }
     })
 
-    test('a fork goes on by itself, and a saved state goes on where it stood', async () => {
-      const net = network(backend, tinySpec('mamba'))
-      const ids = randomIds(90, seeded(19))
-      const options = { chunk: 20, outputs: [{ pool: 'mean' as const }, {}, { bin: 7 }] }
-      const first = new Session(net, options)
-      const reads = async (session: Session, from: number, to: number, ends: boolean) => {
-        const segments = oneSegment(to - from, from, ends, 0)
-        return (await session.push({ input: ids.subarray(from, to), segments })).reads.map(({ data }) => [...data])
-      }
-      const one = await reads(first, 0, 50, false)
-      const twin = await first.fork()
-      const rest = await reads(first, 50, 90, true)
-      expect(await reads(twin, 50, 90, true)).toEqual(rest)
-      expect(rest[0]).toEqual(await alone(net, ids, { pool: 'mean' }))
-      expect([...one[1], ...rest[1]]).toEqual(await alone(net, ids, {}))
-      expect([...one[2], ...rest[2]]).toEqual(await alone(net, ids, { bin: 7 }))
-      const resumed = new Session(net, { ...options, outputs: [{}] })
-      const saved = new Session(net, options)
-      await reads(saved, 0, 50, false)
-      resumed.load(await saved.save())
-      const [rows] = await reads(resumed, 50, 90, true)
-      // A saved state is float32.
-      if (device === 'cpu') expect(rows).toEqual(rest[1])
-      await expect(reads(resumed, 10, 20, true)).rejects.toThrow('slot 0 is at row 90, not at 10')
-      for (const session of [first, twin, resumed, saved]) session.close()
-    })
+    test.each(['mamba', 'mamba2'] as const)(
+      '%s: a fork goes on by itself, and a saved state goes on where it stood',
+      async (mixer) => {
+        const net = network(backend, tinySpec(mixer))
+        const ids = randomIds(90, seeded(19))
+        const options = { chunk: 20, outputs: [{ pool: 'mean' as const }, {}, { bin: 7 }] }
+        const first = new Session(net, options)
+        const reads = async (session: Session, from: number, to: number, ends: boolean) => {
+          const segments = oneSegment(to - from, from, ends, 0)
+          return (await session.push({ input: ids.subarray(from, to), segments })).reads.map(({ data }) => [...data])
+        }
+        const one = await reads(first, 0, 50, false)
+        const twin = await first.fork()
+        const rest = await reads(first, 50, 90, true)
+        expect(await reads(twin, 50, 90, true)).toEqual(rest)
+        expect(rest[0]).toEqual(await alone(net, ids, { pool: 'mean' }))
+        expect([...one[1], ...rest[1]]).toEqual(await alone(net, ids, {}))
+        expect([...one[2], ...rest[2]]).toEqual(await alone(net, ids, { bin: 7 }))
+        const resumed = new Session(net, { ...options, outputs: [{}] })
+        const saved = new Session(net, options)
+        await reads(saved, 0, 50, false)
+        resumed.load(await saved.save())
+        const [rows] = await reads(resumed, 50, 90, true)
+        // A saved state is float32.
+        if (device === 'cpu') expect(rows).toEqual(rest[1])
+        await expect(reads(resumed, 10, 20, true)).rejects.toThrow('slot 0 is at row 90, not at 10')
+        for (const session of [first, twin, resumed, saved]) session.close()
+      },
+    )
   })
 }
 

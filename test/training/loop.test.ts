@@ -105,9 +105,13 @@ describe('training', () => {
     await expect(train(makeRun('cut', {}, 80))).rejects.toThrow(/already holds a model/)
   })
 
-  it('learns whether a motif is there, and writes a model that opens', async () => {
+  const mamba2 = { kind: 'mamba2', d_inner: 32, headdim: 8, n_groups: 1, d_state: 6, d_conv: 4 }
+  it.each([
+    ['Mamba', {}],
+    ['Mamba-2', { mixer: { ...mamba2, norm: { eps: 1e-5, groups: 2, before_gate: false } } }],
+  ])('%s learns whether a motif is there, and writes a model that opens', async (name, mixer) => {
     let accuracy = 0
-    const run = makeRun('motif', { epochs: 8, dropout: 0, head_dropout: 0, metric: 'accuracy' }, 480, {
+    const run = makeRun(name, { ...mixer, epochs: 8, dropout: 0, head_dropout: 0, metric: 'accuracy' }, 480, {
       threads: 2,
       onProgress: ({ valid }) => {
         if (valid && 'accuracy' in valid) accuracy = Math.max(accuracy, valid.accuracy)

@@ -65,8 +65,8 @@ export const mamba2Inner: Inner<Mamba2Spec> = {
     /** [H P, N] */
     ssm: { rows: spec.d_inner, cols: spec.d_state },
   }),
-  // After the convolution: y, y with the gate, and y normed.
-  widths: (spec) => [convWidth(spec), 2 * heads(spec), spec.d_inner, spec.d_inner, spec.d_inner],
+  // x, B and C, steps and decays, y, and what a scan may need on its way; gate and norm take no more.
+  widths: (spec) => [convWidth(spec), 3 * heads(spec), spec.d_inner, spec.d_inner],
   scan,
 }
 
