@@ -183,6 +183,23 @@ describe.each(
   })
 
   it.each([
+    ['forward', 4, 1],
+    ['reverse', 7, 3],
+  ] as const)('ssd %s N %i G %i', async (direction, N, G) => {
+    const [T, H, P] = [75, 3, 5]
+    const [A_log, D, dtBias] = [put(values(1, H, 0.7)), put(values(1, H)), put(values(1, H))]
+    const piece: Piece = async (each, segments, before) => {
+      const state = put(before)
+      const [x, dt, B, C] = [put(each.x), put(each.dt), put(each.B), put(each.C)]
+      const args = { x, dt, A_log, B, C, groups: G, D, dtBias, dtLimit: [0.1, 2] as const, segments, direction }
+      return { y: await get(backend.ssd(args, state)), state: await get(state) }
+    }
+    const x = { x: values(T, H * P), dt: values(T, H), B: values(T, G * N), C: values(T, G * N) }
+    // One of more rows than a block of the cpu kernel has.
+    await check(piece, x, [1, 67, 3, 4], direction, values(4 * H * P, N))
+  })
+
+  it.each([
     [3, 1],
     [3, 2],
     [5, 3],
@@ -201,6 +218,7 @@ describe.each(
       linearCase({ T: 37, I: 129, O: 7 }),
       normCase({ T: 37, D: 33, kind: 'rms' }),
       normCase({ T: 37, D: 16, kind: 'layer', bias: true }),
+      normCase({ T: 37, D: 21, kind: 'rms', groups: 3 }),
     ].map((op) => [op.name, op] as const),
   )('%s, row by row', async (_, op) => {
     const { y } = await runForward(backend, op)

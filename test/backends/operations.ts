@@ -709,7 +709,7 @@ export function operations(): Operation[] {
       ]),
       // Around the rows of a block, and more states than a thread of a GPU has.
       ...[63, 64, 65, 129].map((rows) => ssdCase({ lengths: [rows, 3], H: 2, P: 8, N: 4, direction })),
-      ssdCase({ lengths: [67, 200], H: 2, P: 17, N: 70, G: 2, direction, views: true }),
+      ssdCase({ lengths: [3, 145], H: 2, P: 9, N: 70, G: 2, direction, views: true }),
       ssdCase({ lengths: [131], H: 3, P: 16, N: 32, direction, state: 'carried' }),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
       // More rows and channels than a block of the cpu gradient has.
