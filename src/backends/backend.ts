@@ -19,7 +19,7 @@ export interface Tensor {
   readonly cols: number
 }
 
-/** A norm of equal parts of the columns; absent: of all. */
+/** A norm of all columns, or of equal groups of them, each by itself. */
 export interface GroupNorm extends NormSpec {
   groups?: number
 }
@@ -193,7 +193,7 @@ export interface Backend {
   embedRows(ids: Int32Array, table: Tensor): Tensor
   /** [T, O] = activation(x [T, I] weight' + bias) + residual, weight [O, I]. */
   linear(x: Tensor, weight: Tensor, options?: LinearOptions): Promise<Tensor>
-  /** [T, D]; LayerNorm subtracts the mean, RMSNorm does not; weight, bias [1, D]. `groups` of columns are normed each by itself. */
+  /** [T, D]; LayerNorm subtracts the mean, RMSNorm does not; weight, bias [1, D]. */
   norm(x: Tensor, spec: GroupNorm, weight: Tensor | null, bias: Tensor | null): Tensor
   /** Depthwise convolution over the row and the K - 1 rows before it (reverse: after it): x [T, E], weight [K, E] with row K - 1 on the row itself, bias [1, E] -> [T, E]. */
   causalConv(x: Tensor, weight: Tensor, bias: Tensor | null, args: ConvArgs): Tensor

@@ -1,4 +1,4 @@
-/** First and last but one column of each of the groups that a norm takes by themselves. Errors: RangeError where they are not equal. */
+/** Of each group of a norm the first column, and the one after the last. Errors: RangeError where groups would not be equal. */
 export function groupsOf(cols: number, groups = 1): [from: number, to: number][] {
   const width = cols / groups
   if (!Number.isInteger(width)) throw new RangeError(`a norm of ${groups} groups of ${cols} columns`)

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
-import { type AnyMambaSpec, isAnyMamba } from '../layers/mixers/inners.js'
+import { type AnyMambaSpec, isAnyMamba } from '../layers/mixers/any-mamba.js'
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'

@@ -1,8 +1,8 @@
 import { broken } from './files.js'
 
 /**
- * The object that a file of a checkpoint holds as JSON. Python's bare `Infinity` and `NaN` are accepted, as `{"__float__": "Infinity"}` is; NaN, which no value may be, is
- * the text "NaN" here. `names`: what the keys of the object are, for messages. Errors: 69, also for a key that comes twice, of
+ * The object that a file of a checkpoint holds as JSON. Python's bare `Infinity` and `NaN` are accepted, and `{"__float__": "Infinity"}` of
+ * transformers 5; NaN, which no value may be, is the text "NaN" here. `names`: what the keys of the object are, for messages. Errors: 69, also for a key that comes twice, of
  * which JSON.parse keeps the last in silence, and for what nests deeper than any config.
  */
 export function parseObject(path: string, json: string, names = 'key'): Record<string, unknown> {
@@ -28,10 +28,10 @@ const mostDepth = 64
 /** Python's words, which JSON has not: 1e999 reads as Infinity. */
 const literals = { Infinity: '1e999', NaN: '"NaN"' }
 
-/** transformers 5 writes numbers that JSON has not as objects of one key. */
+/** The number that stands as an object of one key, or the value as it is. */
 function special(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Object.keys(value).join() !== '__float__') return value
-  const { __float__: name } = value as { __float__: unknown }
+  if (typeof value !== 'object' || value === null || !('__float__' in value)) return value
+  const { __float__: name } = value
   if (name === 'Infinity') return Number.POSITIVE_INFINITY
   return name === '-Infinity' ? Number.NEGATIVE_INFINITY : name
 }

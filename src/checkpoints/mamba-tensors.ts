@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { newWeight, type Weight } from '../backends/weight.js'
+import { type AnyMambaSpec, innerOf } from '../layers/mixers/any-mamba.js'
 import { innerWeights } from '../layers/mixers/inner.js'
-import { type AnyMambaSpec, innerOf } from '../layers/mixers/inners.js'
 import type { MambaSpec } from '../layers/mixers/mamba.js'
 import type { GatedNormSpec, Mamba2Spec } from '../layers/mixers/mamba2.js'
 import type { Weights } from '../layers/params.js'
@@ -27,7 +27,7 @@ export function mambaSpec(tensors: Tensors, prefix: string): MambaSpec {
   return { kind: 'mamba', d_inner, d_state, dt_rank, d_conv }
 }
 
-/** The limits of steps as configs write them: JSON has no infinity, for which Python writes one. */
+/** The limits of steps as configs write them, the second often infinite. */
 export const dtLimit = v.tuple([v.number(), v.number()], 'two limits')
 
 /** What no tensor of a Mamba-2 mixer tells. */
@@ -73,8 +73,9 @@ export const ssmConfig = v.nullish(
 
 /** A mixer of state-spaces/mamba: Mamba-2 where the config says so, or else has no word and there are its tensors. */
 export function ssmSpec(tensors: Tensors, prefix: string, config: v.InferOutput<typeof ssmConfig>): AnyMambaSpec {
-  const { layer = tensors.has(`${prefix}dt_bias`) ? 'Mamba2' : 'Mamba1', ngroups, norm_before_gate, dt_limit } = config
-  if (layer !== 'Mamba2') return mambaSpec(tensors, prefix)
+  const { layer, ngroups, norm_before_gate, dt_limit } = config
+  const isMamba2 = layer ? layer === 'Mamba2' : tensors.has(`${prefix}dt_bias`)
+  if (!isMamba2) return mambaSpec(tensors, prefix)
   // RMSNormGated of Mamba2.__init__: its epsilon is not in the config.
   const norm = { eps: 1e-5, groups: ngroups, before_gate: norm_before_gate }
   return mamba2Spec(tensors, prefix, { groups: ngroups, limit: dt_limit, norm })
@@ -97,7 +98,7 @@ export async function mambaWeights(
     const weight =
       name === 'conv.weight'
         ? transposed(await tensors.weight(official, [cols, 1, rows]))
-        : await tensors.weight(official, rows === 1 ? [cols] : [rows, cols])
+        : await tensors.weight(official, rows === 1 && !name.endsWith('proj.weight') ? [cols] : [rows, cols])
     weights.set(to + name, weight)
   }
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { isAnyMamba } from '../layers/mixers/inners.js'
+import { isAnyMamba } from '../layers/mixers/any-mamba.js'
 import type { Weights } from '../layers/params.js'
 import type { BlockSpec, ModelSpec } from '../spec.js'
 import { flag, openRecord, whole } from '../text/schema.js'

@@ -479,7 +479,7 @@ export function s5Case({ lengths, P, direction = 'forward', state = false, views
   }
 }
 
-interface SsdCase {
+interface SsdShape {
   lengths: number[]
   H: number
   P: number
@@ -491,7 +491,7 @@ interface SsdCase {
   state?: 'none' | 'carried' | 'final'
   views?: boolean
 }
-export function ssdCase(shape: SsdCase): Operation {
+export function ssdCase(shape: SsdShape): Operation {
   const { lengths, H, P, N, G = 1, direction = 'forward', state = 'none', views = false } = shape
   const { dtLimit = [0, Number.POSITIVE_INFINITY] } = shape
   const T = total(lengths)
