@@ -19,10 +19,22 @@ export interface MlpSpec {
   d_hidden: number
 }
 
-/** x + mixer(norm(x)), then x + mlp(norm2(x)) when there is an MLP. */
+/** A mixture of `experts` gated MLPs, of which the router has `active` compute each row. */
+export interface MoeSpec {
+  experts: number
+  active: number
+  d_hidden: number
+  /** What the softmax of the router is over: the `active` ones, or all experts before the others are dropped. */
+  over: 'active' | 'all'
+}
+
+/** x + mixer(norm(x)), then x + mlp(norm2(x)) + moe(norm2(x)) with what there is of them. */
 export interface BlockSpec {
   mixer: MixerSpec
   mlp?: MlpSpec
+  moe?: MoeSpec
+  /** What a block adds to x is multiplied by it. */
+  residual_multiplier?: number
 }
 
 /** One strided convolution over token rows, then SiLU: each output row sees the `window` input rows that end with its own `stride` rows. */
@@ -78,8 +90,8 @@ export interface LevelSpec {
 export type Pool = 'mean' | 'max' | 'last' | 'center' | 'flatten'
 
 export type HeadSpec =
-  /** Token logits [T, V]; `tied`: the embedding matrix is the output matrix. */
-  | { kind: 'tokens'; tied: boolean }
+  /** Token logits [T, V], times `multiplier`; `tied`: the embedding matrix is the output matrix. */
+  | { kind: 'tokens'; tied: boolean; multiplier?: number }
   /**
    * Class logits [records, labels]. `length` (bases) is required by the pooling `flatten`. Probabilities are the softmax of logits
    * divided by the `temperature` (1 if absent): fitted on records that were not learnt from, it makes scores honest and changes
@@ -141,6 +153,8 @@ export interface ModelSpec {
   input: InputSpec
   /** Width of a row of the input; the stem (if any) leads from here to d_model. */
   d_embed: number
+  /** Embeddings are multiplied by it. */
+  embedding_multiplier?: number
   stem: StemSpec[]
   d_model: number
   /** Before each block and after the last one; null: none, mixers norm for themselves. */

@@ -130,6 +130,39 @@ export interface SsdArgs {
   direction: Direction
 }
 
+/**
+ * Causal attention of grouped queries (arXiv 2305.13245): y = softmax(scale q k') v over the keys of the same sequence up to the row's
+ * own, in their order. H heads of queries and G of keys and values, d numbers each; query head h reads key head floor(h G / H).
+ */
+export interface AttentionArgs {
+  /** [T, H d] */
+  q: Tensor
+  /** [T, G d] */
+  k: Tensor
+  /** [T, G d] */
+  v: Tensor
+  /** H */
+  heads: number
+  /** d */
+  width: number
+  scale: number
+  /** Keys that a row sees at the most, its own included; Infinity: all. */
+  window: number
+  segments: Segments
+}
+
+/**
+ * Keys and values of the rows before a chunk, [slots, C G d] each: position p of a sequence lies in row p % C of its slot. C is at least
+ * the smaller of the window and the rows up to the end of the segment.
+ */
+export interface AttentionCache {
+  keys: Tensor
+  values: Tensor
+}
+
+/** Which numbers of a head are turned together: one and the one half of them further on, or neighbours. */
+export type Pairs = 'halves' | 'neighbours'
+
 export interface LinearOptions {
   /** [1, O] */
   bias?: Tensor | null
@@ -205,6 +238,22 @@ export interface Backend {
   s5(args: S5Args, state: Tensor | null): Tensor
   /** [T, H P]; state [slots H P, N]. */
   ssd(args: SsdArgs, state: Tensor | null): Tensor
+  /** [T, H d]; the keys and values of segments with a slot are added to the cache. */
+  attention(args: AttentionArgs, cache: AttentionCache | null): Tensor
+  /**
+   * x [T, heads d] turned: the first n pairs (a, b) of each head become (a cos - b sin, b cos + a sin), the rest stays; `turns` [T, 2 n]: n
+   * cosines, then n sines.
+   */
+  rotate(x: Tensor, turns: Tensor, heads: number, pairs: Pairs): Tensor
+  /**
+   * Shares of the `active` largest logits of each row, of equal ones the first, and 0 for the others, [T, X]; `over`: they sum to 1, or all
+   * did before the others were dropped.
+   */
+  route(logits: Tensor, active: number, over: 'active' | 'all'): Tensor
+  /** y [T, D]: row rows[i] += shares[rows[i]] x[i], in place; shares [T, 1]. No row comes twice. */
+  addRows(y: Tensor, x: Tensor, rows: Int32Array, shares: Tensor): void
+  /** x times a number, [T, D]. */
+  scale(x: Tensor, factor: number): Tensor
   /** [T, D], element by element. */
   combine(a: Tensor, b: Tensor, how: Combination): Tensor
   /** [T, D] */
@@ -269,6 +318,17 @@ export interface Gradients {
   s5(dy: Tensor, args: S5Args, into: S5Gradients): void
   /** `ends`: of the only segment. */
   ssd(dy: Tensor, args: SsdArgs, into: SsdGradients, ends?: SsdEnds): void
+  attention(dy: Tensor, args: AttentionArgs, into: AttentionGradients): void
+  rotate(dy: Tensor, turns: Tensor, heads: number, pairs: Pairs, dx: Tensor): void
+  route(dy: Tensor, logits: Tensor, active: number, over: 'active' | 'all', dlogits: Tensor): void
+  addRows(
+    dy: Tensor,
+    x: Tensor,
+    rows: Int32Array,
+    shares: Tensor,
+    into: { dx: Tensor | null; dshares: Tensor | null },
+  ): void
+  scale(dy: Tensor, factor: number, dx: Tensor): void
   combine(dy: Tensor, a: Tensor, b: Tensor, how: Combination, into: { da: Tensor | null; db: Tensor | null }): void
   activate(dy: Tensor, x: Tensor, activation: Activation, dx: Tensor): void
   unfold(dy: Tensor, window: number, stride: number, segments: Segments, dx: Tensor): void
@@ -322,6 +382,12 @@ export interface SsdEnds {
   dInitial?: Tensor | null
   /** Gradient of the last state, read. */
   dLast?: Tensor | null
+}
+
+export interface AttentionGradients {
+  dq: Tensor | null
+  dk: Tensor | null
+  dv: Tensor | null
 }
 
 export interface AdamWSettings {

@@ -26,6 +26,34 @@ export function weightOf(rows: number, cols: number, numbers: ArrayLike<number>)
   return weight
 }
 
+/** Rows from .. to - 1, where they lie. */
+export const rowsOf = (weight: Weight, from: number, to: number): Weight =>
+  ({ ...weight, rows: to - from, data: weight.data.subarray(from * weight.cols, to * weight.cols) }) as Weight
+
+/** Weights of the same columns one under the other; float32 where they are not all stored in one type. */
+export function joinRows(...parts: Weight[]): Weight {
+  const [{ dtype, cols }] = parts
+  const same = parts.every((part) => part.dtype === dtype)
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0)
+  const joined = newWeight(same ? dtype : 'f32', rows, cols)
+  let at = 0
+  for (const part of parts) {
+    joined.data.set(same ? part.data : widened(part), at)
+    at += part.data.length
+  }
+  return joined
+}
+
+/** Its numbers times a factor for each row, as float32. */
+export function scaleRows(weight: Weight, factorOf: (row: number) => number): Weight {
+  const { rows, cols } = weight
+  return weightOf(
+    rows,
+    cols,
+    widened(weight).map((x, i) => x * factorOf(Math.floor(i / cols))),
+  )
+}
+
 /** Its numbers; of f32 those in shared memory, not a copy. */
 export function widened({ dtype, data }: Weight): Float32Array {
   if (dtype === 'f32') return data

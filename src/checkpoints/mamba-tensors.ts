@@ -92,8 +92,8 @@ export async function mambaWeights(
   projections = true,
 ): Promise<void> {
   for (const { name, rows, cols, optional } of innerWeights(innerOf(mixer), mixer, D, projections)) {
-    const official = from + name.replace(/^conv\./, 'conv1d.')
-    const promised = name.startsWith('conv.') ? biases.conv : biases.linear
+    const official = from + name.replace(/^conv\./, 'conv1d.').replace(/^(dt|B|C)_norm\./, layerNorm)
+    const promised = name.endsWith('.bias') && (name.startsWith('conv.') ? biases.conv : biases.linear)
     if (optional && !promised && !tensors.has(official)) continue
     const weight =
       name === 'conv.weight'
@@ -102,6 +102,9 @@ export async function mambaWeights(
     weights.set(to + name, weight)
   }
 }
+
+/** Jamba's name of a norm inside a mixer. */
+const layerNorm = (_: string, of: string) => `${of.toLowerCase()}_layernorm.`
 
 /** Weight and, for a LayerNorm, bias. */
 export async function normWeights(

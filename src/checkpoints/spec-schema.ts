@@ -1,5 +1,14 @@
 import * as v from 'valibot'
-import { mlpSchema, mostBlocks, normSchema, rowsToOne, stemSchema, width } from '../layers/layer-schemas.js'
+import {
+  mlpSchema,
+  moeSchema,
+  mostBlocks,
+  multiplier,
+  normSchema,
+  rowsToOne,
+  stemSchema,
+  width,
+} from '../layers/layer-schemas.js'
 import { families } from '../layers/mixers/registry.js'
 import type { HeadSpec, LogMelInput, MixerSpec, ModelSpec, TokensInput } from '../spec.js'
 import {
@@ -38,7 +47,7 @@ const classesHead = record({
 })
 
 const headSchema = kinds([
-  record({ kind: kind('tokens'), tied: flag }),
+  record({ kind: kind('tokens'), tied: flag, multiplier: v.optional(multiplier) }),
   classesHead,
   record({ kind: kind('ctc'), vocabulary: list(name, { least: 2 }), language: v.optional(languageSchema) }),
   record({
@@ -67,13 +76,21 @@ const inputSchema = kinds([tokensInput, logMelInput, record({ kind: kind('values
 /** Of any family; each has its schema. */
 export const mixerSchema = kinds(families.map(({ schema }) => schema)) as v.GenericSchema<MixerSpec>
 
+const blockSchema = record({
+  mixer: mixerSchema,
+  mlp: v.optional(mlpSchema),
+  moe: v.optional(moeSchema),
+  residual_multiplier: v.optional(multiplier),
+})
+
 const fields = record({
   input: inputSchema,
   d_embed: width,
+  embedding_multiplier: v.optional(multiplier),
   stem: stemSchema,
   d_model: width,
   norm: v.nullable(normSchema),
-  blocks: list(record({ mixer: mixerSchema, mlp: v.optional(mlpSchema) }), { most: mostBlocks }),
+  blocks: list(blockSchema, { most: mostBlocks }),
   head: v.nullable(headSchema),
   strand: oneOf('symmetric', 'stranded'),
   trained_length: v.optional(whole(1)),

@@ -1,3 +1,4 @@
+import { feedForwardsOf } from '../layers/feed-forward/registry.js'
 import type { WeightShape } from '../layers/mixers/mixer.js'
 import { familyOf } from '../layers/mixers/registry.js'
 import type { ModelSpec } from '../spec.js'
@@ -24,15 +25,15 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
     add(`stem.${i}.bias`, 1, d_out)
     width = d_out
   }
-  for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-    const block = `blocks.${i}.`
-    norm(`${block}norm`)
-    for (const shape of familyOf(mixer).weights(mixer, D))
-      shapes.push({ ...shape, name: `${block}mixer.${shape.name}` })
-    if (!mlp) continue
-    norm(`${block}norm2`)
-    linear(`${block}mlp.fc1`, 2 * mlp.d_hidden, D)
-    linear(`${block}mlp.fc2`, D, mlp.d_hidden)
+  for (const [i, block] of spec.blocks.entries()) {
+    const at = `blocks.${i}.`
+    const within = (part: string, named: WeightShape[]) =>
+      shapes.push(...named.map((shape) => ({ ...shape, name: `${at}${part}.${shape.name}` })))
+    norm(`${at}norm`)
+    within('mixer', familyOf(block.mixer).weights(block.mixer, D))
+    const parts = feedForwardsOf(block)
+    if (parts.length > 0) norm(`${at}norm2`)
+    for (const { name, kind, spec } of parts) within(name, kind.weights(spec, D))
   }
   norm('norm_f')
   if (spec.head?.kind === 'tokens' && !spec.head.tied) linear('head', V, D)

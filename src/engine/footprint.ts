@@ -1,3 +1,4 @@
+import { feedForwardsOf } from '../layers/feed-forward/registry.js'
 import { familyOf } from '../layers/mixers/registry.js'
 import type { BlockSpec, ModelSpec } from '../spec.js'
 
@@ -37,10 +38,13 @@ function stems(spec: ModelSpec): number[][] {
   return moments
 }
 
-/** The mixer and the MLP of a block, each with what comes in, normed and not, and what goes out. */
-function halves({ mixer, mlp }: BlockSpec, D: number): number[][] {
-  const first = [D, D, D, ...familyOf(mixer).widths(mixer, D)]
-  return mlp ? [first, [D, D, D, D, 2 * mlp.d_hidden, mlp.d_hidden]] : [first]
+/** The mixer and the feed-forward parts of a block, each with what comes in, normed and not, and what goes out. */
+function halves(block: BlockSpec, D: number): number[][] {
+  const { mixer } = block
+  return [
+    [D, D, D, ...familyOf(mixer).widths(mixer, D)],
+    ...feedForwardsOf(block).map(({ kind, spec }) => [D, D, D, ...kind.widths(spec, D)]),
+  ]
 }
 
 /** Rows before and after the final norm, merged ones where both strands are read, what the head makes of each, and what is read back. */

@@ -36,11 +36,14 @@ export function runBytes(
   spec: ModelSpec,
   { chunk, workers, depth, keptWeights }: Crew,
   weights: { stored: number; widened: number },
+  longest = Number.POSITIVE_INFINITY,
   gpu?: GpuFacts,
 ): number {
   const rows = chunk / tokensPerRow(spec)
   // On a GPU neither chunks nor weights lie in the memory of the process.
-  const kept = gpu ? 0 : Math.min(keptWeights, weights.widened) + 4 * rows * footprint(spec).together * gaps
+  const kept = gpu
+    ? 0
+    : Math.min(keptWeights, weights.widened) + 4 * rows * footprint(spec).together * gaps + cacheBytes(spec, longest)
   const input = 4 * chunk * inputWidth(spec)
   const output = 4 * rows * outputWidth(spec)
   return (
@@ -51,6 +54,13 @@ export function runBytes(
     depth * (2 * input + 2 * output)
   )
 }
+
+/** Of what a sequence of so many tokens, of any length if it is not known, leaves in the caches of a model. They grow by doubling. */
+const cacheBytes = (spec: ModelSpec, longest: number): number =>
+  spec.blocks.reduce((sum, { mixer }) => {
+    const cache = familyOf(mixer).cached?.(mixer)
+    return sum + (cache ? 4 * cache.numbers * Math.min(cache.rows, (2 * longest) / tokensPerRow(spec)) : 0)
+  }, 0)
 
 /** A sequence is held whole before it is computed, unless it is read forward only and in pieces. */
 export const readsWhole = (spec: ModelSpec) => !isCausal(spec) || spec.reverse_complement !== undefined

@@ -93,7 +93,7 @@ export class Network {
       input instanceof Int32Array
         ? b.embedRows(input, this.params.get('embedding.weight'))
         : b.upload(input, this.length(input), this.spec.d_embed)
-    let rows = { x, segments }
+    let rows = { x: this.multiplied(x, this.spec.embedding_multiplier), segments }
     for (const [i, spec] of this.spec.stem.entries()) {
       const next = await stem(b, spec, this.params.within(`stem.${i}`), rows.x, rows.segments, state?.stem[i] ?? null)
       b.release(rows.x)
@@ -172,7 +172,16 @@ export class Network {
     const { head } = this.spec
     const tied = head?.kind === 'tokens' && head.tied
     const weight = this.params.get(tied ? 'embedding.weight' : 'head.weight')
-    return this.backend.linear(rows, weight, { bias: this.params.optional('head.bias') })
+    const logits = await this.backend.linear(rows, weight, { bias: this.params.optional('head.bias') })
+    return this.multiplied(logits, head?.kind === 'tokens' ? head.multiplier : undefined)
+  }
+
+  /** x times a number, if there is one; x is released. */
+  private multiplied(x: Tensor, factor: number | undefined): Tensor {
+    if (factor === undefined) return x
+    const y = this.backend.scale(x, factor)
+    this.backend.release(x)
+    return y
   }
 
   private numbersPerRow(input: Input): number {
@@ -196,3 +205,17 @@ export function stateTensors({ stem, blocks }: NetworkState): Tensor[] {
 /** Those of a block. */
 export const blockTensors = (block: BlockState): Tensor[] =>
   Object.values(block).flatMap((state) => Object.values(state))
+
+/** Puts the numbers that `blockTensors` had into a state of the same slots; caches may have grown meanwhile. */
+export function restoreBlock(b: Backend, block: BlockState, numbers: readonly FloatArray[]): void {
+  let i = 0
+  for (const state of Object.values(block))
+    for (const [name, old] of Object.entries(state)) {
+      const data = numbers[i++]
+      if (data.length === old.rows * old.cols) b.write(old, data)
+      else {
+        b.release(old)
+        state[name] = b.upload(data, old.rows, data.length / old.rows)
+      }
+    }
+}

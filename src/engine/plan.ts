@@ -115,7 +115,7 @@ type Sized = Omit<Plan, 'memory' | 'wholeBytes'> & { run: number }
 
 /** From the one that takes most on. */
 function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
-  const { device, gpu, threads, besides = 0, weights } = options
+  const { device, gpu, threads, besides = 0, longest, weights } = options
   const bytes = { stored: weightBytes(weights), widened: widenedBytes(weights) }
   const most = devices[device].lanes === 1 ? 1 : threads
   const workers = Array.from({ length: most }, (_, fewer) => crewOf(spec, most - fewer))
@@ -123,7 +123,7 @@ function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
     workers.flatMap((crew) =>
       chunkSizes(spec, options, least).map((chunk) => {
         const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0 }
-        return { ...plan, run: besides + runBytes(spec, plan, bytes, gpu) }
+        return { ...plan, run: besides + runBytes(spec, plan, bytes, longest, gpu) }
       }),
     ),
   )

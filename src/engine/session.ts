@@ -5,7 +5,7 @@ import type { Chunk } from './chunk.js'
 import { tokensPerRow } from './footprint.js'
 import { KeptSweep } from './kept-sweep.js'
 import type { Neighbours } from './neighbour.js'
-import { blockTensors, downloaded, type Network, type NetworkState, stateTensors } from './network.js'
+import { blockTensors, downloaded, type Network, type NetworkState, restoreBlock, stateTensors } from './network.js'
 import type { Output, Read } from './outputs.js'
 import { Reader, type Reading } from './reader.js'
 import type { SpoolPlace } from './spool.js'
@@ -146,8 +146,7 @@ export class Session {
     this.state ??= network.zeroState(this.positions.length)
     this.positions.set(positions.map((tokens) => tokens / this.tokens))
     if (network.first) for (const [i, tensor] of this.state.stem.entries()) backend.write(tensor, stem[i])
-    for (let b = range.from; b < range.to; b++)
-      for (const [i, tensor] of blockTensors(this.state.blocks[b]).entries()) backend.write(tensor, blocks[b][i])
+    for (let b = range.from; b < range.to; b++) restoreBlock(backend, this.state.blocks[b], blocks[b])
     this.reader.carry(carries)
   }
 

@@ -1,7 +1,7 @@
 import type { Backend, Tensor } from '../backends/backend.js'
 import type { Direction, Segments } from '../backends/segments.js'
 import type { BlockSpec, NormSpec } from '../spec.js'
-import { gatedMlp } from './gated-mlp.js'
+import { feedForwardsOf } from './feed-forward/registry.js'
 import type { Mixer, MixerState, Projected } from './mixers/mixer.js'
 import { familyOf } from './mixers/registry.js'
 import type { Params } from './params.js'
@@ -9,7 +9,10 @@ import type { Params } from './params.js'
 /** What each direction of a block's mixer carries from chunk to chunk. */
 export type BlockState = Partial<Record<Direction, MixerState>>
 
-/** Pre-norm residual block: x + mixer(norm(x)), then x + mlp(norm2(x)) when there is an MLP; without a norm as it stands. */
+/**
+ * Pre-norm residual block: x + mixer(norm(x)), then x + feed-forward(norm2(x)) where there is one, or the sum of several; without a norm as it
+ * stands.
+ */
 export class Block {
   readonly mixer: Mixer
 
@@ -46,13 +49,21 @@ export class Block {
     if (onMixer) {
       const mixed = await this.mixer.finish(b, projected, ys, null)
       await onMixer(mixed)
-      out = b.combine(mixed, x, 'add')
-      b.release(mixed)
-    } else out = await this.mixer.finish(b, projected, ys, x)
+      out = this.add(b, mixed, x)
+    } else out = await this.addTo(b, x, (residual) => this.mixer.finish(b, projected, ys, residual))
     b.release(...new Set([...Object.values(projected), ...ys]))
-    if (!this.spec.mlp) return out
+    const parts = feedForwardsOf(this.spec)
+    if (parts.length === 0) return out
     const normed = this.norm(b, out, 'norm2')
-    const last = await gatedMlp(b, this.spec.mlp, this.params.within('mlp'), normed, out)
+    const last = await this.addTo(b, out, async (residual) => {
+      let sum = residual
+      for (const { name, kind, spec } of parts) {
+        const next = await kind.forward(b, spec, this.params.within(name), normed, sum)
+        if (sum !== residual) b.release(sum)
+        sum = next
+      }
+      return sum!
+    })
     b.release(normed === out ? null : normed, out)
     return last
   }
@@ -62,6 +73,21 @@ export class Block {
     const projected = await this.project(b, x)
     const y = await this.mixer.scan(b, projected, segments, direction, state, [])
     b.release(...new Set([...Object.values(projected), y]))
+  }
+
+  /** x plus what a branch gives, which adds the residual that it is given. */
+  private async addTo(b: Backend, x: Tensor, branch: (residual: Tensor | null) => Promise<Tensor>): Promise<Tensor> {
+    return this.spec.residual_multiplier === undefined ? branch(x) : this.add(b, await branch(null), x)
+  }
+
+  /** x plus what a branch gave, multiplied as the block says; the latter is released. */
+  private add(b: Backend, branch: Tensor, x: Tensor): Tensor {
+    const { residual_multiplier: factor } = this.spec
+    const scaled = factor === undefined ? branch : b.scale(branch, factor)
+    const sum = b.combine(scaled, x, 'add')
+    b.release(branch)
+    if (scaled !== branch) b.release(scaled)
+    return sum
   }
 
   private async project(b: Backend, x: Tensor): Promise<Projected> {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { StemSpec } from '../spec.js'
+import type { MoeSpec, StemSpec } from '../spec.js'
 import { type Contradiction, consistent, list, oneOf, positive, record, whole } from '../text/schema.js'
 
 /** Schemas of what models are made of besides their mixers (mixers/). */
@@ -16,6 +16,16 @@ export const epsilon = positive(1)
 export const normSchema = record({ kind: oneOf('rms', 'layer'), eps: epsilon })
 
 export const mlpSchema = record({ d_hidden: width })
+
+export const moeSchema = v.pipe(
+  record({ experts: whole(1, 4096), active: whole(1, 4096), d_hidden: width, over: oneOf('active', 'all') }),
+  consistent(function* ({ experts, active }: MoeSpec): Generator<Contradiction> {
+    if (active > experts) yield ['active', `at most ${experts}, the experts`]
+  }),
+)
+
+/** A number that something is multiplied by. */
+export const multiplier = positive(1e6)
 
 const convolution = v.pipe(
   record({ window: width, stride: width, d_out: width, activation: v.optional(oneOf('none')) }),

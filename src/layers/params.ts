@@ -8,7 +8,7 @@ import type { Weight } from '../backends/weight.js'
  *     stem.{i}.weight [d_out, window d_in], stem.{i}.bias
  *     blocks.{i}.norm.weight, .bias?
  *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)
- *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.fc1.weight [2 d_hidden, D] (rows y, then gate), .bias?, blocks.{i}.mlp.fc2.weight [D, d_hidden], .bias?
+ *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.*, blocks.{i}.moe.*   as their files name them (layers/feed-forward/)
  *     norm_f.weight, .bias?
  *     head.weight [V, labels or vocabulary, D] (pooling flatten: [labels, L' D]), head.bias?; absent for tied tokens
  */

@@ -1,4 +1,5 @@
 import type { Weight } from '../backends/weight.js'
+import { feedForwardsOf } from '../layers/feed-forward/registry.js'
 import { constant, filled, linear, uniform } from '../layers/initial.js'
 import { familyOf } from '../layers/mixers/registry.js'
 import type { Weights } from '../layers/params.js'
@@ -22,7 +23,7 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
     if (spec.norm.kind === 'layer') set(`${name}.bias`, constant(spec.d_model, 0))
   }
 
-  const branches = spec.blocks.reduce((n, { mlp }) => n + (mlp ? 2 : 1), 0)
+  const branches = spec.blocks.reduce((n, block) => n + (feedForwardsOf(block).length > 0 ? 2 : 1), 0)
   const deviation = spec.stem.length > 0 ? 1 : 0.02
   if (spec.input.kind === 'tokens')
     set(
@@ -35,15 +36,16 @@ export function initialise(spec: ModelSpec, seed: number): Weights {
     set(`stem.${i}.bias`, constant(d_out, 0))
     width = d_out
   }
-  for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-    norm(`blocks.${i}.norm`)
-    const fresh = familyOf(mixer).initialise(mixer, spec.d_model, random, branches)
-    for (const [name, matrix] of fresh) set(`blocks.${i}.mixer.${name}`, matrix)
-    if (mlp) {
-      norm(`blocks.${i}.norm2`)
-      set(`blocks.${i}.mlp.fc1.weight`, linear(random, 2 * mlp.d_hidden, spec.d_model))
-      set(`blocks.${i}.mlp.fc2.weight`, linear(random, spec.d_model, mlp.d_hidden, Math.sqrt(branches)))
+  for (const [i, block] of spec.blocks.entries()) {
+    const within = (part: string, fresh: Weights) => {
+      for (const [name, weight] of fresh) set(`blocks.${i}.${part}.${name}`, weight)
     }
+    const { mixer } = block
+    norm(`blocks.${i}.norm`)
+    within('mixer', familyOf(mixer).initialise(mixer, spec.d_model, random, branches))
+    const parts = feedForwardsOf(block)
+    if (parts.length > 0) norm(`blocks.${i}.norm2`)
+    for (const { name, kind, spec: part } of parts) within(name, kind.initialise(part, spec.d_model, random, branches))
   }
   norm('norm_f')
   for (const [name, weight] of initialiseHead(spec, seed)) set(name, weight)

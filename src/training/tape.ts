@@ -1,5 +1,7 @@
 import type {
   Activation,
+  AttentionArgs,
+  AttentionCache,
   Backend,
   Combination,
   ConvArgs,
@@ -7,6 +9,7 @@ import type {
   Gradients,
   GroupNorm,
   LinearOptions,
+  Pairs,
   Pooling,
   S4dArgs,
   S5Args,
@@ -223,6 +226,39 @@ export class Tape implements Backend {
         ddtBias: this.#grad(dtBias),
       })
     })
+  }
+
+  attention(args: AttentionArgs, cache: AttentionCache | null): Tensor {
+    expectWhole(args.segments)
+    const { q, k, v } = args
+    return this.#record(this.#backend.attention(args, cache), [q, k, v], [q, k, v], (dy) => {
+      this.#gradients.attention(dy, args, { dq: this.#grad(q), dk: this.#grad(k), dv: this.#grad(v) })
+    })
+  }
+
+  rotate(x: Tensor, turns: Tensor, heads: number, pairs: Pairs): Tensor {
+    const y = this.#backend.rotate(x, turns, heads, pairs)
+    return this.#record(y, [x], [turns], (dy) => this.#gradients.rotate(dy, turns, heads, pairs, this.#grad(x)!))
+  }
+
+  route(logits: Tensor, active: number, over: 'active' | 'all'): Tensor {
+    const shares = this.#backend.route(logits, active, over)
+    return this.#record(shares, [logits], [logits], (dy) =>
+      this.#gradients.route(dy, logits, active, over, this.#grad(logits)!),
+    )
+  }
+
+  addRows(y: Tensor, x: Tensor, rows: Int32Array, shares: Tensor): void {
+    this.#backend.addRows(y, x, rows, shares)
+    const backward = (dy: Tensor) =>
+      this.#gradients.addRows(dy, x, rows, shares, { dx: this.#grad(x), dshares: this.#grad(shares) })
+    // The gradient of what was added to passes through unchanged: it is the same tensor, so it is left in place.
+    this.#record(y, [x, shares], [x, shares], backward, false)
+  }
+
+  scale(x: Tensor, factor: number): Tensor {
+    const y = this.#backend.scale(x, factor)
+    return this.#record(y, [x], [], (dy) => this.#gradients.scale(dy, factor, this.#grad(x)!))
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

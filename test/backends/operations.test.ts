@@ -44,6 +44,11 @@ describe.each(backends.filter(({ name }) => name !== 'reference'))('$name agains
 
   const cases = operations().filter((op) => underTest.gradients || !op.trains)
   it.each(cases.map((op) => [op.name, op] as const))('%s', async (_, op) => {
+    const lacked = underTest.lacks?.find((name) => op.name.startsWith(`${name} `))
+    if (lacked) {
+      await expect(runForward(backend, op)).rejects.toThrow(`lacks the operation '${lacked}'`)
+      return
+    }
     const wanted = await runForward(reference, op)
     const results = await runForward(backend, op)
     compare(results, wanted, op.terms, slack)
@@ -108,7 +113,7 @@ describe.each(
     what: backend.sameBytes ? 'the same bytes' : 'the same numbers',
     same: backend.sameBytes ? equal : close(backend.slack),
   })),
-)('$what wherever a sequence is cut, on $name', ({ open, same, cutEvery }) => {
+)('$what wherever a sequence is cut, on $name', ({ open, same, cutEvery, lacks }) => {
   let backend: Backend
   beforeAll(async () => {
     backend = await open()
@@ -180,6 +185,27 @@ describe.each(
     }
     const x = { u: values(T, E), dt: values(T, E), B: values(T, G * N), C: values(T, G * N), z: values(T, E) }
     await check(piece, x, [1, 40, 3, 31], direction, values(4 * E, N))
+  })
+
+  it.skipIf(lacks?.includes('attention')).each([
+    [Infinity, 43],
+    [7, 7],
+    [7, 9],
+    [1, 1],
+  ])('attention window %d of a cache of %i rows', async (window, capacity) => {
+    const [T, heads, groups, width] = [43, 6, 2, 5]
+    const lengths = [1, 19, 2, 21]
+    const piece: Piece = async (x, segments, before) => {
+      const [keys, values] = [0, 1].map((i) => put(slice(before, 4 * i, 4 * i + 4)))
+      const [q, k, v] = [put(x.q), put(x.k), put(x.v)]
+      const y = backend.attention({ q, k, v, heads, width, scale: 0.5, window, segments }, { keys, values })
+      const after = [...(await backend.download(keys)), ...(await backend.download(values))]
+      return { y: await get(y), state: { ...before, data: Float64Array.from(after) } }
+    }
+    const cols = groups * width
+    const x = { q: values(T, heads * width), k: values(T, cols), v: values(T, cols) }
+    const empty = { rows: 8, cols: capacity * cols, data: new Float64Array(8 * capacity * cols) }
+    await check(piece, x, lengths, 'forward', empty)
   })
 
   it.each([

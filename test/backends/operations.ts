@@ -1,10 +1,12 @@
 import type {
   Activation,
+  AttentionArgs,
   Backend,
   Combination,
   FloatArray,
   Gradients,
   GroupNorm,
+  Pairs,
   Pooling,
   S4dArgs,
   S5Args,
@@ -538,6 +540,108 @@ export function ssdCase(shape: SsdShape): Operation {
   }
 }
 
+interface AttentionShape {
+  lengths: number[]
+  heads: number
+  groups: number
+  width: number
+  window?: number
+  /** Rows of a cache, if there is one: some of it is read, and it is written. */
+  cache?: number
+  views?: boolean
+}
+export function attentionCase(shape: AttentionShape): Operation {
+  const { lengths, heads, groups, width, window = Infinity, cache = 0, views = false } = shape
+  const segments = cache > 0 ? middlesOf(lengths) : segmentsOf(lengths)
+  const [T, S] = [total(lengths), lengths.length]
+  const argsOf = ({ q, k, v }: Named<Tensor>): AttentionArgs => ({
+    ...{ q, k, v },
+    ...{ heads, width, scale: width ** -0.5, window, segments },
+  })
+  const words = [
+    `attention rows ${lengths.join('+')} heads ${heads}/${groups} width ${width}`,
+    window < Infinity ? `window ${window}` : '',
+    cache ? `cache ${cache}` : '',
+    views ? 'views' : '',
+  ]
+  const op: Operation = {
+    name: words.filter(Boolean).join(' '),
+    inputs: {
+      q: values(T, heads * width, 2),
+      k: values(T, groups * width),
+      v: values(T, groups * width),
+      ...optional(cache > 0, 'keys', () => values(S, cache * groups * width)),
+      ...optional(cache > 0, 'values', () => values(S, cache * groups * width)),
+    },
+    views,
+    whole: ['keys', 'values'],
+    terms: 4 * Math.max(width, ...lengths, Math.min(cache, window)),
+    forward: async (b, x) => {
+      const kept = cache > 0 ? { keys: x.keys, values: x.values } : null
+      return { y: b.attention(argsOf(x), kept), ...kept }
+    },
+  }
+  if (cache > 0) return op
+  return {
+    ...op,
+    differentiable: ['q', 'k', 'v'],
+    backward: (g, { y }, x, into) => g.attention(y, argsOf(x), { dq: into.q, dk: into.k, dv: into.v }),
+  }
+}
+
+export function rotateCase(T: number, heads: number, width: number, n: number, pairs: Pairs, views = false): Operation {
+  return {
+    name: `rotate ${pairs} ${n} of [${T}, ${heads} ${width}]${views ? ' views' : ''}`,
+    inputs: { x: values(T, heads * width), turns: values(T, 2 * n) },
+    views,
+    terms: 2,
+    forward: async (b, { x, turns }) => ({ y: b.rotate(x, turns, heads, pairs) }),
+    differentiable: ['x'],
+    backward: (g, { y }, { turns }, into) => g.rotate(y, turns, heads, pairs, into.x),
+  }
+}
+
+export function routeCase(T: number, X: number, active: number, over: 'active' | 'all', views = false): Operation {
+  return {
+    name: `route ${active} of [${T}, ${X}] over ${over}${views ? ' views' : ''}`,
+    inputs: { logits: values(T, X, 2) },
+    views,
+    terms: X,
+    forward: async (b, { logits }) => ({ y: b.route(logits, active, over) }),
+    differentiable: ['logits'],
+    backward: (g, { y }, { logits }, into) => g.route(y, logits, active, over, into.logits),
+  }
+}
+
+/** Every second row of y gets a row, the last first. */
+export function addRowsCase(T: number, D: number, views = false): Operation {
+  const rows = Int32Array.from({ length: Math.ceil(T / 2) }, (_, i) => T - 1 - 2 * i)
+  return {
+    name: `addRows ${rows.length} to [${T}, ${D}]${views ? ' views' : ''}`,
+    inputs: { y: values(T, D), x: values(rows.length, D), shares: values(T, 1) },
+    views,
+    terms: D,
+    forward: async (b, { y, x, shares }) => {
+      b.addRows(y, x, rows, shares)
+      return { y }
+    },
+    differentiable: ['x', 'shares'],
+    backward: (g, { y }, { x, shares }, into) => g.addRows(y, x, rows, shares, { dx: into.x, dshares: into.shares }),
+  }
+}
+
+export function scaleCase(T: number, D: number, views = false): Operation {
+  return {
+    name: `scale [${T}, ${D}]${views ? ' views' : ''}`,
+    inputs: { x: values(T, D) },
+    views,
+    terms: 1,
+    forward: async (b, { x }) => ({ y: b.scale(x, 0.375) }),
+    differentiable: ['x'],
+    backward: (g, { y }, _, into) => g.scale(y, 0.375, into.x),
+  }
+}
+
 interface UnfoldShape {
   lengths: number[]
   D: number
@@ -724,6 +828,31 @@ export function operations(): Operation[] {
       activateCase({ T: 3, D: 13, activation }),
       activateCase({ T: 7, D: 33, activation, views: true }),
     ]),
+    ...[1, 3, 4, 8, 17, 64].flatMap((width, i) => [
+      attentionCase({ lengths: [1], heads: 1, groups: 1, width }),
+      attentionCase({ lengths: [7, 1, 29], heads: 4, groups: 2, width, views: i % 2 === 0 }),
+      attentionCase({ lengths: [65, 5], heads: 3, groups: 1, width, window: 3 + 4 * i, views: i % 2 === 1 }),
+      // The segments begin at rows 60, 120 and 180.
+      attentionCase({ lengths: [4, 31, 1], heads: 2, groups: 2, width, cache: 181, views: i % 2 === 0 }),
+      attentionCase({ lengths: [4, 31, 17], heads: 6, groups: 2, width, window: 16, cache: 16, views: i % 2 === 1 }),
+    ]),
+    attentionCase({ lengths: [130, 3], heads: 2, groups: 1, width: 80, window: 129 }),
+    ...(['halves', 'neighbours'] as const).flatMap((pairs) => [
+      rotateCase(1, 1, 2, 1, pairs),
+      rotateCase(5, 3, 8, 4, pairs, true),
+      rotateCase(7, 2, 9, 3, pairs),
+    ]),
+    ...(['active', 'all'] as const).flatMap((over) => [
+      routeCase(1, 1, 1, over),
+      routeCase(7, 5, 2, over, true),
+      routeCase(65, 16, 3, over),
+      routeCase(5, 4, 4, over),
+    ]),
+    addRowsCase(1, 1),
+    addRowsCase(9, 17, true),
+    addRowsCase(64, 33),
+    scaleCase(1, 1),
+    scaleCase(5, 18, true),
     ...[
       [1, 1],
       [3, 1],

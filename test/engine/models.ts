@@ -2,6 +2,7 @@ import type { Backend } from '../../src/backends/backend.js'
 import { weightOf } from '../../src/backends/weight.js'
 import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { Network } from '../../src/engine/network.js'
+import type { AttentionSpec } from '../../src/layers/mixers/attention.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
@@ -9,7 +10,7 @@ import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
 import type { S5Spec } from '../../src/layers/mixers/s5.js'
 import type { Weights } from '../../src/layers/params.js'
 import { uploadWeights } from '../../src/layers/params.js'
-import type { ModelSpec } from '../../src/spec.js'
+import type { BlockSpec, ModelSpec } from '../../src/spec.js'
 
 /** Seeded numbers in [0, 1): mulberry32's mixing steps. */
 export function seeded(seed: number): () => number {
@@ -24,7 +25,7 @@ export function seeded(seed: number): () => number {
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
 export function tinySpec(
-  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5' | 'mamba2' | 'mamba2 both',
+  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5' | 'mamba2' | 'mamba2 both' | 'attention',
   stem = false,
   wide = false,
 ): ModelSpec {
@@ -53,10 +54,12 @@ export function tinySpec(
     d_conv: 4,
     norm: { eps: 1e-5, groups: 2, before_gate: wide },
   }
+  const attention: AttentionSpec = { kind: 'attention', heads: 4, kv_heads: 2, d_head: wide ? 8 : 6, max_length: 600 }
   const mixers = {
-    ...{ mamba, mamba2, s4d, s4, s5, 'mamba2 both': both('add', true, mamba2) },
+    ...{ mamba, mamba2, s4d, s4, s5, attention, 'mamba2 both': both('add', true, mamba2) },
     ...{ add: both('add', true), multiply: both('multiply', true), untied: both('add', false) },
   }
+  const last: BlockSpec = { mixer: mixers[mixer], mlp: { d_hidden: 9 } }
   return {
     input: { kind: 'tokens', tokenizer: 'dna', vocab_size: 5 },
     d_embed: stem ? 3 : d_model,
@@ -68,12 +71,20 @@ export function tinySpec(
       : [],
     d_model,
     norm: { kind: mixer === 'untied' ? 'layer' : 'rms', eps: 1e-5 },
-    blocks: [{ mixer: mixers[mixer] }, { mixer: mixers[mixer], mlp: { d_hidden: 9 } }],
+    blocks: [{ mixer: mixers[mixer] }, mixer === 'attention' ? ofExperts(attention) : last],
     head: { kind: 'classes', labels: ['a', 'b', 'c'], pool: 'mean' },
     strand: 'stranded',
     hidden_states: { embedding: false, blocks: 'residual', listed: 2, final: true },
   }
 }
+
+/** A block with a window, positions, and experts beside an MLP, all of it multiplied. */
+const ofExperts = ({ max_length: _, ...attention }: AttentionSpec): BlockSpec => ({
+  mixer: { ...attention, window: 13, rope_theta: 100 } as AttentionSpec,
+  mlp: { d_hidden: 9 },
+  moe: { experts: 3, active: 2, d_hidden: 5, over: 'active' },
+  residual_multiplier: 0.5,
+})
 
 /** Random weights in the normalised names; A_log and dt bias in the range of trained models. */
 export function randomWeights(spec: ModelSpec, seed = 1): Weights {

@@ -29,6 +29,15 @@ test('a model without blocks has one stage', () => {
   expect(plan({ ...tinySpec('mamba'), blocks: [] }, 4).stages).toEqual([{ from: 0, to: 0 }])
 })
 
+test('keys and values that attention keeps are counted as far as a sequence goes', () => {
+  const spec = tinySpec('attention')
+  const bytes = (longest?: number) =>
+    planOf(spec, { device: 'cpu', threads: 1, weights: new Map(), longest, chunk: 64 }).memory.run
+  // Of a row 2 heads of 6 keys and 6 values in each block; the most are 600 rows, and the 13 of a window.
+  expect(bytes() - bytes(5)).toBe(4 * 24 * (600 - 10 + (13 - 10)))
+  expect(bytes(1000)).toBe(bytes())
+})
+
 describe('within a memory that is allowed', () => {
   const spec = tinySpec('add', true, true)
   const weights = randomWeights(spec)

@@ -77,6 +77,10 @@ const cases: Case[] = [
     },
   },
   { pool: 'last', given: { mixer: mamba2 } },
+  {
+    pool: 'last',
+    given: { mixer: { kind: 'attention', heads: 4, kv_heads: 2, d_head: 4, rope_theta: 20, window: 3 } },
+  },
   { pool: 'flatten', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
 ]
 
@@ -89,6 +93,18 @@ describe('the tape', () => {
         randomBatch(lengths, 3),
       )
     })
+
+  it('gives the gradients of experts beside an MLP and of multipliers, that finite differences give', async () => {
+    const settings = completeSettings({ ...small, mlp: 3, pool: 'mean' })
+    const spec = classifierSpec(settings, ['a', 'b', 'c'], { longest: 7, shortest: 1 })
+    const [block] = spec.blocks
+    const blocks = (['active', 'all'] as const).map((over) => ({
+      ...block,
+      moe: { experts: 3, active: 2, d_hidden: 2, over },
+      residual_multiplier: 0.7,
+    }))
+    await checkGradients({ ...spec, blocks, embedding_multiplier: 3 }, randomBatch([7, 1, 5], 3))
+  })
 
   it('gives the gradients of an audio model with a CTC head, that finite differences give', async () => {
     const settings = completeAudioSettings({ ...small, bidirectional: true, stem }, 'transcribe')

@@ -1,11 +1,14 @@
 import type {
   Activation,
+  AttentionArgs,
+  AttentionCache,
   Backend,
   Combination,
   ConvArgs,
   Gradients,
   GroupNorm,
   LinearOptions,
+  Pairs,
   Pooling,
   S4dArgs,
   S5Args,
@@ -16,13 +19,16 @@ import type {
 import { groupsOf } from '../norm-groups.js'
 import type { Segments } from '../segments.js'
 import type { Weight } from '../weight.js'
+import { attention } from './attention.js'
 import { causalConv, unfold } from './conv.js'
+import { addRows, route } from './experts.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
 import { newZeros } from './lazy-zeros.js'
 import { Memory } from './memory.js'
 import { pool } from './pool.js'
 import { type ProductEngine, Products } from './products.js'
+import { rotate } from './rotate.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { selectiveScan } from './scan.js'
@@ -231,6 +237,29 @@ export class CpuBackend implements Backend {
 
   ssd(args: SsdArgs, state: Tensor | null): Tensor {
     return ssd(this.machine, args, state)
+  }
+
+  attention(args: AttentionArgs, cache: AttentionCache | null): Tensor {
+    return attention(this.machine, args, cache)
+  }
+
+  rotate(x: Tensor, turns: Tensor, heads: number, pairs: Pairs): Tensor {
+    return rotate(this.machine, x, turns, heads, pairs)
+  }
+
+  route(logits: Tensor, active: number, over: 'active' | 'all'): Tensor {
+    return route(this.machine, logits, active, over)
+  }
+
+  addRows(y: Tensor, x: Tensor, rows: Int32Array, shares: Tensor): void {
+    addRows(this.machine, y, x, rows, shares)
+  }
+
+  scale(tensor: Tensor, factor: number): Tensor {
+    const x = cpu(tensor)
+    const y = newTensor(this.machine, x.rows, x.cols)
+    this.machine.kernels.scaleRows({ ...rowByRow(x, y), factor, add: 0 })
+    return y
   }
 
   combine(a: Tensor, b: Tensor, how: Combination): Tensor {

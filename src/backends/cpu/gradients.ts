@@ -2,8 +2,11 @@ import { exitCodes, UserError } from '../../errors.js'
 import type { Activation, Gradients, Tensor } from '../backend.js'
 import { groupsOf } from '../norm-groups.js'
 import { poolingOrder, readingOrder } from '../segments.js'
+import { attentionGradient } from './attention.js'
+import { addRowsGradient, routeGradient } from './experts.js'
 import { startWriting } from './lazy-zeros.js'
 import type { Products } from './products.js'
+import { rotateGradient } from './rotate.js'
 import { s4dGradient } from './s4d.js'
 import { s5Gradient } from './s5.js'
 import { keptRows } from './scan.js'
@@ -186,6 +189,16 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
     s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
     ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
+
+    attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
+    rotate: (dy, turns, heads, pairs, dx) => rotateGradient(machine, dy, turns, heads, pairs, dx),
+    route: (dy, logits, active, over, dlogits) => routeGradient(machine, dy, logits, active, over, dlogits),
+    addRows: (dy, x, rows, shares, into) => addRowsGradient(machine, dy, x, rows, shares, into),
+
+    scale(dy, factor, dx) {
+      expectShape('dx', dx, dy.rows, dy.cols)
+      kernels.scaleRows({ ...rowByRow(cpu(dy), cpu(dx)), factor, add: 1 })
+    },
 
     combine(dy, a, b, how, { da, db }) {
       if (how === 'add') {

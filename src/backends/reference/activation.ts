@@ -88,3 +88,13 @@ export const combineGradient: Gradients['combine'] = (dy, a, b, how, { da, db })
     return dY.data[r * dY.stride + c] * (how === 'add' ? 1 : p * factorSlope(q, how))
   })
 }
+
+export const scale: Backend['scale'] = (x, factor) => {
+  const X = matrix(x)
+  return fill(new Matrix(X.rows, X.cols), (r, c) => factor * X.row(r)[c])
+}
+
+export const scaleGradient: Gradients['scale'] = (dy, factor, dx) => {
+  const dY = matrix(dy)
+  addInto(dx, dY.rows, dY.cols, (r, c) => factor * dY.row(r)[c])
+}

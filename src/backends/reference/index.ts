@@ -1,11 +1,14 @@
 import type { Backend } from '../backend.js'
 import { widened } from '../weight.js'
-import { activate, activateGradient, combine, combineGradient } from './activation.js'
+import { activate, activateGradient, combine, combineGradient, scale, scaleGradient } from './activation.js'
 import { adamw } from './adamw.js'
+import { attention, attentionGradient } from './attention.js'
 import { causalConv, causalConvGradient } from './conv.js'
+import { addRows, addRowsGradient, route, routeGradient } from './experts.js'
 import { linear, linearGradient } from './linear.js'
 import { Matrix, matrix } from './matrix.js'
 import { norm, normGradient } from './norm.js'
+import { rotate, rotateGradient } from './rotate.js'
 import {
   embedRows,
   embedRowsGradient,
@@ -75,6 +78,11 @@ export function openReferenceBackend(): Backend {
     s4d,
     s5,
     ssd,
+    attention,
+    rotate,
+    route,
+    addRows,
+    scale,
     combine,
     activate,
     unfold,
@@ -90,6 +98,11 @@ export function openReferenceBackend(): Backend {
       s4d: s4dGradient,
       s5: s5Gradient,
       ssd: ssdGradient,
+      attention: attentionGradient,
+      rotate: rotateGradient,
+      route: routeGradient,
+      addRows: addRowsGradient,
+      scale: scaleGradient,
       combine: combineGradient,
       activate: activateGradient,
       unfold: unfoldGradient,

@@ -1,4 +1,5 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core'
+import { exitCodes, UserError } from '../../errors.js'
 import type { Backend, Tensor } from '../backend.js'
 import { widened } from '../weight.js'
 import { activated, combined, normalised } from './elementwise.js'
@@ -108,6 +109,11 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     s5: (args, state) => make(() => s5(tf, args, state && held(state, state.rows, 2), tileNumbers)),
     ssd: (args, state) =>
       make(() => ssd(tf, args, state && held(state, state.rows, args.B.cols / args.groups), tileNumbers)),
+    attention: lacking('attention'),
+    rotate: lacking('rotate'),
+    route: lacking('route'),
+    addRows: lacking('addRows'),
+    scale: lacking('scale'),
     combine: (a, b, how) => make(() => combined(tf, held(a).read(), held(b, a.rows, a.cols).read(), how)),
     activate: (x, activation) => make(() => tf.clone(activated(tf, held(x).read(), activation))),
     unfold: (x, window, stride, segments, state) =>
@@ -116,4 +122,9 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     pool: (x, segments, how, carry) =>
       make(() => pool(tf, held(x), segments, how, optional(carry, carry?.rows ?? 0, 2 * x.cols))),
   }
+}
+
+/** An operation that is not composed yet, for a model that needs it. */
+const lacking = (operation: string) => (): never => {
+  throw new UserError(`the device tfjs lacks the operation '${operation}' of this model`, exitCodes.unavailable)
 }

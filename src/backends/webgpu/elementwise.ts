@@ -67,3 +67,26 @@ export const activate =
     machine.run(activateKernel(how), { tensors, numbers: { rows, cols }, blocks: Math.ceil((rows * cols) / 64) })
     return y
   }
+
+const scaleKernel: Kernel = {
+  name: 'scale',
+  reads: ['x'],
+  writes: ['y'],
+  counts: ['rows', 'cols'],
+  reals: ['factor'],
+  threads: 64,
+  body: `
+  let i = block * 64u + lane;
+  if (i >= p.rows * p.cols) { return; }
+  y[p.y_at + i] = p.factor * x[p.x_at + i / p.cols * p.x_step + i % p.cols];`,
+}
+
+export const scale =
+  (machine: Machine): Backend['scale'] =>
+  (x, factor) => {
+    const { rows, cols } = x
+    const y = machine.allocate(rows, cols)
+    const numbers = { rows, cols, factor }
+    machine.run(scaleKernel, { tensors: { x: gpu(x), y }, numbers, blocks: Math.ceil((rows * cols) / 64) })
+    return y
+  }

@@ -1,10 +1,13 @@
 import type { Backend } from '../backend.js'
+import { attention } from './attention.js'
 import { causalConv, unfold } from './conv.js'
 import { openGpu } from './dawn.js'
-import { activate, combine } from './elementwise.js'
+import { activate, combine, scale } from './elementwise.js'
+import { addRows, route } from './experts.js'
 import { linear } from './linear.js'
 import { Machine } from './machine.js'
 import { norm } from './norm.js'
+import { rotate } from './rotate.js'
 import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
@@ -86,6 +89,11 @@ export function webgpuBackend(
     s4d: (args, state) => s4d(machine, args, state),
     s5: (args, state) => s5(machine, args, state),
     ssd: (args, state) => ssd(machine, args, state, scan),
+    attention: (args, cache) => attention(machine, args, cache),
+    rotate: rotate(machine),
+    route: route(machine),
+    addRows: addRows(machine),
+    scale: scale(machine),
     combine: combine(machine),
     activate: activate(machine),
     unfold: unfold(machine),

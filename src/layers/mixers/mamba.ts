@@ -16,7 +16,7 @@ export interface MambaSpec {
   d_state: number
   dt_rank: number
   d_conv: number
-  /** Falcon-Mamba: RMSNorm without weight over dt, B and C, with this epsilon. */
+  /** RMSNorm over dt, B and C with this epsilon: without weights in Falcon-Mamba, with them in Jamba. */
   bcdt_norm_eps?: number
 }
 
@@ -51,13 +51,18 @@ export const mamba = causalFamily(mambaInner)
 /**
  *     in_proj.weight [2E, D] (rows x, then z), in_proj.bias?, conv.weight [K, E] (row K - 1 on the current row), conv.bias?,
  *     x_proj.weight [R + 2N, E] (rows dt, B, C), dt_proj.weight [E, R], dt_proj.bias, A_log [E, N], D [1, E], out_proj.weight [D, E],
- *     out_proj.bias?
+ *     out_proj.bias?; where there are norms dt_norm.weight? [1, R], B_norm.weight?, C_norm.weight? [1, N]
  */
-function weights({ d_inner: E, d_state: N, dt_rank: R, d_conv: K }: MambaSpec): WeightShape[] {
+function weights({ d_inner: E, d_state: N, dt_rank: R, d_conv: K, bcdt_norm_eps }: MambaSpec): WeightShape[] {
+  const norm = (of: string, cols: number): WeightShape[] =>
+    bcdt_norm_eps === undefined ? [] : [{ name: `${of}_norm.weight`, rows: 1, cols, optional: true }]
   return [
     { name: 'conv.weight', rows: K, cols: E },
     { name: 'conv.bias', rows: 1, cols: E, optional: true },
     { name: 'x_proj.weight', rows: R + 2 * N, cols: E },
+    ...norm('dt', R),
+    ...norm('B', N),
+    ...norm('C', N),
     { name: 'dt_proj.weight', rows: E, cols: R },
     { name: 'dt_proj.bias', rows: 1, cols: E },
     { name: 'A_log', rows: E, cols: N },
@@ -115,7 +120,8 @@ async function scan(
   let parts = [b.columns(dtBC, 0, R), b.columns(dtBC, R, R + N), b.columns(dtBC, R + N, R + 2 * N)]
   if (bcdt_norm_eps !== undefined) {
     const eps = bcdt_norm_eps
-    parts = parts.map((part) => b.norm(part, { kind: 'rms', eps }, null, null))
+    const weights = ['dt', 'B', 'C'].map((of) => p.optional(`${of}_norm.weight`))
+    parts = parts.map((part, i) => b.norm(part, { kind: 'rms', eps }, weights[i], null))
   }
   const [dtLow, B, C] = parts
   const dt = await b.linear(dtLow, p.get('dt_proj.weight')) // [T, E]

@@ -12,6 +12,11 @@ export interface StateShape {
   cols: number
   /** The official code keeps it as [cols, rows]. */
   transposed?: true
+  /**
+   * One row of a slot holds rows of the sequence, `heads` times `width` numbers each, position p in place p modulo their number. It grows
+   * up to `most` of them. The official code keeps [heads, those that there are, width].
+   */
+  cache?: { heads: number; width: number; most: number }
 }
 
 /** The state tensors of one direction by their names, a block of rows for each slot. */
@@ -31,7 +36,7 @@ export interface Mixer {
   /** x [T, D], normed. */
   project(b: Backend, x: Tensor): Promise<Projected>
   /**
-   * The recurrence. `state` is updated in place; null: every sequence begins and ends in the chunk. `ys`: what the directions before
+   * The recurrence. `state` is updated in place, a cache of it replaced as it grows; null: every sequence begins and ends in the chunk. `ys`: what the directions before
    * this one gave; a mixer may add to one of these and return it.
    */
   scan(
@@ -67,6 +72,8 @@ export interface Family<Spec extends MixerSpec = MixerSpec> {
   widths(spec: Spec, d_model: number): number[]
   /** What it carries from chunk to chunk when it reads backwards; absent: it does not. */
   reverseStates?(spec: Spec, d_model: number): Record<string, StateShape>
+  /** Rows of a sequence that it keeps at the most, and the numbers of each, where what it carries grows with the sequence. */
+  cached?(spec: Spec): { rows: number; numbers: number }
   /** Weights of a fresh mixer. `branches`: how many branches are added to the residual stream of its model. */
   initialise(spec: Spec, d_model: number, random: Random, branches: number): Map<string, Weight>
   make(spec: Spec, params: Params): Mixer

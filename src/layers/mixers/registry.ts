@@ -1,4 +1,5 @@
 import type { MixerSpec, ModelSpec } from '../../spec.js'
+import { attention } from './attention.js'
 import { bidirectional } from './bidirectional.js'
 import { flowstate } from './flowstate.js'
 import { mamba } from './mamba.js'
@@ -8,7 +9,7 @@ import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 
 /** Every kind of mixer. */
-export const families: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate]
+export const families: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate, attention]
 
 /** The family of a mixer; the schema of a spec lets no other kinds in. */
 export function familyOf({ kind }: MixerSpec): Family {

@@ -87,3 +87,21 @@ export function powers(width: i32, x: usize, y: usize): void {
     v128.store(y, decay(v128.load(x, 48)), 48)
   }
 }
+
+/** y = factor x, added to y where `add` is 1; y may be x. */
+export function scaleRows(rows: i32, cols: i32, factor: f32, x: usize, xStep: i32, add: i32, y: usize, yStep: i32): void {
+  const by = f32x4.splat(factor)
+  const width = cols << 2
+  const full = width & -16
+  for (let t = 0; t < rows; t++, x += xStep, y += yStep) {
+    let e: i32 = 0
+    for (; e < full; e += 16) {
+      const scaled = f32x4.mul(by, v128.load(x + e))
+      v128.store(y + e, add ? f32x4.add(v128.load(y + e), scaled) : scaled)
+    }
+    for (; e < width; e += 4) {
+      const scaled = f32x4.mul(by, load1(x + e))
+      store1(y + e, add ? f32x4.add(load1(y + e), scaled) : scaled)
+    }
+  }
+}
