@@ -103,11 +103,14 @@ async function checkGreedy(model: Model, expected: Expected): Promise<void> {
   const want = expected.get('greedy.output_ids').data
   const L = expected.get('L5.input_ids').shape[1]
   const got = [...expected.get('L5.input_ids').data.subarray(0, L)]
+  const said: Float32Array[] = []
   let next = await model.forward(Int32Array.from(got), { logits: 'last' })
   while (got.length < want.length) {
     const logits = next.logits!
+    said.push(logits)
     got.push(logits.indexOf(logits.reduce((a, b) => Math.max(a, b))))
     next = await model.forward(Int32Array.of(got.at(-1)!), { state: next.state, logits: 'last' })
   }
   expected.compare('greedy.output_ids', got)
+  if (expected.has('greedy.logits')) expected.compare('greedy.logits', concatenate(said))
 }

@@ -5,11 +5,14 @@ import { flowstate } from './flowstate.js'
 import { mamba } from './mamba.js'
 import { mamba2 } from './mamba2.js'
 import type { Family } from './mixer.js'
+import { parallel } from './parallel.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 
+const single: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate, attention]
+
 /** Every kind of mixer. */
-export const families: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate, attention]
+export const families: readonly Family[] = [...single, parallel(single)]
 
 /** The family of a mixer; the schema of a spec lets no other kinds in. */
 export function familyOf({ kind }: MixerSpec): Family {
