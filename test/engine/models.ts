@@ -6,6 +6,7 @@ import type { AttentionSpec } from '../../src/layers/mixers/attention.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
+import type { ParallelSpec } from '../../src/layers/mixers/parallel.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
 import type { S5Spec } from '../../src/layers/mixers/s5.js'
 import type { Weights } from '../../src/layers/params.js'
@@ -71,16 +72,19 @@ export function tinySpec(
       : [],
     d_model,
     norm: { kind: mixer === 'untied' ? 'layer' : 'rms', eps: 1e-5 },
-    blocks: [{ mixer: mixers[mixer] }, mixer === 'attention' ? ofExperts(attention) : last],
+    blocks: [{ mixer: mixers[mixer] }, mixer === 'attention' ? sideBySide(mamba, attention) : last],
     head: { kind: 'classes', labels: ['a', 'b', 'c'], pool: 'mean' },
     strand: 'stranded',
     hidden_states: { embedding: false, blocks: 'residual', listed: 2, final: true },
   }
 }
 
-/** A block with a window, positions, and experts beside an MLP, all of it multiplied. */
-const ofExperts = ({ max_length: _, ...attention }: AttentionSpec): BlockSpec => ({
-  mixer: { ...attention, window: 13, rope_theta: 100 } as AttentionSpec,
+/** A block with Mamba beside attention with a window and positions, and experts beside an MLP, all of it multiplied. */
+const sideBySide = (mamba: MambaSpec, { max_length: _, ...attention }: AttentionSpec): BlockSpec => ({
+  mixer: {
+    kind: 'parallel',
+    mixers: [mamba, { ...attention, window: 13, rope_theta: 100 } as AttentionSpec],
+  } as ParallelSpec,
   mlp: { d_hidden: 9 },
   moe: { experts: 3, active: 2, d_hidden: 5, over: 'active' },
   residual_multiplier: 0.5,

@@ -94,12 +94,14 @@ describe('the tape', () => {
       )
     })
 
-  it('gives the gradients of experts beside an MLP and of multipliers, that finite differences give', async () => {
+  it('gives the gradients of mixers side by side, experts beside an MLP and multipliers, that finite differences give', async () => {
     const settings = completeSettings({ ...small, mlp: 3, pool: 'mean' })
     const spec = classifierSpec(settings, ['a', 'b', 'c'], { longest: 7, shortest: 1 })
     const [block] = spec.blocks
+    const attention = { kind: 'attention', heads: 4, kv_heads: 2, d_head: 3, max_length: 7 }
     const blocks = (['active', 'all'] as const).map((over) => ({
       ...block,
+      mixer: over === 'all' ? { kind: 'parallel', mixers: [block.mixer, attention] } : block.mixer,
       moe: { experts: 3, active: 2, d_hidden: 2, over },
       residual_multiplier: 0.7,
     }))
