@@ -7,6 +7,7 @@ import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
 import type { ParallelSpec } from '../../src/layers/mixers/parallel.js'
+import type { RetentionSpec } from '../../src/layers/mixers/retention.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
 import type { S5Spec } from '../../src/layers/mixers/s5.js'
 import type { Weights } from '../../src/layers/params.js'
@@ -26,7 +27,7 @@ export function seeded(seed: number): () => number {
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
 export function tinySpec(
-  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5' | 'mamba2' | 'mamba2 both' | 'attention',
+  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5' | 'mamba2' | 'mamba2 both' | 'attention' | 'retention',
   stem = false,
   wide = false,
 ): ModelSpec {
@@ -56,8 +57,15 @@ export function tinySpec(
     norm: { eps: 1e-5, groups: 2, before_gate: wide },
   }
   const attention: AttentionSpec = { kind: 'attention', heads: 4, kv_heads: 2, d_head: wide ? 8 : 6, max_length: 600 }
+  const retention: RetentionSpec = {
+    kind: 'retention',
+    heads: 2,
+    d_key: wide ? 8 : 4,
+    d_value: wide ? 19 : 5,
+    norm_eps: 1e-6,
+  }
   const mixers = {
-    ...{ mamba, mamba2, s4d, s4, s5, attention, 'mamba2 both': both('add', true, mamba2) },
+    ...{ mamba, mamba2, s4d, s4, s5, attention, retention, 'mamba2 both': both('add', true, mamba2) },
     ...{ add: both('add', true), multiply: both('multiply', true), untied: both('add', false) },
   }
   const last: BlockSpec = { mixer: mixers[mixer], mlp: { d_hidden: 9 } }

@@ -81,6 +81,7 @@ const cases: Case[] = [
     pool: 'last',
     given: { mixer: { kind: 'attention', heads: 4, kv_heads: 2, d_head: 4, rope_theta: 20, window: 3 } },
   },
+  { pool: 'last', given: { mixer: { kind: 'retention', heads: 2, d_key: 4, d_value: 3, norm_eps: 1e-6 } } },
   { pool: 'flatten', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
 ]
 
