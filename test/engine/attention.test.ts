@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { openCpuBackend } from '../../src/backends/cpu/cpu.js'
 import { oneSegment } from '../../src/backends/segments.js'
 import { Session } from '../../src/engine/session.js'
+import type { AttentionSpec } from '../../src/layers/mixers/attention.js'
+import type { ParallelSpec } from '../../src/layers/mixers/parallel.js'
 import { network, randomIds, seeded, tinySpec } from './models.js'
 
 const backend = await openCpuBackend()
@@ -43,4 +45,25 @@ test('a state of another length is no state of this sequence', async () => {
   session.close()
   const message = 'state of another model: key_cache of layer 0 has 480 values, expected 492'
   expect(() => open().load({ ...state, position: 41 })).toThrow(message)
+})
+
+test('two caches of mixers side by side have names of their own, and any cut gives the same bytes', async () => {
+  const attention = net.spec.blocks[0].mixer as AttentionSpec
+  const { max_length: _, ...unbounded } = attention
+  const mixer: ParallelSpec = { kind: 'parallel', mixers: [attention, { ...unbounded, window: 3 } as AttentionSpec] }
+  const both = network(backend, { ...net.spec, blocks: [{ mixer }] })
+  const all = new Session(both, { chunk: 100, outputs: [{}] })
+  const whole = await all.push({ input: ids.subarray(0, 90), segments: oneSegment(90, 0, true, -1) })
+  const pieces = new Session(both, { chunk: 100, outputs: [{}] })
+  const found: number[] = []
+  for (let from = 0; from < 90; from += 30)
+    for (const { data } of (
+      await pieces.push({ input: ids.subarray(from, from + 30), segments: oneSegment(30, from, from === 60, 0) })
+    ).reads)
+      found.push(...data)
+  expect(found).toEqual([...whole.reads[0].data])
+  const [layer] = (await pieces.save()).layers
+  const lengths = Object.entries(layer).map(([name, { length }]) => [name, length / 12])
+  expect(Object.fromEntries(lengths)).toEqual({ key_cache: 90, value_cache: 90, '1.key_cache': 3, '1.value_cache': 3 })
+  for (const session of [all, pieces]) session.close()
 })

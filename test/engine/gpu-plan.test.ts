@@ -119,7 +119,10 @@ describe('the footprint of a chunk', () => {
   const both = { complement: [3, 2, 1, 0, 4], fused: false }
   const specs: Record<string, ModelSpec> = {
     ...Object.fromEntries(
-      (['mamba', 'add', 'multiply', 'untied', 's4d', 'mamba2', 'mamba2 both', 'attention'] as const).map((m) => [m, tinySpec(m)]),
+      (['mamba', 'add', 'multiply', 'untied', 's4d', 'mamba2', 'mamba2 both', 'attention'] as const).map((m) => [
+        m,
+        tinySpec(m),
+      ]),
     ),
     stem: tinySpec('mamba', true),
     'both strands': { ...tinySpec('add'), reverse_complement: both },

@@ -27,7 +27,18 @@ export function seeded(seed: number): () => number {
 
 /** A small model with every part that crosses rows, and odd widths; `wide` ones are large enough for ONNX Runtime. */
 export function tinySpec(
-  mixer: 'mamba' | 'add' | 'multiply' | 'untied' | 's4d' | 's4' | 's5' | 'mamba2' | 'mamba2 both' | 'attention' | 'retention',
+  mixer:
+    | 'mamba'
+    | 'add'
+    | 'multiply'
+    | 'untied'
+    | 's4d'
+    | 's4'
+    | 's5'
+    | 'mamba2'
+    | 'mamba2 both'
+    | 'attention'
+    | 'retention',
   stem = false,
   wide = false,
 ): ModelSpec {

@@ -10,7 +10,19 @@ import type { Pool } from '../../src/spec.js'
 import { network, randomIds, seeded, tinySpec } from './models.js'
 
 const pools: Pool[] = ['mean', 'max', 'last']
-const mixers = ['mamba', 'add', 'multiply', 'untied', 's4d', 's4', 's5', 'mamba2', 'mamba2 both', 'attention', 'retention'] as const
+const mixers = [
+  'mamba',
+  'add',
+  'multiply',
+  'untied',
+  's4d',
+  's4',
+  's5',
+  'mamba2',
+  'mamba2 both',
+  'attention',
+  'retention',
+] as const
 
 for (const device of ['reference', 'cpu'] as const) {
   describe(`same bytes on ${device}`, async () => {
