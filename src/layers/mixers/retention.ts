@@ -10,7 +10,7 @@ import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.j
 
 /**
  * Multi-scale retention (RetNet, arXiv 2307.08621; torchscale, multiscale_retention.py): S = decay S + k' v, y = q S, of each head with a
- * decay of its own. That is SSD with steps of 1, whose chunks and recurrence are the two forms of the paper.
+ * decay of its own. That is SSD with steps of 1: row by row or in chunks with a state between them, the results are the same.
  */
 export interface RetentionSpec {
   kind: 'retention'
