@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { epsilon, multiplier } from '../layers/layer-schemas.js'
-import { isAttention } from '../layers/mixers/attention.js'
 import { isAnyMamba } from '../layers/mixers/any-mamba.js'
+import { isAttention } from '../layers/mixers/attention.js'
 import type { Mamba2Spec } from '../layers/mixers/mamba2.js'
 import { isParallel } from '../layers/mixers/parallel.js'
 import type { Weights } from '../layers/params.js'

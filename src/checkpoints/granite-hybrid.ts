@@ -1,8 +1,8 @@
 import * as v from 'valibot'
 import { rowsOf } from '../backends/weight.js'
 import { epsilon, multiplier } from '../layers/layer-schemas.js'
-import { isAttention } from '../layers/mixers/attention.js'
 import { isAnyMamba } from '../layers/mixers/any-mamba.js'
+import { isAttention } from '../layers/mixers/attention.js'
 import type { BlockSpec } from '../spec.js'
 import { openRecord, positive, text, whole } from '../text/schema.js'
 import {

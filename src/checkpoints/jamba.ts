@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
-import { isAttention } from '../layers/mixers/attention.js'
 import { isAnyMamba } from '../layers/mixers/any-mamba.js'
+import { isAttention } from '../layers/mixers/attention.js'
 import type { BlockSpec } from '../spec.js'
 import { openRecord, whole } from '../text/schema.js'
 import {
