@@ -24,9 +24,9 @@ const gelu = (x: number) => x * normalCdf(x)
 const geluSlope = (x: number) => normalCdf(x) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)
 
 /** The fixed point of Klambauer et al. 2017. */
-const [scale, alpha] = [1.0507009873554805, 1.6732632423543772]
-const selu = (x: number) => scale * (x > 0 ? x : alpha * Math.expm1(x))
-const seluSlope = (x: number) => scale * (x > 0 ? 1 : alpha * Math.exp(x))
+const [lambda, alpha] = [1.0507009873554805, 1.6732632423543772]
+const selu = (x: number) => lambda * (x > 0 ? x : alpha * Math.expm1(x))
+const seluSlope = (x: number) => lambda * (x > 0 ? 1 : alpha * Math.exp(x))
 
 const functions = { silu, gelu, selu, none: (x: number) => x }
 const slopes = { silu: siluSlope, gelu: geluSlope, selu: seluSlope, none: () => 1 }
