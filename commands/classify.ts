@@ -5,10 +5,11 @@ import { LongwaveCommand } from '../src/shell/command.js'
 import { audioFlags, dnaFlags, format, html, inputs, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
 import type { Prediction } from '../src/tasks/predict.js'
+import type { Unit } from '../src/tokens/tokenizer.js'
 
 export default class Classify extends LongwaveCommand {
   static override description =
-    'Label sequences or sounds with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV, FLAC, MP3, Opus, Vorbis and what ffmpeg reads. Writes one row per record (audio: per file) or per window; --per-record and --merge make rows of windows.'
+    'Label sequences, sounds or texts with a trained model. Reads FASTA, FASTQ or JSON lines, plain or gzip; with a model that reads audio, WAV, FLAC, MP3, Opus, Vorbis and what ffmpeg reads; with one that reads text, lines or JSON lines of it. Writes one row per record (audio: per file) or per window; --per-record and --merge make rows of windows.'
   static override examples = [
     '<%= config.bin %> classify -m origin fixtures/fragments.fa',
     'zcat reads.fq.gz | <%= config.bin %> classify -m origin --min-score 0.8 -o labels.tsv.gz --report totals.tsv',
@@ -50,6 +51,7 @@ export default class Classify extends LongwaveCommand {
     const { callRows } = await import('../src/output/calls.js')
     const { print } = await import('../src/output/print.js')
     const { tsvRows } = await import('../src/output/tsv.js')
+    const { unitOf } = await import('../src/tokens/tokenizer.js')
 
     const kind = kindOf({ ...flags, perRecord: flags['per-record'] })
     const { window, html } = flags
@@ -65,13 +67,13 @@ export default class Classify extends LongwaveCommand {
     }
     const opened = await openRun(flags, given, wantClasses, (line) => this.note(line))
     const labels = labelsOf(opened.spec)
-    const dna = opened.spec.input.kind !== 'log-mel'
-    refuseFormat(flags.format, kind, dna, opened.paths.length)
+    const unit = unitOf(opened.spec)
+    const dna = unit === 'bases'
+    refuseFormat(flags.format, kind, unit, opened.paths.length)
     if (flags['dry-run']) return print(await opened.run.dryRun())
     const files = await openAll([flags.output, flags.report, html], { ...flags, resumed: opened.resume?.resumed })
     const [output, reportOutput, page] = files
     const rows = await callRows(flags.format, output, { kind, dna, labels, probabilities: flags.probabilities })
-    const unit = dna ? 'bases' : 'seconds'
     const minScore = flags['min-score'] ?? 0
     const report = new Report(labels, unit)
     const windows = { unit, minScore, window: window!, stride: flags.stride } as const
@@ -109,13 +111,18 @@ export default class Classify extends LongwaveCommand {
 }
 
 /** Errors: 2 for a format that cannot hold these rows. */
-function refuseFormat(format: CallFormat, kind: CallKind, dna: boolean, inputs: number): void {
+function refuseFormat(format: CallFormat, kind: CallKind, unit: Unit, inputs: number): void {
   if (format !== 'bed' && format !== 'audacity') return
   const otherwise = 'or use --format tsv or jsonl'
-  if (format === 'bed' && !dna)
-    throw usage(`bed counts bases, but this model reads audio: use --format audacity or tsv`)
-  if (format === 'audacity' && dna)
-    throw usage(`audacity counts seconds, but this model reads DNA: use --format bed or tsv`)
+  const counted = ({ bed: 'bases', audacity: 'seconds' } as const)[format]
+  if (counted !== unit) {
+    const read = {
+      bases: 'DNA: use --format bed',
+      seconds: 'audio: use --format audacity',
+      tokens: 'text: use --format jsonl',
+    }
+    throw usage(`${format} counts ${counted}, but this model reads ${read[unit]} or tsv`)
+  }
   if (kind === 'record') throw usage(`${format} holds windows: give their length with --window, ${otherwise}`)
   if (kind === 'pooled record')
     throw usage(`${format} holds windows, not whole records: leave --per-record out, ${otherwise}`)

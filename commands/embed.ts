@@ -7,7 +7,7 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Embed extends LongwaveCommand {
   static override description =
-    'Turn sequences, or audio with a model that reads it, into vectors: one per record (audio: per file), window or bin, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
+    'Turn sequences, or audio or text with a model that reads it, into vectors: one per record (audio: per file; text: per line), window or bin, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
   static override examples = [
     '<%= config.bin %> embed -m origin reads.fq.gz -o reads.npy',
     '<%= config.bin %> embed -m bases --bin 1000 -o bins.npy genome.fa',

@@ -1,3 +1,5 @@
+import * as Flags from '@oclif/core/flags'
+import { exitCodes, UserError } from '../src/errors.js'
 import { tableFormats } from '../src/output/formats.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { dnaFlags, format, inputs, shared } from '../src/shell/flags.js'
@@ -6,43 +8,85 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Score extends LongwaveCommand {
   static override description =
-    'Say how likely a model of DNA takes records, or windows of them, to be: log-likelihood, bits per base, perplexity. The model reads forward and predicts the next base (train next-base); a long record is read in pieces, with its state carried along.'
+    'Say how likely a model takes records, or windows of them, to be: log-likelihood, bits per base (text: per token), perplexity. A model that reads forward predicts the next token (train next-base makes one for DNA), and a long record is read in pieces, with its state carried along; one that reads both ways (Caduceus) predicts masked bases, in seven passes.'
   static override examples = [
     '<%= config.bin %> score -m bases reads.fq.gz',
     '<%= config.bin %> score -m bases --window 10000 --strand + genome.fa -o windows.tsv.gz',
+    '<%= config.bin %> score -m bases --per-token genome.bedgraph genome.fa -o genome.tsv',
   ]
   static override args = { inputs }
   static override flags = {
     model: shared.model,
     output: shared.output,
     force: shared.force,
+    resume: shared.resume,
     format: format(tableFormats),
+    'per-token': Flags.string({
+      helpValue: 'FILE',
+      description:
+        'also write the log-probability of each base or token: .bedgraph (DNA; of both strands a file each) or .jsonl',
+    }),
     ...dnaFlags,
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Score)
-    const { Scores, wantNextBase } = await import('../src/tasks/score.js')
+    const { Scores, TokenScores, wantLikelihoods } = await import('../src/tasks/score.js')
+    const { defaultStrand } = await import('../src/tasks/dna/run.js')
     const { drain, openRun } = await import('../src/tasks/open.js')
-    const { openOutput } = await import('../src/output/output.js')
+    const { abortAll, closeAll, openAll } = await import('../src/output/output.js')
     const { print } = await import('../src/output/print.js')
     const { scoreRows } = await import('../src/output/scores.js')
+    const { bedGraphRows, tokenFormat, tokenLines, tokenPaths } = await import('../src/output/token-scores.js')
+    const { dnaTokenizer, unitOf } = await import('../src/tokens/tokenizer.js')
 
-    const files = { inputs: args.inputs, folders: true, outputs: [{ role: '-o', path: flags.output }] }
-    const opened = await openRun({ ...flags, letters: true }, files, wantNextBase, (line) => this.note(line))
+    const { window, stride = window, 'per-token': tokenFile } = flags
+    const tokensAs = tokenFile === undefined ? null : tokenFormat(tokenFile)
+    if (tokensAs === 'bedgraph' && window !== undefined && stride! < window)
+      throw new UserError(
+        'bedGraph has one value for a base: use windows that do not overlap, or .jsonl',
+        exitCodes.usage,
+      )
+    const pathsFor = (strand: '+' | '-' | 'both') => (tokenFile === undefined ? [] : tokenPaths(tokenFile, strand))
+    const possible = flags.strand ? pathsFor(flags.strand) : [...pathsFor('+'), ...pathsFor('both')]
+    const files = {
+      command: { name: 'score', version: this.config.version },
+      inputs: args.inputs,
+      folders: true,
+      outputs: [
+        { role: '-o', path: flags.output },
+        ...[...new Set(possible)].map((path) => ({ role: '--per-token', path })),
+      ],
+    }
+    const opened = await openRun(flags, files, wantLikelihoods, (line) => this.note(line))
+    const { spec, tokenizer } = opened
+    const unit = unitOf(spec) === 'bases' ? 'base' : 'token'
+    if (tokensAs === 'bedgraph' && unit !== 'base')
+      throw new UserError('bedGraph counts bases, but this model reads text: use .jsonl', exitCodes.usage)
     if (flags['dry-run']) return print(await opened.run.dryRun())
-    const output = await openOutput(flags.output, flags)
-    const rows = await scoreRows(flags.format, output, flags.window !== undefined)
+    const paths = pathsFor(unit === 'base' ? (flags.strand ?? defaultStrand(spec)) : '+')
+    const outputs = await openAll([flags.output, ...paths], { ...flags, resumed: opened.resume?.resumed })
+    const [output, ...tokenOutputs] = outputs
+    const rows = await scoreRows(flags.format, output, unit, window !== undefined)
+    const tokenRows =
+      tokensAs === 'bedgraph'
+        ? bedGraphRows(tokenOutputs)
+        : tokensAs === 'jsonl'
+          ? await tokenLines(tokenOutputs[0], unit)
+          : null
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const scores = new Scores()
+    const tokens = new TokenScores(tokenizer ? (id) => tokenizer.token(id) : dnaTokenizer(spec.input).letter)
     const take = async (prediction: Prediction) => {
       const scored = scores.push(prediction)
       if (scored) await rows.write(scored)
+      if (tokenRows) for (const token of tokens.push(prediction)) await tokenRows.write(token)
     }
     const finish = async () => {
       await rows.end()
-      await output.close()
+      await tokenRows?.end()
+      await closeAll(...outputs)
     }
-    await drain(opened, this.progress, take, finish, () => output.abort())
+    await drain(opened, this.progress, take, finish, () => abortAll(...outputs))
   }
 }

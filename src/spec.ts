@@ -131,7 +131,7 @@ export interface LanguageSpec {
 /** An id to a row, looked up in an embedding [vocab_size, d_embed]. */
 export interface TokensInput {
   kind: 'tokens'
-  /** What ids are made from: bases, or (`ids`) the caller brings them. */
+  /** What ids are made from: bases; or (`ids`) text, by a tokenizer that lies beside the checkpoint, or the caller brings them. */
   tokenizer: 'dna' | 'caduceus' | 'ids'
   vocab_size: number
 }

@@ -96,7 +96,7 @@ export async function localModel(
 /** The files that a model is read from. */
 export async function modelFiles(folder: string): Promise<Named[]> {
   const names = (await readdir(folder)).filter((name) =>
-    /^config\.json$|\.(safetensors|bin)(\.index\.json)?$/.test(name),
+    /^(generation_|tokenizer_)?config\.json$|^tokenizer\.json$|\.(safetensors|bin)(\.index\.json)?$/.test(name),
   )
   return names.map((name) => ({ role: 'the model file', path: join(folder, name) }))
 }

@@ -23,16 +23,27 @@ export interface Checkpoint {
  * Reads a model folder of any known layout (layouts.ts). Errors: 69, one line, when there is no such model, its layout
  * is unknown, or a tensor is missing, misshapen or left over.
  */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+export const openCheckpoint = (folder: string): Promise<Checkpoint> =>
+  withLayout(folder, async (layout, config, tensors, spec) => {
+    const weights = await layout.weights(tensors, spec, config)
+    tensors.checkAllUsed()
+    return { spec, weights, config: { ...config.values }, layout: layout.name, folder }
+  })
+
+/** The description of the model in a folder, without its weights. Errors: see `openCheckpoint`. */
+export const readSpec = (folder: string): Promise<ModelSpec> => withLayout(folder, async (_l, _c, _t, spec) => spec)
+
+async function withLayout<Result>(
+  folder: string,
+  use: (layout: Layout, config: Config, tensors: Tensors, spec: ModelSpec) => Promise<Result>,
+): Promise<Result> {
   if (!(await isFolder(folder))) throw broken(folder, 'no such model folder')
   const config = await Config.read(join(folder, 'config.json'))
   const tensors = await Tensors.open(folder)
   try {
     const layout = layoutOf(config, tensors)
     const spec = checkSpec(await layout.spec(config, tensors), (what) => broken(config.path, what))
-    const weights = await layout.weights(tensors, spec, config)
-    tensors.checkAllUsed()
-    return { spec, weights, config: { ...config.values }, layout: layout.name, folder }
+    return await use(layout, config, tensors, spec)
   } finally {
     await tensors.close()
   }

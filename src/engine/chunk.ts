@@ -11,6 +11,8 @@ export type Input = Int32Array | FloatArray
 export interface Chunk {
   input: Input
   segments: Segments
+  /** One for each row that is read: the id whose probability is asked for; -1: none. */
+  targets?: Int32Array
 }
 
 /** Inputs of one kind, one after the other; of one there is no copy. */

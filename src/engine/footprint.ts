@@ -13,9 +13,9 @@ export interface Footprint {
 /** Integers of a segment in a table of a kernel: there may be as many segments as tokens. */
 const tableWidth = 6
 
-/** An upper bound; what does not grow with the rows is left out. */
-export function footprint(spec: ModelSpec): Footprint {
-  const moments = [...stems(spec), ...spec.blocks.flatMap((block) => halves(block, spec.d_model)), outputs(spec)]
+/** An upper bound; what does not grow with the rows is left out. `head`: numbers that the head makes of each row at the same time. */
+export function footprint(spec: ModelSpec, head = headWidth(spec)): Footprint {
+  const moments = [...stems(spec), ...spec.blocks.flatMap((block) => halves(block, spec.d_model)), outputs(spec, head)]
   return {
     widest: Math.max(tableWidth * tokensPerRow(spec), ...moments.flat()),
     together: Math.max(...moments.map((widths) => widths.reduce((sum, width) => sum + width, 0))),
@@ -48,9 +48,8 @@ function halves(block: BlockSpec, D: number): number[][] {
 }
 
 /** Rows before and after the final norm, merged ones where both strands are read, what the head makes of each, and what is read back. */
-function outputs(spec: ModelSpec): number[] {
-  const { d_model: D, reverse_complement: both } = spec
-  const [merged, V] = [both ? 2 * D : D, headWidth(spec)]
+function outputs({ d_model: D, reverse_complement: both }: ModelSpec, V: number): number[] {
+  const merged = both ? 2 * D : D
   return [D, D, merged, V, Math.max(merged, V)]
 }
 

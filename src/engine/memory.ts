@@ -2,6 +2,8 @@ import type { GpuFacts } from '../backends/backend.js'
 import { familyOf, isCausal } from '../layers/mixers/registry.js'
 import type { ModelSpec } from '../spec.js'
 import { footprint, headWidth, tokensPerRow } from './footprint.js'
+import { mostLogits } from './likelihood.js'
+import { headNumbers, type Output } from './outputs.js'
 
 const mebibyte = 2 ** 20
 
@@ -14,14 +16,20 @@ const workerBytes = 30 * mebibyte
 /** Of a model that hears, besides: a decoder, filters and the search for words. */
 const audioBytes = 40 * mebibyte
 
+/** Of logits that are made and read a few rows at a time. */
+const likelihoodBytes = 8 * mostLogits
+
 /** Where allocations leave gaps in the memory of a backend. */
 const gaps = 1.25
 
 /** Numbers of a token as a model is given it. */
 const inputWidth = ({ input, d_embed }: ModelSpec) => (input.kind === 'tokens' ? 1 : d_embed)
 
-/** Numbers of the widest row that may be read. */
-const outputWidth = (spec: ModelSpec) => Math.max((spec.reverse_complement ? 2 : 1) * spec.d_model, headWidth(spec))
+/** Numbers of the widest row that may be read, of each row of a chunk. */
+const outputWidth = (spec: ModelSpec, wanted?: Output) => {
+  if (wanted?.likelihood) return 1
+  return Math.max((spec.reverse_complement ? 2 : 1) * spec.d_model, headNumbers(spec, wanted))
+}
 
 /** What of a plan decides how much memory it takes (`Plan`). */
 export interface Crew {
@@ -38,19 +46,22 @@ export function runBytes(
   weights: { stored: number; widened: number },
   longest = Number.POSITIVE_INFINITY,
   gpu?: GpuFacts,
+  wanted?: Output,
 ): number {
   const rows = chunk / tokensPerRow(spec)
   // On a GPU neither chunks nor weights lie in the memory of the process.
   const kept = gpu
     ? 0
-    : Math.min(keptWeights, weights.widened) + 4 * rows * footprint(spec).together * gaps + cacheBytes(spec, longest)
+    : Math.min(keptWeights, weights.widened) +
+      4 * rows * footprint(spec, headNumbers(spec, wanted)).together * gaps +
+      cacheBytes(spec, longest)
   const input = 4 * chunk * inputWidth(spec)
-  const output = 4 * rows * outputWidth(spec)
+  const output = 4 * rows * outputWidth(spec, wanted)
   return (
     programBytes +
     (spec.input.kind === 'log-mel' ? audioBytes : 0) +
     weights.stored +
-    workers * (workerBytes + kept) +
+    workers * (workerBytes + kept + (wanted?.likelihood ? likelihoodBytes : 0)) +
     depth * (2 * input + 2 * output)
   )
 }

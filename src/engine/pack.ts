@@ -4,6 +4,8 @@ import { type Chunk, type Input, joinInputs } from './chunk.js'
 export interface Piece<Note> {
   input: Input
   note: Note
+  /** See `Chunk`; all pieces have them, or none. */
+  targets?: Int32Array
   /** Token rows of the sequence before this piece. */
   start: number
   /** The sequence ends with it. */
@@ -65,6 +67,7 @@ function chunkOf<Note>(all: Piece<Note>[], width: number, join: (inputs: Input[]
       ends: Uint8Array.from(pieces, ({ ends }) => (ends ? 1 : 0)),
       slot: Int32Array.from(pieces, ({ slot }) => slot),
     },
+    targets: pieces[0]?.targets && (joinInputs(pieces.map(({ targets }) => targets!)) as Int32Array),
     notes: all.map(({ note }) => note),
   }
 }

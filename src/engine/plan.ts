@@ -8,6 +8,7 @@ import { mebibytesUp, sizeFlag } from '../text/size.js'
 import { footprint, tokensPerRow } from './footprint.js'
 import { heldBytes, readsWhole, runBytes } from './memory.js'
 import type { BlockRange } from './network.js'
+import { headNumbers, type Output } from './outputs.js'
 
 /** What decides about memory and speed of a run, and never about its result. */
 export interface Plan {
@@ -68,6 +69,8 @@ export interface PlanOptions {
   longest?: number
   /** Bytes that the run may take; default: half of what the machine allows. */
   maxMemory?: number
+  /** What is read; absent: it may be the logits of all rows. */
+  wanted?: Output
   /** Bytes that the run takes besides. */
   besides?: number
   weights: Weights
@@ -115,7 +118,7 @@ type Sized = Omit<Plan, 'memory' | 'wholeBytes'> & { run: number }
 
 /** From the one that takes most on. */
 function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
-  const { device, gpu, threads, besides = 0, longest, weights } = options
+  const { device, gpu, threads, besides = 0, longest, weights, wanted } = options
   const bytes = { stored: weightBytes(weights), widened: widenedBytes(weights) }
   const most = devices[device].lanes === 1 ? 1 : threads
   const workers = Array.from({ length: most }, (_, fewer) => crewOf(spec, most - fewer))
@@ -123,7 +126,7 @@ function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
     workers.flatMap((crew) =>
       chunkSizes(spec, options, least).map((chunk) => {
         const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0 }
-        return { ...plan, run: besides + runBytes(spec, plan, bytes, longest, gpu) }
+        return { ...plan, run: besides + runBytes(spec, plan, bytes, longest, gpu, wanted) }
       }),
     ),
   )
@@ -142,14 +145,14 @@ const crewOf = (spec: ModelSpec, workers: number) => ({
 })
 
 /** Tokens in a chunk, from what is usual down to `least` rows; one size where it was asked for. */
-function chunkSizes(spec: ModelSpec, { gpu, chunk, uncut = 0 }: PlanOptions, least: number): number[] {
+function chunkSizes(spec: ModelSpec, { gpu, chunk, wanted, uncut = 0 }: PlanOptions, least: number): number[] {
   const stride = tokensPerRow(spec)
   const { head } = spec
   // A sequence whose length the model fixes is not cut.
   const needed = Math.max(least, ((head?.kind === 'classes' && head.length) || 0) / stride)
-  const wanted = Math.ceil((chunk ?? Math.max(uncut, usualRows(spec, gpu) * stride)) / stride)
+  const asked = Math.ceil((chunk ?? Math.max(uncut, usualRows(spec, gpu, wanted) * stride)) / stride)
   const sizes: number[] = []
-  let rows = Math.max(1, Math.min(wanted, mostRows(spec, gpu)))
+  let rows = Math.max(1, Math.min(asked, mostRows(spec, gpu, wanted)))
   do {
     sizes.push(rows * stride)
     rows = Math.ceil(rows / 2)
@@ -158,16 +161,17 @@ function chunkSizes(spec: ModelSpec, { gpu, chunk, uncut = 0 }: PlanOptions, lea
 }
 
 /** Rows of the residual stream in a chunk. A processor that plays a GPU has no more cores for it than for itself. */
-function usualRows(spec: ModelSpec, gpu?: GpuFacts): number {
+function usualRows(spec: ModelSpec, gpu?: GpuFacts, wanted?: Output): number {
   const audio = spec.input.kind === 'log-mel'
   if (!gpu || gpu.software) return rowsPerChunk[audio ? 'audio' : 'tokens']
-  const rows = Math.ceil(gpuChunkBytes / 4 / footprint(spec).together / pieceRows) * pieceRows
+  const rows =
+    Math.ceil(gpuChunkBytes / 4 / footprint(spec, headNumbers(spec, wanted)).together / pieceRows) * pieceRows
   return audio ? Math.min(rows, gpuAudioRows) : rows
 }
 
 /** Rows of which no tensor is larger than a GPU takes. */
-const mostRows = (spec: ModelSpec, gpu?: GpuFacts): number =>
-  gpu ? Math.floor(gpu.tensorBytes / 4 / footprint(spec).widest) : Number.POSITIVE_INFINITY
+const mostRows = (spec: ModelSpec, gpu?: GpuFacts, wanted?: Output): number =>
+  gpu ? Math.floor(gpu.tensorBytes / 4 / footprint(spec, headNumbers(spec, wanted)).widest) : Number.POSITIVE_INFINITY
 
 /** Blocks in as many ranges of nearly equal lengths as there are workers to run them. */
 function stagesOf(blocks: number, workers: number): BlockRange[] {
@@ -187,5 +191,5 @@ export const widenedBytes = (weights: Weights): number =>
   [...weights.values()].reduce((sum, { rows, cols }) => sum + 4 * rows * cols, 0)
 
 /** Bytes of the chunks that are computed at a time, at the most. */
-export const chunkBytes = (spec: ModelSpec, { chunk, workers }: Plan): number =>
-  (workers * chunk * 4 * footprint(spec).together) / tokensPerRow(spec)
+export const chunkBytes = (spec: ModelSpec, { chunk, workers }: Plan, wanted?: Output): number =>
+  (workers * chunk * 4 * footprint(spec, headNumbers(spec, wanted)).together) / tokensPerRow(spec)

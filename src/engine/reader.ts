@@ -3,6 +3,7 @@ import type { Segments } from '../backends/segments.js'
 import { concatenate } from '../runtime/concatenate.js'
 import { discard } from '../runtime/discard.js'
 import { BinMeans } from './bins.js'
+import { likelihoods } from './likelihood.js'
 import type { Network, OnHidden, OnRows } from './network.js'
 import { needsWhole, type Output, type Read } from './outputs.js'
 import { cutButNeeded, poolRows, withoutAppended } from './pooling.js'
@@ -11,6 +12,8 @@ interface Found {
   parts: FloatArray[]
   width: number
   rows: Int32Array
+  /** [rows] Where likelihoods are read: those of the rows that come next. */
+  targets?: Int32Array
 }
 
 /** Sees the rows of a network in reading order. */
@@ -68,10 +71,14 @@ export class Reader {
     this.bins = this.closedBins()
   }
 
-  /** For a chunk of `records` segments. `before`: gives what was carried of the rows before them, read elsewhere (`carried`). */
-  begin(records: number, before?: () => Promise<readonly (FloatArray | null)[]>): Reading {
-    const nothing = () => this.outputs.map((): Found => ({ parts: [], width: 0, rows: new Int32Array(records) }))
-    let found = nothing()
+  /**
+   * For a chunk of `records` segments; `targets`: see `Chunk`. `before`: gives what was carried of the rows before them, read elsewhere
+   * (`carried`).
+   */
+  begin(records: number, targets?: Int32Array, before?: () => Promise<readonly (FloatArray | null)[]>): Reading {
+    const nothing = (left: (Int32Array | undefined)[]) =>
+      left.map((targets): Found => ({ parts: [], width: 0, rows: new Int32Array(records), targets }))
+    let found = nothing(this.outputs.map(() => targets))
     let awaited = before
     const read = async (i: number, rows: Tensor, segments: Segments) => {
       const waitFor = awaited
@@ -84,7 +91,7 @@ export class Reader {
       read,
       take: () => {
         const taken = found
-        found = nothing()
+        found = nothing(taken.map(({ targets }) => targets))
         return taken.map(({ parts, width, rows }) => ({ data: joined(parts), width, rows }))
       },
     }
@@ -121,7 +128,7 @@ export class Reader {
   /** rows [T', D] */
   private async read(i: number, all: Tensor, allSegments: Segments, found: Found): Promise<void> {
     const { backend: b } = this.network
-    const { pool, head } = this.outputs[i]
+    const { pool, head, likelihood } = this.outputs[i]
     const { hidden, segments } = withoutAppended(b, all, allSegments, this.appended)
     const bins = this.bins[i]
     if (bins) {
@@ -130,7 +137,11 @@ export class Reader {
       return
     }
     const rows = pool ? this.pool(i, hidden, segments, pool) : hidden // [ends, D] or [T', D]
-    if (rows.rows > 0) {
+    if (likelihood) {
+      found.width = 1
+      found.parts.push(await likelihoods(this.network, rows, found.targets!, head))
+      found.targets = found.targets!.subarray(rows.rows)
+    } else if (rows.rows > 0) {
       const values = head ? await this.network.head(rows) : rows
       found.width = values.cols
       found.parts.push(await b.download(values))

@@ -76,7 +76,7 @@ export class Session {
     if (!network.causal || network.spec.reverse_complement) throw new Error('this network needs whole sequences')
     this.state ??= network.zeroState(this.positions.length)
     this.advance(chunk.segments)
-    const reading = this.reader.begin(slot.length)
+    const reading = this.reader.begin(slot.length, chunk.targets)
     const stream = await runCut(network, chunk, options.chunk, this.state, reading)
     return { reads: reading.take(), stream }
   }
@@ -93,9 +93,11 @@ export class Session {
     const { network } = this
     const { outputs, appended = 0, chunk: limit, streamBytes, half } = this.options
     const both = network.spec.reverse_complement !== undefined
-    const reader = new Reader(network, both ? outputs.map(({ pool, bin }) => ({ pool, bin })) : outputs, 1, appended)
+    const merged = outputs.map(({ pool, bin, likelihood }) => ({ pool, bin, likelihood }))
+    const reader = new Reader(network, both ? merged : outputs, 1, appended)
     const { left, right } = neighbours ?? {}
-    const reading = reader.begin(chunk.segments.ends.length, left && (() => left.receive(carriedStep)))
+    const before = left && (() => left.receive(carriedStep))
+    const reading = reader.begin(chunk.segments.ends.length, chunk.targets, before)
     const place = { streamBytes, half, ...where }
     const steps = both
       ? runBothStrands(network, chunk, outputs, limit, place, reading, neighbours)

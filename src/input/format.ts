@@ -25,31 +25,40 @@ const foreign: [string, number[], string][] = [
   ['data compressed twice (gzip inside)', [0x1f, 0x8b], 'gzip -dc FILE | longwave ... -'],
   ['BAM', bytesOf('BAM\x01'), 'samtools fasta FILE | longwave ... -'],
   ['CRAM', bytesOf('CRAM'), 'samtools fasta FILE | longwave ... -'],
-  ['SAM', bytesOf('@HD\t'), 'samtools fasta FILE | longwave ... -'],
-  ['SAM', bytesOf('@SQ\t'), 'samtools fasta FILE | longwave ... -'],
   ['2bit', [0x43, 0x27, 0x41, 0x1a], 'twoBitToFa FILE stdout | longwave ... -'],
   ['2bit', [0x1a, 0x41, 0x27, 0x43], 'twoBitToFa FILE stdout | longwave ... -'],
-  ['GenBank', bytesOf('LOCUS   '), 'any2fasta FILE | longwave ... -'],
-  ['EMBL', bytesOf('ID   '), 'any2fasta FILE | longwave ... -'],
-  ['GFF', bytesOf('##gff-version'), 'bedtools getfasta -fi GENOME -bed FILE | longwave ... -'],
   ['UTF-16 text', [0xff, 0xfe], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
   ['UTF-16 text', [0xfe, 0xff], 'iconv -f UTF-16 -t UTF-8 FILE | longwave ... -'],
 ]
 
+/** The same for files that are lines of text. */
+const foreignText: typeof foreign = [
+  ['SAM', bytesOf('@HD\t'), 'samtools fasta FILE | longwave ... -'],
+  ['SAM', bytesOf('@SQ\t'), 'samtools fasta FILE | longwave ... -'],
+  ['GenBank', bytesOf('LOCUS   '), 'any2fasta FILE | longwave ... -'],
+  ['EMBL', bytesOf('ID   '), 'any2fasta FILE | longwave ... -'],
+  ['GFF', bytesOf('##gff-version'), 'bedtools getfasta -fi GENOME -bed FILE | longwave ... -'],
+]
+
 /** The name of such a format, or gzip. */
 export const foreignName = (block: Uint8Array): string | undefined =>
-  isGzip(block) ? 'gzip data' : foreign.find(([, magic]) => isPrefix(block, magic))?.[0]
+  isGzip(block) ? 'gzip data' : [...foreign, ...foreignText].find(([, magic]) => isPrefix(block, magic))?.[0]
 
-/** Throws (FileProblem) what a known format that is not read here needs. */
-export function refuseForeign(file: string, block: Uint8Array) {
+const dna = 'FASTA, FASTQ or JSON lines'
+
+/**
+ * Throws (FileProblem) what a known format that is not read here needs. `expected`: what is; where that is not DNA, any
+ * lines of text may be.
+ */
+export function refuseForeign(file: string, block: Uint8Array, expected = dna) {
   if (isLfsPointer(block)) throw new FileProblem(lfsPointer)
-  for (const [name, magic, command] of foreign) {
+  for (const [name, magic, command] of expected === dna ? [...foreign, ...foreignText] : foreign) {
     if (!isPrefix(block, magic)) continue
     const cure = command.replace('FILE', file)
-    throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines, plain or gzip; convert it: ${cure}`)
+    throw new FileProblem(`${name}, expected ${expected}, plain or gzip; convert it: ${cure}`)
   }
   const audio = audioFormat(block)
   if (audio === undefined) return
   const name = audio === 'wav' ? 'WAV' : audio
-  throw new FileProblem(`${name}, expected FASTA, FASTQ or JSON lines; audio needs a model that reads it (models list)`)
+  throw new FileProblem(`${name}, expected ${expected}; audio needs a model that reads it (models list)`)
 }

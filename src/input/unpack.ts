@@ -4,16 +4,18 @@ import { gunzip } from './gunzip.js'
 /**
  * Blocks of text: gzip, of one or many members, and bgzip are recognised by their first bytes and unpacked; other
  * packings are refused (FileProblem), as is gzip that is cut off or damaged, after all that could be unpacked of it.
+ * `expected`: see `refuseForeign`.
  */
 export async function* unpack(
   file: string,
   source: AsyncIterable<Uint8Array>,
   warn: (text: string) => void,
+  expected?: string,
 ): AsyncGenerator<Uint8Array> {
   const blocks = joinFirst(source)
   for await (const first of blocks) {
     const rest = prepend(first, blocks)
-    if (!isGzip(first)) refuseForeign(file, first)
+    if (!isGzip(first)) refuseForeign(file, first, expected)
     yield* isGzip(first) ? joinFirst(gunzip(rest, isBgzf(first), warn)) : rest
   }
 }

@@ -30,7 +30,7 @@ export async function bedRows(output: Output): Promise<RowWriter<Feature>> {
 }
 
 /** The id, which has no white space. Errors: 65 for one that is empty, or whose lines readers of BED pass over. */
-function chromOf({ id, file, line }: BedRecord): string {
+export function chromOf({ id, file, line }: BedRecord): string {
   if (id !== '' && !/^(#|(track|browser)$)/.test(id)) return id
   const [name, why] =
     id === '' ? ['(no name)', 'BED needs one'] : [shortened(id, 120), 'readers of BED pass over lines that begin so']

@@ -7,22 +7,28 @@ export interface Score {
   record: { id: string }
   start: number
   end: number
-  /** Those that were predicted: all but the first of a strand, and N. */
-  bases: number
+  /** Those that were predicted: of DNA without N. */
+  tokens: number
   /** Nats: the sum of the logarithms of their probabilities; of both strands the mean. */
   logLikelihood: number
-  /** 2 is a guess; null: no base was predicted. */
-  bitsPerBase: number | null
+  /** For each of them; of DNA 2 is a guess. null: there were none. */
+  bits: number | null
 }
 
 /** One row for each score; the perplexity is 2 to the power of the bits. */
-export async function scoreRows(format: TableFormat, output: Output, windows: boolean): Promise<RowWriter<Score>> {
+export async function scoreRows(
+  format: TableFormat,
+  output: Output,
+  unit: 'base' | 'token',
+  windows: boolean,
+): Promise<RowWriter<Score>> {
   const place = windows ? ['id', 'start', 'end'] : ['id', 'length']
-  const table = await openRows(format, output, [...place, 'bases', 'log_likelihood', 'bits_per_base', 'perplexity'])
+  const numbers = [`${unit}s`, 'log_likelihood', `bits_per_${unit}`, 'perplexity']
+  const table = await openRows(format, output, [...place, ...numbers])
   return {
-    write({ record, start, end, bases, logLikelihood, bitsPerBase }) {
+    write({ record, start, end, tokens, logLikelihood, bits }) {
       const cells = windows ? [record.id, start, end] : [record.id, end - start]
-      return table.write([...cells, bases, logLikelihood, bitsPerBase, bitsPerBase === null ? null : 2 ** bitsPerBase])
+      return table.write([...cells, tokens, logLikelihood, bits, bits === null ? null : 2 ** bits])
     },
     end: () => table.end(),
   }

@@ -1,9 +1,9 @@
 import { exitCodes, UserError } from '../errors.js'
 import type { SequenceRecord } from '../input/dna/records.js'
 import type { Call, CallKind } from '../output/calls.js'
+import { softmax } from '../runtime/softmax.js'
 import { bestOf, type Classification } from './classify.js'
 import type { SpanRun } from './run.js'
-import { softmax } from './softmax.js'
 
 /** Makes calls of what the model says of spans, which come in the order of the records and of their starts. */
 export interface Caller {

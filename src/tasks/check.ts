@@ -12,7 +12,7 @@ export interface CheckOptions {
   /** Numbers of a row. */
   width: number
   /** What a row is called. */
-  unit: 'bases' | 'frames'
+  unit: 'bases' | 'tokens' | 'frames'
   /** How messages name the record of a span. */
   name: (span: Span) => string
   /** Spans are windows: those of a length that the model does not read are counted, not refused. */

@@ -2,9 +2,10 @@ import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type Call, unclassified } from '../output/calls.js'
 import type { Cells } from '../output/rows.js'
+import { softmax } from '../runtime/softmax.js'
 import type { ClassesHead, ModelSpec } from '../spec.js'
+import type { Unit } from '../tokens/tokenizer.js'
 import type { Prediction } from './predict.js'
-import { softmax } from './softmax.js'
 import type { Span } from './windows.js'
 
 export interface Classification {
@@ -55,7 +56,7 @@ export class Report {
 
   constructor(
     labels: readonly string[],
-    private readonly unit: 'bases' | 'seconds',
+    private readonly unit: Unit,
   ) {
     this.totals = [...labels, unclassified].map((label) => ({ label, count: 0, amount: 0 }))
   }

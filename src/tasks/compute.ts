@@ -1,6 +1,7 @@
 import type { GpuFacts } from '../backends/backend.js'
 import type { Device } from '../backends/registry.js'
 import { tokensPerRow } from '../engine/footprint.js'
+import type { Output } from '../engine/outputs.js'
 import { chunkBytes, type Plan, planOf, weightBytes, widenedBytes } from '../engine/plan.js'
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
@@ -38,11 +39,11 @@ export interface ComputeOptions {
 export function planFor(
   { spec, weights }: { spec: ModelSpec; weights: Weights },
   options: ComputeOptions,
-  { uncut, longest }: { uncut?: number; longest?: number } = {},
+  { wanted, uncut, longest }: { wanted?: Output; uncut?: number; longest?: number } = {},
 ): Plan {
   const { device, gpu, resume, note, detail } = options
   const chunk = options.chunk ?? resume?.chunk
-  const plan = planOf(spec, { ...options, chunk, besides: resume && answersBytes, weights, uncut, longest })
+  const plan = planOf(spec, { ...options, chunk, besides: resume && answersBytes, weights, wanted, uncut, longest })
   if (resume) resume.chunk = plan.chunk
   if (gpu && chunk !== undefined && plan.chunk < chunk) {
     const limit = `a tensor on this GPU takes ${sizeText(gpu.tensorBytes)} at the most`
@@ -54,7 +55,7 @@ export function planFor(
       `${count(plan.workers)} worker${plan.workers === 1 ? '' : 's'}`,
       `chunks of ${chunkText(spec, plan)}`,
       `${sizeText(gpu ? widenedBytes(weights) : weightBytes(weights))} of weights`,
-      `about ${sizeText(chunkBytes(spec, plan))} of buffers`,
+      `about ${sizeText(chunkBytes(spec, plan, wanted))} of buffers`,
       `memory: ${sizeText(plan.memory.run)} of ${sizeText(plan.memory.allowed)}, the rest for sequences that are held whole`,
     ].join('; '),
   )

@@ -11,7 +11,7 @@ import { freeBytes, longestArray, mostWhole, tooLong, wholeNeeds } from './whole
 
 /** What is known of the sequences of a run before it is computed. */
 export interface Sequences {
-  unit: 'bases' | 'frames'
+  unit: 'bases' | 'tokens' | 'frames'
   /** Tokens of the longest; null: it comes through a pipe, which is not read. Absent: none is held whole. */
   longest?: number | null
   /** How many there are to compute, at the most. */

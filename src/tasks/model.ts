@@ -1,6 +1,7 @@
 import { type Device, defaultDevice, devices, pickDevice } from '../backends/registry.js'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
+import { readTokenizer } from '../checkpoints/tokenizer-files.js'
 import type { Input } from '../engine/chunk.js'
 import { Network } from '../engine/network.js'
 import { planOf } from '../engine/plan.js'
@@ -12,7 +13,8 @@ import { wholeRecords } from '../input/dna/records.js'
 import { uploadWeights } from '../layers/params.js'
 import { availableThreads } from '../runtime/threads.js'
 import type { ModelSpec } from '../spec.js'
-import { dnaTokenizer } from '../tokens/tokenizer.js'
+import type { TextTokenizer } from '../tokens/text.js'
+import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
 import { closedError, ModelSession, type PushResult, type ReadOptions } from './model-session.js'
 import {
   type ClassifiedRow,
@@ -60,12 +62,17 @@ export async function openModel(nameOrFolder: string, options: OpenOptions = {})
   for (const [name, value] of Object.entries({ chunk, threads }))
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} is ${value}, expected a whole number above 0`, exitCodes.usage)
-  const { spec, weights } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
+  const { spec, weights, folder } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
   const { device, gpu } = await pickDevice(wanted)
   const plan = planOf(spec, { device, gpu, chunk, threads: 1, weights })
   const backend = await devices[device].open(plan)
   const network = new Network(backend, spec, uploadWeights(backend, weights))
-  return new Model(network, plan, { spec, weights, device, gpu, threads, chunk })
+  let tokenizer: Promise<TextTokenizer> | undefined
+  const readOnce = () => {
+    tokenizer ??= readTokenizer(folder, spec)
+    return tokenizer
+  }
+  return new Model(network, plan, { spec, weights, tokenizer: readOnce, device, gpu, threads, chunk })
 }
 
 /** A model on a backend. One call at a time; `close` when done. */
@@ -115,8 +122,12 @@ export class Model {
     return session
   }
 
-  /** The ids of a DNA sequence, as `forward` takes them. Errors: UserError with exit code 65 for other letters, 69 for a model that reads no DNA. */
+  /**
+   * The ids of a DNA sequence or a text, as `forward` takes them. Errors: UserError with exit code 65 for letters that are no DNA, 69
+   * for a model that reads neither, or whose tokenizer is not beside it.
+   */
   async tokenize(sequence: string): Promise<Int32Array> {
+    if (readsText(this.spec)) return (await this.opened.tokenizer()).encode(sequence)
     const tokenizer = dnaTokenizer(this.spec.input)
     for await (const { codes } of wholeRecords(givenRecords([{ id: '', sequence }]))) return tokenizer.ids(codes, true)
     return new Int32Array(0)

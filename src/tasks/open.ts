@@ -2,13 +2,15 @@ import { basename, join } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, type Picked, pickDevice } from '../backends/registry.js'
 import { modelFiles, summarizeModel } from '../checkpoints/catalogue.js'
-import { openCheckpoint } from '../checkpoints/open.js'
+import { openCheckpoint, readSpec } from '../checkpoints/open.js'
+import { readTokenizer } from '../checkpoints/tokenizer-files.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { isPipe } from '../input/bytes.js'
 import { largestFile } from '../input/dna/longest.js'
-import { readRecords } from '../input/dna/read.js'
+import { type ReadOptions, readRecords } from '../input/dna/read.js'
 import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
+import { readTexts } from '../input/lines/read.js'
 import { inputPaths } from '../input/paths.js'
 import { readSeries, type SeriesTable } from '../input/series/table.js'
 import type { Weights } from '../layers/params.js'
@@ -18,6 +20,8 @@ import { availableThreads } from '../runtime/threads.js'
 import { foundModel } from '../shell/found-model.js'
 import type { Progress, ProgressFlags } from '../shell/progress.js'
 import type { ModelSpec } from '../spec.js'
+import type { TextTokenizer } from '../tokens/text.js'
+import { readsText } from '../tokens/tokenizer.js'
 import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
@@ -27,6 +31,8 @@ import { type Forecaster, forecaster } from './forecast/scale.js'
 import { readableBy } from './readable.js'
 import { type Identity, inputIdentity, modelDigest, ResumeFolder } from './resume/folder.js'
 import type { LeftOutCount, Run, SpanRun } from './run.js'
+import type { SequenceOptions } from './sequence-run.js'
+import { TextRun } from './text/run.js'
 
 /** Flags of the commands that run a model, as oclif hands them over. */
 export interface RunFlags extends ProgressFlags {
@@ -77,7 +83,7 @@ export interface CommandFiles {
 }
 
 interface Opened {
-  model: { spec: ModelSpec; weights: Weights }
+  model: { spec: ModelSpec; weights: Weights; folder: string }
   files: InputFile[]
   paths: string[]
   picked: Picked
@@ -86,6 +92,8 @@ interface Opened {
 
 export interface OpenedRun {
   spec: ModelSpec
+  /** Of a model that reads text. */
+  tokenizer?: TextTokenizer
   run: SpanRun
   /** The inputs; no more than one is standard input. */
   paths: string[]
@@ -94,11 +102,11 @@ export interface OpenedRun {
 }
 
 /**
- * Opens the model and the inputs that the flags name: DNA, or audio for an audio model. `want` says what is wanted of the
+ * Opens the model and the inputs that the flags name: DNA, or what else the model reads. `want` says what is wanted of the
  * model, or throws if the model lacks it. `strand`: of DNA, where the flags name none; absent: as the model says.
  */
 export async function openRun(
-  flags: DnaFlags & AudioFlags & { letters?: boolean },
+  flags: DnaFlags & AudioFlags,
   files: CommandFiles,
   want: (spec: ModelSpec) => Output,
   note: (line: string) => void,
@@ -111,9 +119,20 @@ export async function openRun(
   const wanted = want(spec)
   if (input.kind === 'values')
     throw new UserError('this model reads series of numbers: longwave forecast', exitCodes.usage)
+  if (readsText(spec)) {
+    refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads text')
+    refuse(flags, ['strand'], 'is for DNA, but this model reads text')
+    const tokenizer = await readTokenizer(opened.model.folder, spec)
+    const texts = readTexts(paths, readOptions(flags, note))
+    const run = new TextRun(opened.model, tokenizer, texts, sequenceOptions(opened, flags, wanted, note))
+    return { spec, tokenizer, run, paths, resume }
+  }
   if (input.kind !== 'log-mel') {
     refuse(flags, ['channel', 'offset', 'duration'], 'is for audio, but this model reads DNA')
-    return { spec, run: dnaRun(opened, { ...flags, strand: flags.strand ?? strand }, wanted, note), paths, resume }
+    const records = readRecords(paths, readOptions(flags, note))
+    const options = { ...sequenceOptions(opened, flags, wanted, note), longest: largestFile(paths) }
+    const run = new DnaRun(opened.model, records, { ...options, strand: flags.strand ?? strand })
+    return { spec, run, paths, resume }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
   const options = { ...audioOptions(flags, opened, note), window: flags.window, stride: flags.stride, wanted }
@@ -210,38 +229,36 @@ async function identityOf(
 
 const asItIs = (path: string): InputFile => ({ path, name: basename(path) })
 
-/** What the model in a folder reads; one of a layout that is not our own reads DNA. */
-async function readableOf(folder: string): Promise<Readable> {
-  const { spec } = await summarizeModel(folder)
-  return readableBy(spec?.input.kind ?? 'tokens')
-}
+/** What the model in a folder reads. */
+const readableOf = async (folder: string): Promise<Readable> => readableBy(await readSpec(folder))
 
-function dnaRun(
-  { model, paths, picked, resume }: Opened,
-  flags: DnaFlags & { letters?: boolean },
+const readOptions = (flags: RunFlags, note: (line: string) => void): ReadOptions => ({
+  onError: flags['on-error'],
+  report: ({ message }) => note(message),
+})
+
+function sequenceOptions(
+  { paths, picked, resume }: Opened,
+  flags: DnaFlags,
   wanted: Output,
   note: (line: string) => void,
-): DnaRun {
+): SequenceOptions {
   const { window, stride } = flags
-  for (const [flag, bases] of Object.entries({ window, stride })) {
-    if (bases === undefined || Number.isInteger(bases)) continue
-    throw new UserError(`--${flag} ${bases}: expected a whole number of bases`, exitCodes.usage)
+  for (const [flag, tokens] of Object.entries({ window, stride })) {
+    if (tokens === undefined || Number.isInteger(tokens)) continue
+    throw new UserError(`--${flag} ${tokens}: expected a whole number`, exitCodes.usage)
   }
-  const records = readRecords(paths, { onError: flags['on-error'], report: ({ message }) => note(message) })
-  return new DnaRun(model, records, {
+  return {
     ...runOptions(flags, picked, note),
     resume,
     window,
     stride,
     perRecord: flags['per-record'],
-    strand: flags.strand,
     minLength: flags['min-length'],
     maxLength: flags['max-length'],
     wanted,
-    letters: flags.letters,
     pipe: paths.some(isPipe),
-    longest: largestFile(paths),
-  })
+  }
 }
 
 const audioOptions = (flags: AudioFlags, { picked, resume }: Opened, note: (line: string) => void) => ({

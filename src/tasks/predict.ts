@@ -66,8 +66,19 @@ export interface Prediction {
   n?: number
   /** Of audio: nothing is heard in it. */
   silent?: boolean
-  /** Where they are asked for (`DnaOptions.letters`): the bases of these rows, as they stand on their strand, which may end with them. */
-  letters?: { codes: Uint8Array; ends: boolean }
+  /** Where likelihoods are wanted: of what. */
+  targets?: Targets
+}
+
+/** What a model was asked about rows of a sequence. */
+export interface Targets {
+  /** One for each row: the id whose probability it gave; -1: none. */
+  ids: Int32Array
+  /** The first of these rows, counted on the strand that was read. */
+  row: number
+  /** How far behind its row a token stands: 1: it is the next one; 0: it is the one that was masked. */
+  ahead: 0 | 1
+  strand: '+' | '-'
 }
 
 /** Runs sequences over worker threads and gives what is wanted of them, in order. The inputs are given away. */
@@ -170,7 +181,7 @@ export async function* predict<Note>(
     const snapshots: Snapshot[] = []
     for (let stage = 0; next; stage++) {
       const { input, segments }: Chunk = next
-      const done = await runOn({ input, segments, stage, load, save }, stage)
+      const done = await runOn({ input, segments, targets: job.targets, stage, load, save }, stage)
       if (done.snapshot) snapshots.push(done.snapshot)
       // A layer before the last is read in the stage that has it.
       if (done.reads[0].width > 0 || !read) read = done.reads[0]
@@ -179,8 +190,13 @@ export async function* predict<Note>(
     return { reads: [read!], snapshot: save ? joinedSnapshot(snapshots) : undefined }
   }
 
-  const run = async ({ input, segments, notes }: Packed<Asked<Note>>): Promise<Stages & { notes: Asked<Note>[] }> => {
-    const job = { input, segments }
+  const run = async ({
+    input,
+    segments,
+    targets,
+    notes,
+  }: Packed<Asked<Note>>): Promise<Stages & { notes: Asked<Note>[] }> => {
+    const job = { input, segments, targets }
     const computed = notes.filter(({ memory }) => !memory?.known)
     if (computed.length === 0) return { notes, reads: [noRows] }
     const cut = segments.slot.findIndex((slot) => slot >= 0)
@@ -255,4 +271,16 @@ async function* withLast<Item>(
 export function notFinite({ data }: { data: Float32Array }, name: string): UserError | null {
   if (firstNotFinite(data) < 0) return null
   return new UserError(`the model gives no finite number for ${name}`, exitCodes.unavailable)
+}
+
+/** Answers that are finite. Errors: 69 for one that is not; `nameOf`: see `notFinite`. */
+export async function* finite<Note>(
+  answers: AsyncIterable<Answer<Note>>,
+  nameOf: (note: Note) => string,
+): AsyncGenerator<Answer<Note>> {
+  for await (const answer of answers) {
+    const failure = notFinite(answer, nameOf(answer.note))
+    if (failure) throw failure
+    yield answer
+  }
 }

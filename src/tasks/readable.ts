@@ -1,10 +1,13 @@
 import { isRecording } from '../input/audio/format.js'
 import { holdsRecords } from '../input/dna/format.js'
 import type { Readable } from '../input/folder.js'
-import type { InputSpec } from '../spec.js'
+import { holdsText } from '../input/lines/format.js'
+import type { ModelSpec } from '../spec.js'
+import { readsText } from '../tokens/tokenizer.js'
 
-/** What a model with this input reads of a folder. */
-export const readableBy = (input: InputSpec['kind']): Readable =>
-  input === 'log-mel'
-    ? { plural: 'recordings', is: isRecording }
-    : { plural: 'FASTA, FASTQ or JSON lines', is: holdsRecords }
+/** What a model reads of a folder. */
+export function readableBy(spec: ModelSpec): Readable {
+  if (spec.input.kind === 'log-mel') return { plural: 'recordings', is: isRecording }
+  if (readsText(spec)) return { plural: 'files of text', is: holdsText }
+  return { plural: 'FASTA, FASTQ or JSON lines', is: holdsRecords }
+}

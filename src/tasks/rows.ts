@@ -3,12 +3,15 @@ import type { Device } from '../backends/registry.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type GivenSequences, givenRecords } from '../input/dna/given.js'
-import { type RecordStream, readRecords } from '../input/dna/read.js'
+import { type ReadOptions, type RecordStream, readRecords } from '../input/dna/read.js'
 import { inputFiles } from '../input/folder.js'
+import { type GivenTexts, givenTexts, readTexts, type TextStream } from '../input/lines/read.js'
 import type { Weights } from '../layers/params.js'
 import { type Call, unclassified } from '../output/calls.js'
 import { type Cue, Cues } from '../output/subtitles.js'
 import type { ModelSpec } from '../spec.js'
+import type { TextTokenizer } from '../tokens/text.js'
+import { readsText } from '../tokens/tokenizer.js'
 import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription } from './audio/transcribe.js'
@@ -19,12 +22,13 @@ import { Doubts } from './doubts.js'
 import { type EmbedPool, embedding, wantEmbedding } from './embed.js'
 import { readableBy } from './readable.js'
 import type { SpanRun } from './run.js'
+import { TextRun } from './text/run.js'
 import type { Span } from './windows.js'
 
 /** The library's `classify`, `embed` and `transcribe`: what the commands write, row by row (docs/library.md). */
 
-/** A path, or several; of a model that reads DNA also sequences in memory. */
-export type Inputs = string | readonly string[] | GivenSequences
+/** A path, or several; also sequences in memory of a model that reads DNA, and texts of one that reads text. */
+export type Inputs = string | readonly string[] | GivenSequences | GivenTexts
 
 export interface RunOptions {
   /** `fail` (default): the first bad record or file throws. `skip`: it is reported and passed over. */
@@ -38,7 +42,7 @@ export interface RunOptions {
 }
 
 export interface SpanOptions extends RunOptions {
-  /** Bases, or seconds of audio: each window is a sequence of its own, every `stride` (default: side by side). */
+  /** Bases, seconds of audio or tokens of text: each window is a sequence of its own, every `stride` (default: side by side). */
   window?: number
   stride?: number
   /** Of DNA; default: as the model says. */
@@ -109,6 +113,8 @@ export interface TranscriptLine {
 export interface OpenedModel {
   spec: ModelSpec
   weights: Weights
+  /** Of a model that reads text. */
+  tokenizer: () => Promise<TextTokenizer>
   device: Device
   gpu?: GpuFacts
   threads: number
@@ -124,7 +130,7 @@ export async function* classifyRows(
   const labels = labelsOf(model.spec)
   const kind = kindOf(options)
   const read = await withoutFolders(model, inputs, options)
-  const run = spanRun(model, read, wantClasses(model.spec), options)
+  const run = await spanRun(model, read, wantClasses(model.spec), options)
   const caller = callerOf(kind, options.minScore ?? 0, run)
   const each = (values: Float64Array) => new Map(labels.map((label, i) => [label, values[i]]))
   const row = (call: Call): ClassifiedRow => ({
@@ -153,7 +159,7 @@ export async function* embedRows(
     throw new UserError('bin is for records that are read whole: leave window out', exitCodes.usage)
   const strand = options.strand ?? (several ? '+' : undefined)
   const read = await withoutFolders(model, inputs, options)
-  const run = spanRun(model, read, wantEmbedding(pool, layer, bin)(model.spec), { ...options, strand })
+  const run = await spanRun(model, read, wantEmbedding(pool, layer, bin)(model.spec), { ...options, strand })
   for await (const prediction of run.results())
     yield { ...placeOf(prediction.span), embedding: embedding(prediction), last: prediction.last }
 }
@@ -171,7 +177,7 @@ export async function* transcribeLines(
     for (const line of [...cues.push(words, until), ...(last ? cues.end() : [])]) yield { path: recording.id, ...line }
 }
 
-function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: SpanOptions): SpanRun {
+async function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: SpanOptions): Promise<SpanRun> {
   const { spec, weights } = model
   const { input } = spec
   const { window, stride, strand, minLength, maxLength } = options
@@ -179,8 +185,9 @@ function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: Sp
     const audio = { ...audioOptions(model, options), window, stride, wanted }
     return new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(pathsOf(inputs)), audio)
   }
-  const dna = { ...common(model, options), window, stride, strand, minLength, maxLength, wanted }
-  return new DnaRun({ spec, weights }, recordsFrom(inputs, options), dna)
+  const how = { ...common(model, options), window, stride, minLength, maxLength, wanted }
+  if (readsText(spec)) return new TextRun({ spec, weights }, await model.tokenizer(), textsFrom(inputs, options), how)
+  return new DnaRun({ spec, weights }, recordsFrom(inputs, options), { ...how, strand })
 }
 
 const common = ({ device, gpu, threads, chunk }: OpenedModel, { onError, onWarning = () => {} }: RunOptions) => ({
@@ -207,7 +214,7 @@ async function withoutFolders(
   { onWarning = () => {} }: RunOptions,
 ): Promise<Inputs> {
   if (!arePaths(inputs)) return inputs
-  const files = await inputFiles([inputs].flat(), async () => readableBy(model.spec.input.kind), onWarning)
+  const files = await inputFiles([inputs].flat(), async () => readableBy(model.spec), onWarning)
   return files.map(({ path }) => path)
 }
 
@@ -216,9 +223,19 @@ function pathsOf(inputs: Inputs): string[] {
   return [inputs].flat()
 }
 
-function recordsFrom(inputs: Inputs, { onError, onWarning }: RunOptions): RecordStream {
+function recordsFrom(inputs: Inputs, options: RunOptions): RecordStream {
   if (!arePaths(inputs)) return givenRecords(inputs as GivenSequences)
-  return readRecords([inputs].flat(), { onError, report: ({ message }) => onWarning?.(message) })
+  return readRecords([inputs].flat(), readOptions(options))
 }
+
+function textsFrom(inputs: Inputs, options: RunOptions): TextStream {
+  if (!arePaths(inputs)) return givenTexts(inputs as GivenTexts)
+  return readTexts([inputs].flat(), readOptions(options))
+}
+
+const readOptions = ({ onError, onWarning }: RunOptions): ReadOptions => ({
+  onError,
+  report: ({ message }) => onWarning?.(message),
+})
 
 const placeOf = ({ record, start, end }: Span | Call): Place => ({ id: record.id, start, end })

@@ -4,8 +4,9 @@ import { unclassified } from '../output/calls.js'
 import { LabelTrack } from '../output/report/label-track.js'
 import { html, type Markup } from '../output/report/markup.js'
 import { figure, pageText, section, table } from '../output/report/page.js'
-import { type Lane, trackDrawing, type Unit } from '../output/report/track.js'
+import { type Lane, trackDrawing } from '../output/report/track.js'
 import type { Cells } from '../output/rows.js'
+import type { Unit } from '../tokens/tokenizer.js'
 import { SpanCaller } from './callers.js'
 import { type Classification, Report } from './classify.js'
 
@@ -77,7 +78,8 @@ export class TrackPage {
   }
 
   private lengthText(length: number): string {
-    return this.unit === 'bases' ? `${length.toLocaleString('en')} bp` : `${Number(length.toFixed(2))} s`
+    if (this.unit === 'seconds') return `${Number(length.toFixed(2))} s`
+    return `${length.toLocaleString('en')} ${this.unit === 'bases' ? 'bp' : this.unit}`
   }
 
   private totals(rows: readonly Cells[]): Markup {

@@ -1,8 +1,8 @@
 import { constants } from 'node:buffer'
 import type { SequenceRecord } from '../input/dna/records.js'
 
-/** Token rows, `width` numbers each: codes A C G T N = 0 to 4 of DNA, one a row, or features of audio. */
-export type Numbers = Uint8Array | Float32Array
+/** Token rows, `width` numbers each: codes A C G T N = 0 to 4 of DNA or ids of text, one a row, or features of audio. */
+export type Numbers = Uint8Array | Int32Array | Float32Array
 
 /** Part of a record. The rows are the reader's: they change when the next part is asked for. */
 export interface Part<N extends Numbers> {

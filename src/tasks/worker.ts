@@ -80,11 +80,11 @@ let first = true
 const open = new Map<number, { parts: AsyncGenerator<Read[]>; input: Chunk['input'] }>()
 
 /** Of a whole sequence, or of half of one. */
-async function* partsOf(session: Session, { input, segments, folder, kept, other }: ChunkJob): AsyncGenerator<Read[]> {
+async function* partsOf(session: Session, { input, segments, targets, folder, kept, other }: ChunkJob): AsyncGenerator<Read[]> {
   const neighbour = other && new PortNeighbour(other.port, other.tokens)
   try {
     const neighbours = other && { [other.side]: neighbour }
-    yield* session.parts({ input, segments }, { folder, kept, neighbours })
+    yield* session.parts({ input, segments, targets }, { folder, kept, neighbours })
   } finally {
     neighbour?.close()
   }
@@ -114,7 +114,7 @@ serve(
     let result: InferenceAnswer
     if ('next' in job) result = await nextPart(job.next)
     else {
-      const { stage, load, save, parts, input, segments } = job
+      const { stage, load, save, parts, input, segments, targets } = job
       const inputBuffer = input.buffer as ArrayBuffer
       if (parts !== undefined) {
         open.set(parts, { parts: partsOf(whole, job), input })
@@ -125,7 +125,7 @@ serve(
       } else {
         const session = staged[stage]
         if (load) session.restore(load)
-        const pushed = await session.push({ input, segments })
+        const pushed = await session.push({ input, segments, targets })
         const snapshot = save ? await session.snapshot() : undefined
         result = { ...pushed, snapshot, more: false, inputBuffer }
       }

@@ -10,6 +10,8 @@ const idOf = new Map(caduceusVocabulary.map((token, id) => [token, id]))
 const [sep, pad, unknown] = [1, 4, 6]
 /** A, C, G, T, N are 0 to 4 as DNA codes. */
 const firstBase = 7
+export const caduceusMask = 3
+export const isCaduceusBase = (id: number) => id >= firstBase && id < firstBase + 4
 
 /** Found inside text, as they are written here; [RESERVED] is not among them and becomes ten characters. */
 const special = /(\[(?:CLS|SEP|BOS|MASK|PAD|UNK)\])/

@@ -1,6 +1,6 @@
 import type { FloatArray } from '../backends/backend.js'
+import { logSoftmaxRows } from '../runtime/softmax.js'
 import { blank } from '../tasks/language/ctc-decode.js'
-import { logSoftmaxRows } from '../tasks/softmax.js'
 
 /** The fewest rows that can spell a text: one for each token, and a blank between equal neighbours. */
 export function ctcRows(target: ArrayLike<number>): number {

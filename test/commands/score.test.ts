@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
+import { packageRoot } from '../../src/runtime/package-root.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { openModel } from '../../src/tasks/model.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
@@ -111,12 +112,101 @@ describe('score', () => {
     expect(long[1].log_likelihood).toBeCloseTo(nats, 0)
   })
 
+  test('of single bases is bedGraph, a file for each strand, or JSON lines, and adds up', async () => {
+    const [plus, minus] = [path('t.plus.bedgraph'), path('t.minus.bedgraph')]
+    const rows = await score('--per-token', path('t.bedgraph'), '--chunk', '1000')
+    const lines = [plus, minus].map((file) =>
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split('\t')),
+    )
+    for (const { id, log_likelihood } of rows) {
+      const sums = lines.map((all) =>
+        all.filter(([name]) => name === id).reduce((sum, cells) => sum + Number(cells[3]), 0),
+      )
+      expect((sums[0] + sums[1]) / 2).toBeCloseTo(log_likelihood, 1)
+    }
+    // A strand says nothing of the base that it begins with, and of N.
+    const places = lines.map((all) => all.filter(([name]) => name === 'n').map(([, start]) => Number(start)))
+    const bases = [...records.n].flatMap((base, i) => (base === 'N' ? [] : [i]))
+    expect(places).toEqual([bases, bases])
+    expect(lines.map((all) => all.filter(([name]) => name === 'two').map(([, start, end]) => [start, end]))).toEqual([
+      [['1', '2']],
+      [['0', '1']],
+    ])
+    await score('--per-token', path('t.jsonl'), '--window', '1000', '--stride', '500')
+    const tokens = readFileSync(path('t.jsonl'), 'utf8').trim().split('\n')
+    const objects = tokens.map((line) => JSON.parse(line)).filter(({ id }) => id === 'two')
+    expect(objects.map(({ start, strand, base }) => [start, strand, base])).toEqual([
+      [1, '+', 'C'],
+      [0, '-', 'T'],
+    ])
+    expect(Number(lines[0].at(-1)![3])).toBeCloseTo(objects[0].log_probability, 4)
+    const overlap = await command([
+      'score',
+      '-m',
+      path('model'),
+      '--window',
+      '9',
+      '--stride',
+      '3',
+      '--per-token',
+      'x.bg',
+    ])
+    expect([overlap.code, overlap.stderr]).toEqual([2, expect.stringMatching(/windows that do not overlap/)])
+  })
+
+  test.each(['caduceus-ph', 'caduceus-ps'])('of %s masks every seventh base at a time', async (name) => {
+    const golden = join(packageRoot, 'test/golden', name)
+    const text = 'ACGTNGGCATTAGC'
+    writeFileSync(path('masked.fa'), `>a\n${text}\n>n\nNN\n`)
+    const args = ['score', '-q', '-m', golden, '-f', 'json', '--per-token', path(`${name}.jsonl`), path('masked.fa')]
+    const { code, stdout, stderr } = await command([...args, '-t', '2', '--force'])
+    expect([code, stderr]).toEqual([0, ''])
+    const model = await openModel(golden)
+    const strands = name === 'caduceus-ph' ? [text, complement(text)] : [text]
+    const expected: number[][] = []
+    for (const strand of strands) {
+      const ids = await model.tokenize(strand)
+      const each: number[] = []
+      for (let stripe = 0; stripe < 7; stripe++) {
+        const masked = ids.slice()
+        const places = [...strand].flatMap((base, t) => (t % 7 === stripe && base !== 'N' ? [t] : []))
+        for (const t of places) masked[t] = 3
+        const { logits } = await model.forward(masked)
+        const V = logits!.length / ids.length
+        for (const t of places) {
+          const row = logits!.subarray(t * V, (t + 1) * V)
+          each[t] = row[ids[t]] - Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0))
+        }
+      }
+      expected.push(each)
+    }
+    await model.close()
+    const [a, n] = JSON.parse(stdout.toString())
+    const sums = expected.map((each) => each.reduce((sum, x) => sum + x, 0))
+    expect(a.bases).toBe(13)
+    expect(a.log_likelihood).toBeCloseTo(sums.reduce((sum, x) => sum + x, 0) / sums.length, 3)
+    expect(n).toMatchObject({ id: 'n', length: 2, bases: 0, log_likelihood: 0, perplexity: null })
+    const tokens = readFileSync(path(`${name}.jsonl`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(tokens.length).toBe(13 * strands.length)
+    for (const { start, strand, base, log_probability } of tokens) {
+      const [s, t] = strand === '+' ? [0, start] : [1, text.length - 1 - start]
+      expect(base).toBe(strands[s][t])
+      expect(log_probability).toBeCloseTo(expected[s][t], 3)
+    }
+  })
+
   test('is refused of models that do not predict the next base', async () => {
     for (const model of ['origin', 'digits', path('both')]) {
       const { code, stderr } = await command(['score', '-m', model, path('x.fa')])
       expect([code, stderr]).toEqual([
         2,
-        expect.stringMatching(/does not predict the next base; longwave train next-base/),
+        expect.stringMatching(/predicts neither the next token nor masked ones; longwave train next-base/),
       ])
     }
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { RecordBatch, SequenceRecord } from '../../src/input/dna/records.js'
-import { type LeftOut, type LengthLimits, settledParts } from '../../src/tasks/dna/lengths.js'
+import { type LeftOut, type LengthLimits, settledParts } from '../../src/tasks/lengths.js'
 import { type SpanPiece, streamedSpans, wholeSpans, windows } from '../../src/tasks/windows.js'
 import { seeded } from '../engine/models.js'
 

@@ -26,5 +26,5 @@ test('our own models take codes as ids and append nothing; models of ids read no
   expect([...dnaTokenizer(tokens('dna')).ids(Uint8Array.of(4, 0, 3), true)]).toEqual([4, 0, 3])
   expect(appendedTokens(spec)).toBe(0)
   expect(appendedTokens({ ...spec, input: tokens('caduceus') })).toBe(1)
-  expect(() => dnaTokenizer(tokens('ids'))).toThrow('this model reads token ids, not DNA')
+  expect(() => dnaTokenizer(tokens('ids'))).toThrow('this model reads text, not DNA')
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { softmax } from '../../src/tasks/softmax.js'
+import { softmax } from '../../src/runtime/softmax.js'
 import { calibrate, fitTemperature } from '../../src/training/metrics/temperature.js'
 import { Random } from '../../src/training/random.js'
 

@@ -1,18 +1,12 @@
-import { exitCodes, UserError } from '../../errors.js'
-import { printable } from '../../text/printable.js'
-import type { FileProblem, InputProblem } from '../problem.js'
+import { type FileProblem, type InputProblem, Problems, type SkipCounts } from '../problem.js'
 import { codesAfterStar, IGNORED, isLetter, letterCodes, N, nameByte, STAR } from './letters.js'
 import { nameId, type Piece, type RecordBatch } from './records.js'
 
 /** What was read so far. */
-export interface InputCounts {
+export interface InputCounts extends SkipCounts {
   /** Whole good records and their bases. */
   records: number
   bases: number
-  /** Bad places that were passed over: records, and runs of lines that belong to none. */
-  skippedRecords: number
-  /** Files that could not be read, or not to their end. */
-  skippedFiles: number
 }
 
 /** A `>` where a base should be, and what it may come from. */
@@ -28,6 +22,7 @@ export class Collector {
   /** Byte to code or class at this place of the record. */
   table = letterCodes
   readonly counts: InputCounts = { records: 0, bases: 0, skippedRecords: 0, skippedFiles: 0 }
+  private readonly problems: Problems
   private pieces: Piece[] = []
   private open: Piece | undefined
   private lastId: string | undefined
@@ -35,10 +30,9 @@ export class Collector {
   private digits = false
 
   /** `report` takes every problem; without `skip` a bad record throws instead. */
-  constructor(
-    private readonly skip: boolean,
-    private readonly report: (problem: InputProblem) => void,
-  ) {}
+  constructor(skip: boolean, report: (problem: InputProblem) => void) {
+    this.problems = new Problems(skip, report, this.counts)
+  }
 
   startFile(file: string) {
     this.file = file
@@ -167,25 +161,19 @@ export class Collector {
   /** Drops the open record and throws (UserError 65), or reports it where bad records are skipped. */
   problem(line: number, text: string) {
     const record = this.lastId === undefined ? '' : `${this.open ? '' : 'after '}record ${nameId(this.lastId)}, `
-    const message = printable(`${this.file}: ${record}line ${line}: ${text}`)
     this.abort()
-    if (!this.skip) throw new UserError(message, exitCodes.data)
-    this.counts.skippedRecords++
-    this.report({ kind: 'record', file: this.file, message })
+    this.problems.record(this.file, `${record}line ${line}: ${text}`)
   }
 
   /** The same for a file that cannot be read, or not beyond `line`. */
   fileProblem({ message: text, exitCode }: FileProblem, line: number) {
     const record = this.open ? `record ${nameId(this.open.record.id)}, line ${line}: ` : ''
-    const message = printable(`${this.file}: ${record}${text}`)
     this.abort()
-    if (!this.skip) throw new UserError(message, exitCode)
-    this.counts.skippedFiles++
-    this.report({ kind: 'file', file: this.file, message })
+    this.problems.file(this.file, `${record}${text}`, exitCode)
   }
 
   warn(text: string) {
-    this.report({ kind: 'warning', file: this.file, message: printable(`${this.file}: ${text}`) })
+    this.problems.warn(this.file, text)
   }
 
   /** What was collected since the last call; undefined if nothing. Its codes are valid until the next `append`. */

@@ -37,8 +37,8 @@ export interface Piece {
  * most the last one goes on in the next batch. `codes` (A C G T N = 0 to 4) is overwritten by the next batch: copy what
  * you keep.
  */
-export interface RecordBatch {
-  codes: Uint8Array
+export interface RecordBatch<Codes extends Uint8Array | Int32Array = Uint8Array> {
+  codes: Codes
   pieces: Piece[]
 }
 

@@ -1,5 +1,6 @@
 import { scaleLinear, scaleUtc } from 'd3-scale'
 import { clock } from '../../text/clock.js'
+import type { Unit } from '../../tokens/tokenizer.js'
 import { at, colourOf } from './chart.js'
 import type { BinnedRecord } from './label-track.js'
 import { html, type Markup } from './markup.js'
@@ -10,8 +11,6 @@ export interface Lane {
   labels: readonly number[]
   colour: number
 }
-
-export type Unit = 'bases' | 'seconds'
 
 const [width, left, right] = [960, 150, 56]
 const lane = { height: 18, gap: 6 }
@@ -66,12 +65,13 @@ function blocks({ bins, length, width }: BinnedRecord, height: number, share: (b
 }
 
 function ticksOf({ start, end }: BinnedRecord, unit: Unit): [number, string][] {
-  if (unit === 'bases') {
+  if (unit !== 'seconds') {
+    const name = unit === 'bases' ? 'bp' : unit
     const scale = scaleLinear([start, end], [0, 1])
     const format = scale.tickFormat(6, '~s')
     // 20k -> 20 kbp
     const text = (value: number) => format(value).replace(/(?=[a-z]|$)/i, ' ')
-    return scale.ticks(6).map((value) => [value, value === 0 ? '0' : `${text(value)}bp`])
+    return scale.ticks(6).map((value) => [value, value === 0 ? '0' : `${text(value)}${name}`])
   }
   const times = scaleUtc([1000 * start, 1000 * end], [0, 1]).ticks(6)
   return times.map((time) => [time.getTime() / 1000, clock(time.getTime() / 1000)])

@@ -1,5 +1,5 @@
 import type { FloatArray } from '../../backends/backend.js'
-import { logSoftmax } from '../softmax.js'
+import { logSoftmax } from '../../runtime/softmax.js'
 import { cut, type Ending, empty, firstAfter, join, logAdd, never, Spelled } from './alignment.js'
 import { blank, type CtcDecoder, type DecodedToken } from './ctc-decode.js'
 import { type LanguageModelOptions, type Prefix, PrefixTrie } from './prefix-trie.js'

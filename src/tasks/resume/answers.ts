@@ -30,10 +30,10 @@ const headBytes = 4 + digestBytes
 const keyBytes = 16
 const entryBytes = keyBytes + 8
 
-/** What stands for a sequence. */
-export function keyOf(input: NodeJS.ArrayBufferView): Buffer {
+/** What stands for a sequence, and for what is asked of it. */
+export function keyOf(...content: NodeJS.ArrayBufferView[]): Buffer {
   const hash = createHash('sha256')
-  addTo(hash, input)
+  for (const numbers of content) addTo(hash, numbers)
   return hash.digest().subarray(0, keyBytes)
 }
 

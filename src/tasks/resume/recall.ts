@@ -3,6 +3,7 @@ import type { Input } from '../../engine/chunk.js'
 import type { Piece } from '../../engine/pack.js'
 import type { Snapshot } from '../../engine/session.js'
 import { exitCodes, UserError } from '../../errors.js'
+import type { SequenceRecord } from '../../input/dna/records.js'
 import { keyOf, type Said } from './answers.js'
 import type { ResumeFolder } from './folder.js'
 import type { LongSequence } from './long-sequence.js'
@@ -58,13 +59,13 @@ export class Recall<Note> {
         : this.ofWhole(piece))
     folder.asked++
     if (memory.known) folder.known++
-    else if (swept) return this.withSweep(memory, piece.input, swept.inHalves)
+    else if (swept) return this.withSweep(memory, piece, swept.inHalves)
     return memory
   }
 
-  private async withSweep(memory: Memory, input: Input, inHalves: boolean): Promise<Memory> {
+  private async withSweep(memory: Memory, piece: Piece<Note>, inHalves: boolean): Promise<Memory> {
     const { folder } = this
-    const sweep = await folder.sweep(keyOf(input).toString('hex'), inHalves)
+    const sweep = await folder.sweep(keyOf(...contentOf(piece)).toString('hex'), inHalves)
     if (!sweep) return memory
     const keep: Memory['keep'] = async (said, last, snapshot) => {
       await memory.keep(said, last, snapshot)
@@ -73,17 +74,17 @@ export class Recall<Note> {
     return { ...memory, sweep, keep }
   }
 
-  private async ofWhole({ input }: Piece<Note>): Promise<Memory> {
+  private async ofWhole(piece: Piece<Note>): Promise<Memory> {
     const { answers } = this.folder
-    const key = keyOf(input)
+    const key = keyOf(...contentOf(piece))
     const said = await answers.find(key)
     if (said) return { known: [said], keep: nothing }
     return { keep: (now) => answers.add(key, now) }
   }
 
-  private async ofParts({ input }: Piece<Note>): Promise<Memory> {
+  private async ofParts(piece: Piece<Note>): Promise<Memory> {
     const { folder } = this
-    const key = keyOf(input).toString('hex')
+    const key = keyOf(...contentOf(piece)).toString('hex')
     const sequence = await folder.sequence(key)
     if (sequence.standing?.ended) return { known: allOf(sequence, () => folder.over(sequence)), keep: nothing }
     return {
@@ -107,6 +108,12 @@ export class Recall<Note> {
   }
 }
 
+/** Tells the records of a run apart. */
+export const keyOfRecord = ({ record }: { record: SequenceRecord }) => `${record.file}\0${record.line}\0${record.id}`
+
+/** What the answer on a piece depends on, besides what came before it. */
+const contentOf = ({ input, targets }: Piece<unknown>) => (targets ? [input, targets] : [input])
+
 async function* allOf(sequence: LongSequence, done: () => Promise<void>): AsyncGenerator<Said> {
   for (let said = await sequence.next(); said; said = await sequence.next()) yield said
   await done()
@@ -123,11 +130,12 @@ class CutSequence {
     private readonly sequence: LongSequence,
   ) {}
 
-  async memoryOf({ input, start, ends }: Piece<unknown>, rows: number): Promise<Memory> {
+  async memoryOf(piece: Piece<unknown>, rows: number): Promise<Memory> {
     const { folder, sequence } = this
     const { standing } = sequence
+    const { start, ends } = piece
     const position = start + rows
-    this.input.update(input)
+    for (const numbers of contentOf(piece)) this.input.update(numbers)
     if (standing && start < standing.position) {
       const reached = position === standing.position
       const as = reached && standing.input === this.digest() && standing.ended === ends

@@ -1,5 +1,5 @@
 import { temperatureBounds } from '../../checkpoints/spec-schema.js'
-import { softmax } from '../../tasks/softmax.js'
+import { softmax } from '../../runtime/softmax.js'
 import { crossEntropy } from '../losses.js'
 import { calibrationOf } from './calibration.js'
 import { argmaxRows } from './metrics.js'

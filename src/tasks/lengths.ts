@@ -1,5 +1,5 @@
-import type { RecordBatch } from '../../input/dna/records.js'
-import type { Part } from '../windows.js'
+import type { RecordBatch } from '../input/dna/records.js'
+import type { Part } from './windows.js'
 
 export interface LengthLimits {
   minLength?: number
@@ -15,16 +15,16 @@ export interface LeftOut {
 
 /**
  * Parts of the records that are long enough, not too long and (with `whole`) known to be good to their end. What cannot
- * be decided yet is held as copies: up to `minLength` bases, or the record (up to `maxLength`) where its end decides.
+ * be decided yet is held as copies: up to `minLength` tokens, or the record (up to `maxLength`) where its end decides.
  */
-export async function* settledParts(
-  batches: AsyncIterable<RecordBatch>,
+export async function* settledParts<Codes extends Uint8Array | Int32Array>(
+  batches: AsyncIterable<RecordBatch<Codes>>,
   { minLength = 0, maxLength = Number.POSITIVE_INFINITY }: LengthLimits,
   whole: boolean,
   leftOut: LeftOut,
-): AsyncGenerator<Part<Uint8Array>> {
+): AsyncGenerator<Part<Codes>> {
   const holdToEnd = whole || maxLength !== Number.POSITIVE_INFINITY
-  let held: Part<Uint8Array>[] = []
+  let held: Part<Codes>[] = []
   for await (const { codes, pieces } of batches) {
     for (const { record, offset, start, end, first, last, aborted } of pieces) {
       if (first) held = []
@@ -34,14 +34,14 @@ export async function* settledParts(
         held = []
         continue
       }
-      const part = { record, offset, rows: codes.subarray(start, end), last }
+      const part = { record, offset, rows: codes.subarray(start, end) as Codes, last }
       if (last && length === 0) leftOut.empty++
       else if (last && length < minLength) leftOut.tooShort++
       else if (last || (!holdToEnd && length >= minLength)) {
         yield* held
         held = []
         yield part
-      } else held.push({ ...part, rows: part.rows.slice() })
+      } else held.push({ ...part, rows: part.rows.slice() as Codes })
     }
   }
 }

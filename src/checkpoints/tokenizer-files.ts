@@ -1,0 +1,41 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ModelSpec } from '../spec.js'
+import { TextTokenizer } from '../tokens/text.js'
+import { Config } from './config.js'
+import { broken } from './files.js'
+
+/** The files of a tokenizer, as the hub names them. */
+export const tokenizerFiles = ['tokenizer.json', 'tokenizer_config.json'] as const
+
+/**
+ * The tokenizer beside a checkpoint that reads token ids. Errors: 69 where there is none, or one that does not fit its
+ * embedding.
+ */
+export async function readTokenizer(folder: string, { input }: ModelSpec): Promise<TextTokenizer> {
+  const vocab = input.kind === 'tokens' ? input.vocab_size : 0
+  const [file, configFile] = tokenizerFiles.map((name) => join(folder, name))
+  if (!(await exists(file))) {
+    const cure = `put ${tokenizerFiles.join(' and ')} of its tokenizer into the folder (state-spaces: of EleutherAI/gpt-neox-20b)`
+    throw broken(folder, `no tokenizer.json, so this model reads token ids and no text; ${cure}`)
+  }
+  const config = (await exists(configFile)) ? (await Config.read(configFile)).values : {}
+  const tokenizer = tokenizerOf(file, (await Config.read(file)).values, config)
+  if (tokenizer.size > vocab)
+    throw broken(file, `has ids up to ${tokenizer.size - 1}, but the embedding of the model has ${vocab} rows`)
+  return tokenizer
+}
+
+function tokenizerOf(file: string, tokenizer: object, config: object): TextTokenizer {
+  try {
+    return new TextTokenizer({ tokenizer, config })
+  } catch (error) {
+    throw broken(file, `no tokenizer that can be read: ${(error as Error).message}`)
+  }
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
