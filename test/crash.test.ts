@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, expect, test } from 'vitest'
 import { packageRoot } from '../src/runtime/package-root.js'
-import { Random } from '../src/training/random.js'
+import { Random } from '../src/runtime/random.js'
 import { temporaryFolder } from './shell/run.js'
 
 /**

@@ -1,6 +1,6 @@
 import type { Backend, ScanArgs, Tensor } from '../backends/backend.js'
 import type { Direction, Segments } from '../backends/segments.js'
-import { Random } from '../training/random.js'
+import { Random } from '../runtime/random.js'
 
 /** Makes tensors of random numbers within `scale`, 0.1 if it is absent. */
 export type Make = (rows: number, cols: number, scale?: number) => Tensor

@@ -19,12 +19,33 @@ export async function readTokenizer(folder: string, { input }: ModelSpec): Promi
     const cure = `put ${tokenizerFiles.join(' and ')} of its tokenizer into the folder (state-spaces: of EleutherAI/gpt-neox-20b)`
     throw broken(folder, `no tokenizer.json, so this model reads token ids and no text; ${cure}`)
   }
-  const config = (await exists(configFile)) ? (await Config.read(configFile)).values : {}
-  const tokenizer = tokenizerOf(file, (await Config.read(file)).values, config)
+  const tokenizer = tokenizerOf(file, (await Config.read(file)).values, await optional(configFile))
   if (tokenizer.size > vocab)
     throw broken(file, `has ids up to ${tokenizer.size - 1}, but the embedding of the model has ${vocab} rows`)
   return tokenizer
 }
+
+/**
+ * The ids that end a text: as the files of the checkpoint say that are about generation, the model or the tokenizer, the first that
+ * does. Errors: 69.
+ */
+export async function readEnds(
+  folder: string,
+  config: Record<string, unknown>,
+  tokenizer: TextTokenizer,
+): Promise<number[]> {
+  const said = [(await optional(join(folder, 'generation_config.json'))).eos_token_id, config.eos_token_id]
+  const ids = said.find((value) => value !== undefined && value !== null)
+  if (ids !== undefined) return [ids].flat().filter((id) => typeof id === 'number')
+  const { eos_token: named } = await optional(join(folder, tokenizerFiles[1]))
+  const token = typeof named === 'object' && named !== null && 'content' in named ? named.content : named
+  const id = typeof token === 'string' ? tokenizer.id(token) : undefined
+  return id === undefined ? [] : [id]
+}
+
+/** What a file says that need not be there. */
+const optional = async (file: string): Promise<Readonly<Record<string, unknown>>> =>
+  (await exists(file)) ? (await Config.read(file)).values : {}
 
 function tokenizerOf(file: string, tokenizer: object, config: object): TextTokenizer {
   try {

@@ -1,5 +1,6 @@
 import type { GpuFacts } from '../backends/backend.js'
 import { familyOf, isCausal } from '../layers/mixers/registry.js'
+import { Params } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { footprint, headWidth, tokensPerRow } from './footprint.js'
 import { mostLogits } from './likelihood.js'
@@ -82,6 +83,13 @@ export const readsWhole = (spec: ModelSpec) => !isCausal(spec) || spec.reverse_c
  */
 export const heldBytes = (spec: ModelSpec, tokens: number): number =>
   tokens * (spec.input.kind === 'tokens' ? 12 : 8 * inputWidth(spec))
+
+/** Numbers that a model which reads forward carries of one sequence. */
+export const carriedNumbers = ({ blocks }: ModelSpec): number =>
+  blocks.reduce((sum, { mixer }) => {
+    const states = Object.values(familyOf(mixer).make(mixer, new Params(new Map())).states('forward'))
+    return sum + states.reduce((sum, { rows, cols }) => sum + rows * cols, 0)
+  }, 0)
 
 /** Numbers of the largest state that a block carries backwards. */
 export const reverseNumbers = ({ blocks, d_model }: ModelSpec): number =>

@@ -61,8 +61,10 @@ interface NumberOptions {
 }
 
 /** A number, e.g. `--min-score 0.5`. */
-export const number = ({ min, max, ...options }: NumberOptions) =>
-  Flags.custom<number>({
+export function number(options: NumberOptions & { default: number }): OptionFlag<number>
+export function number(options: NumberOptions): OptionFlag<number | undefined>
+export function number({ min, max, ...options }: NumberOptions) {
+  return Flags.custom<number>({
     ...options,
     helpValue: 'X',
     parse: async (text) => {
@@ -71,6 +73,7 @@ export const number = ({ min, max, ...options }: NumberOptions) =>
       throw new UserError(`expected a number from ${min} to ${max}, got '${text}'`, exitCodes.usage)
     },
   })()
+}
 
 /**
  * Input files: `static args = { inputs }`. Without ignoreStdin oclif would swallow the first bytes of a piped FASTA.

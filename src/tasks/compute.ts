@@ -24,6 +24,8 @@ export interface ComputeOptions {
   tmpDir?: string
   /** The residual stream of a long sequence is kept as float16. */
   halfSpool?: boolean
+  /** Bytes of memory that the run takes besides what its plan knows of. */
+  besides?: number
   /** Where what is computed is kept until the output is there, and what an earlier run has kept; absent: nowhere. */
   resume?: ResumeFolder
   /** Takes warnings. */
@@ -41,9 +43,17 @@ export function planFor(
   options: ComputeOptions,
   { wanted, uncut, longest }: { wanted?: Output; uncut?: number; longest?: number } = {},
 ): Plan {
-  const { device, gpu, resume, note, detail } = options
+  const { device, gpu, besides = 0, resume, note, detail } = options
   const chunk = options.chunk ?? resume?.chunk
-  const plan = planOf(spec, { ...options, chunk, besides: resume && answersBytes, weights, wanted, uncut, longest })
+  const plan = planOf(spec, {
+    ...options,
+    chunk,
+    besides: besides + (resume ? answersBytes : 0),
+    weights,
+    wanted,
+    uncut,
+    longest,
+  })
   if (resume) resume.chunk = plan.chunk
   if (gpu && chunk !== undefined && plan.chunk < chunk) {
     const limit = `a tensor on this GPU takes ${sizeText(gpu.tensorBytes)} at the most`

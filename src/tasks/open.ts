@@ -2,15 +2,16 @@ import { basename, join } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
 import { type Device, type Picked, pickDevice } from '../backends/registry.js'
 import { modelFiles, summarizeModel } from '../checkpoints/catalogue.js'
-import { openCheckpoint, readSpec } from '../checkpoints/open.js'
-import { readTokenizer } from '../checkpoints/tokenizer-files.js'
+import { type Checkpoint, openCheckpoint, readSpec } from '../checkpoints/open.js'
+import { readEnds, readTokenizer } from '../checkpoints/tokenizer-files.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { isPipe } from '../input/bytes.js'
+import { givenRecords } from '../input/dna/given.js'
 import { largestFile } from '../input/dna/longest.js'
 import { type ReadOptions, readRecords } from '../input/dna/read.js'
 import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
-import { readTexts } from '../input/lines/read.js'
+import { givenTexts, readTexts } from '../input/lines/read.js'
 import { inputPaths } from '../input/paths.js'
 import { readSeries, type SeriesTable } from '../input/series/table.js'
 import type { Weights } from '../layers/params.js'
@@ -21,13 +22,16 @@ import { foundModel } from '../shell/found-model.js'
 import type { Progress, ProgressFlags } from '../shell/progress.js'
 import type { ModelSpec } from '../spec.js'
 import type { TextTokenizer } from '../tokens/text.js'
-import { readsText } from '../tokens/tokenizer.js'
+import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
 import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription, transcriber } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
 import type { ForecastOptions } from './forecast/run.js'
 import { type Forecaster, forecaster } from './forecast/scale.js'
+import type { GenerateSettings } from './generate/continuation.js'
+import { dnaLanguage, dnaPrompts, textLanguage, textPrompts } from './generate/prompts.js'
+import { checkWrites, GenerateRun } from './generate/run.js'
 import { readableBy } from './readable.js'
 import { type Identity, inputIdentity, modelDigest, ResumeFolder } from './resume/folder.js'
 import type { LeftOutCount, Run, SpanRun } from './run.js'
@@ -72,8 +76,8 @@ export interface AudioFlags extends RunFlags {
 
 /** What a command reads and writes besides its model. */
 export interface CommandFiles {
-  /** Arguments; undefined or none: --infile-list or standard input. */
-  inputs: string[] | undefined
+  /** Arguments; undefined or none: --infile-list or standard input; null: nothing is read. */
+  inputs: string[] | undefined | null
   /** A folder among them stands for the files in it that the model reads. */
   folders: boolean
   /** Who runs it, where it can be resumed. */
@@ -83,7 +87,7 @@ export interface CommandFiles {
 }
 
 interface Opened {
-  model: { spec: ModelSpec; weights: Weights; folder: string }
+  model: Checkpoint
   files: InputFile[]
   paths: string[]
   picked: Picked
@@ -165,6 +169,34 @@ export async function openForecast(
   return { model: { ...model, spec }, table, options: { ...runOptions(flags, picked, note), horizon, season } }
 }
 
+/**
+ * Opens a model that writes, and its prompts: one that is given, or the lines (of DNA also the records) of a file or of standard input.
+ */
+export async function openGeneration(
+  flags: RunFlags & { prompt?: string; 'prompt-file'?: string },
+  settings: GenerateSettings,
+  outputs: readonly Named[],
+  note: (line: string) => void,
+): Promise<{ spec: ModelSpec; run: GenerateRun }> {
+  const { prompt, 'prompt-file': file } = flags
+  const inputs = prompt !== undefined ? null : file === undefined ? undefined : [file]
+  const { model, paths, picked } = await open(flags, { inputs, folders: false, outputs }, note)
+  const { spec, folder, config } = model
+  checkWrites(spec)
+  const options = { ...runOptions(flags, picked, note), settings }
+  const reading = readOptions(flags, note)
+  const given = (text: string) => ({ id: 'prompt', text, sequence: text })
+  if (readsText(spec)) {
+    const tokenizer = await readTokenizer(folder, spec)
+    const language = textLanguage(tokenizer, await readEnds(folder, config, tokenizer))
+    const texts = prompt === undefined ? readTexts(paths, reading) : givenTexts([given(prompt)])
+    return { spec, run: new GenerateRun(model, language, textPrompts(texts, tokenizer), options) }
+  }
+  const tokenizer = dnaTokenizer(spec.input)
+  const records = prompt === undefined ? readRecords(paths, { ...reading, lines: true }) : givenRecords([given(prompt)])
+  return { spec, run: new GenerateRun(model, dnaLanguage(tokenizer), dnaPrompts(records, tokenizer), options) }
+}
+
 /** Whether the model in a folder transcribes. */
 export async function transcribes(folder: string): Promise<boolean> {
   const { spec } = await summarizeModel(folder)
@@ -183,7 +215,7 @@ async function open(
   const resumePath = flags.resume ? resumePathOf(flags) : undefined
   const folder = await foundModel(flags.model, flags, note)
   const list = flags['infile-list']
-  const given = await inputPaths(inputs, list)
+  const given = inputs === null ? [] : await inputPaths(inputs, list)
   const files = folders ? await inputFiles(given, () => readableOf(folder), note) : given.map(asItIs)
   const paths = files.map(({ path }) => path)
   await refuseOverlap(typeof outputs === 'function' ? outputs(files) : outputs, [

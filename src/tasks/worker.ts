@@ -23,6 +23,8 @@ export interface InferenceSetup {
   streamBytes: number
   /** See `SpoolPlace`. */
   half?: boolean
+  /** Cut sequences that may be under way at once; default 1. */
+  slots?: number
   /** What each worker runs of sequences that are cut into chunks. */
   stages: readonly BlockRange[]
 }
@@ -70,8 +72,9 @@ export interface InferenceAnswer extends Pushed {
   started?: Started
 }
 
-const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, stages } = workerData as InferenceSetup
-const options = { chunk, streamBytes, half, outputs: [wanted], appended: appendedTokens(spec) }
+const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, slots, stages } =
+  workerData as InferenceSetup
+const options = { chunk, streamBytes, half, outputs: [wanted], slots, appended: appendedTokens(spec) }
 const began = performance.now()
 const secondsSince = (from: number) => (performance.now() - from) / 1000
 let first = true

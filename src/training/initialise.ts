@@ -5,7 +5,7 @@ import { familyOf } from '../layers/mixers/registry.js'
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { headWidth } from './architecture.js'
-import { Random } from './random.js'
+import { Random } from '../runtime/random.js'
 
 /**
  * Weights of a fresh model: mixers as their families start them, linear layers and convolutions PyTorch's default

@@ -5,7 +5,7 @@ import { poolRows, withoutAppended } from '../engine/pooling.js'
 import type { ModelSpec } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
 import type { Batch, Examples } from './data/examples.js'
-import type { Random } from './random.js'
+import type { Random } from '../runtime/random.js'
 import { Tape } from './tape.js'
 
 /** Logits of a batch, and the rows of each record: [S + 1]. */

@@ -7,7 +7,7 @@ import { type Data, examplesOf } from './data/labelled-set.js'
 import { answers, objective, shareRight } from './objective.js'
 import { type Moments, Optimizer } from './optimizer.js'
 import { outputs, plainOutputs } from './outputs.js'
-import { Random } from './random.js'
+import { Random } from '../runtime/random.js'
 import type { TrainSettings } from './settings.js'
 import { Tape } from './tape.js'
 

@@ -20,7 +20,7 @@ import type {
 import type { Segments } from '../backends/segments.js'
 import type { Weight } from '../backends/weight.js'
 import { exitCodes, UserError } from '../errors.js'
-import type { Random } from './random.js'
+import type { Random } from '../runtime/random.js'
 
 interface Step {
   /** Whose gradient the step reads. */

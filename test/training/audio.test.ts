@@ -14,7 +14,7 @@ import { prepareAudio } from '../../src/training/audio/prepare.js'
 import { fromStored, type Recordings, toStored } from '../../src/training/audio/recordings.js'
 import { completeAudioSettings, soundFeatures, speechFeatures } from '../../src/training/audio/settings.js'
 import { train } from '../../src/training/loop.js'
-import { Random } from '../../src/training/random.js'
+import { Random } from '../../src/runtime/random.js'
 import { chunk, fmt, int16, riff } from '../input/audio/helpers.js'
 
 let folder: string

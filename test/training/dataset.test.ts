@@ -8,7 +8,7 @@ import { loadDataset } from '../../src/training/dna/dataset.js'
 import { prepareDna } from '../../src/training/dna/prepare.js'
 import { type DnaAugmentation, DnaExamples, type Records } from '../../src/training/dna/records.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
-import { Random } from '../../src/training/random.js'
+import { Random } from '../../src/runtime/random.js'
 
 let folder: string
 const silent = () => {}

@@ -8,7 +8,7 @@ import { completeSettings } from '../../src/training/dna/settings.js'
 import { classifierSpec } from '../../src/training/dna/spec.js'
 import { initialise } from '../../src/training/initialise.js'
 import { type TrainProgress, type TrainRun, train } from '../../src/training/loop.js'
-import { Random } from '../../src/training/random.js'
+import { Random } from '../../src/runtime/random.js'
 
 /** Random DNA; the records of class 1 hold GATTACA somewhere. */
 function motifRecords(count: number, length: number, seed: number): Records {

@@ -8,7 +8,7 @@ import { prepareNextBase } from '../../src/training/next-base/prepare.js'
 import { completeNextBase } from '../../src/training/next-base/settings.js'
 import { loadWindows } from '../../src/training/next-base/windows.js'
 import { objective, shareRight } from '../../src/training/objective.js'
-import { Random } from '../../src/training/random.js'
+import { Random } from '../../src/runtime/random.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
 import { temporaryFolder } from '../shell/run.js'
 

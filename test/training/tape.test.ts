@@ -12,7 +12,7 @@ import { classifierSpec } from '../../src/training/dna/spec.js'
 import { initialise } from '../../src/training/initialise.js'
 import { objective } from '../../src/training/objective.js'
 import { outputs } from '../../src/training/outputs.js'
-import { Random } from '../../src/training/random.js'
+import { Random } from '../../src/runtime/random.js'
 import { Tape } from '../../src/training/tape.js'
 
 const backend = openReferenceBackend()

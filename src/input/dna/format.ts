@@ -6,6 +6,7 @@ import { FastaParser, type Parser } from './fasta.js'
 import { FastqParser } from './fastq.js'
 import { JsonLinesParser } from './jsonlines.js'
 import { nameByte } from './letters.js'
+import { PlainLinesParser } from './plain-lines.js'
 
 /** Bytes of a UTF-8 byte order mark at the start. */
 export const markLength = (block: Uint8Array) => (block[0] === 0xef && block[1] === 0xbb && block[2] === 0xbf ? 3 : 0)
@@ -24,11 +25,12 @@ export function holdsRecords(head: Uint8Array): boolean {
   }
 }
 
-/** Picks the parser by the first byte that is not blank, which stands at `line`. */
-export function parserFor(byte: number, line: number, out: Collector): Parser {
+/** Picks the parser by the first byte that is not blank, which stands at `line`; `lines`: DNA without headers is read, too. */
+export function parserFor(byte: number, line: number, out: Collector, lines = false): Parser {
   const letter = String.fromCharCode(byte)
   if (letter === '>' || letter === ';') return new FastaParser(out, line)
   if (letter === '@') return new FastqParser(out, line)
   if (letter === '{') return new JsonLinesParser(out, line)
+  if (lines) return new PlainLinesParser(out, line)
   throw new FileProblem(`line ${line}: expected '>' (FASTA), '@' (FASTQ) or '{' (JSON lines), not ${nameByte(byte)}`)
 }

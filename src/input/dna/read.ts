@@ -15,6 +15,8 @@ export interface ReadOptions {
    * on.
    */
   onError?: 'fail' | 'skip'
+  /** Of DNA: lines without headers are records, too. */
+  lines?: boolean
   /** Takes warnings and what was skipped, as they come up. */
   report?: (problem: InputProblem) => void
 }
@@ -44,13 +46,13 @@ export function readRecords(paths: readonly string[], options: ReadOptions = {})
 /** The same for bytes from anywhere. */
 export function readSources(sources: Iterable<Source>, options: ReadOptions = {}): RecordStream {
   const out = new Collector(options.onError === 'skip', options.report ?? (() => {}))
-  return { counts: out.counts, [Symbol.asyncIterator]: () => readAll(sources, out) }
+  return { counts: out.counts, [Symbol.asyncIterator]: () => readAll(sources, out, options.lines) }
 }
 
-async function* readAll(sources: Iterable<Source>, out: Collector): AsyncGenerator<RecordBatch> {
+async function* readAll(sources: Iterable<Source>, out: Collector, lines?: boolean): AsyncGenerator<RecordBatch> {
   for (const { file, bytes } of sources) {
     out.startFile(file)
-    const text = new Text(out)
+    const text = new Text(out, lines)
     let failure: UserError | undefined
     try {
       for await (const block of unpack(file, bytes, (warning) => out.warn(warning))) {
@@ -93,7 +95,10 @@ class Text {
   private line = 1
   private afterCr = false
 
-  constructor(private readonly out: Collector) {}
+  constructor(
+    private readonly out: Collector,
+    private readonly lines?: boolean,
+  ) {}
 
   write(block: Uint8Array) {
     this.out.reserve(block.length)
@@ -103,7 +108,7 @@ class Text {
     }
     const from = this.skipBlank(block)
     if (from === block.length) return
-    this.parser = parserFor(block[from], this.line, this.out)
+    this.parser = parserFor(block[from], this.line, this.out, this.lines)
     this.parser.write(block.subarray(from))
   }
 

@@ -1,5 +1,4 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { Input } from '../../engine/chunk.js'
 import type { Piece } from '../../engine/pack.js'
 import type { Snapshot } from '../../engine/session.js'
 import { exitCodes, UserError } from '../../errors.js'

@@ -1,4 +1,4 @@
-import type { Random } from '../random.js'
+import type { Random } from '../../runtime/random.js'
 
 // Changes to recordings that leave their text as it is. What is random is drawn from the generator given, so a seed
 // names a training run.

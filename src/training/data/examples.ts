@@ -1,5 +1,5 @@
 import { type Input, joinInputs } from '../../engine/chunk.js'
-import type { Random } from '../random.js'
+import type { Random } from '../../runtime/random.js'
 
 /** Whole segments, ready for a network, and what it should say of each. */
 export interface Batch {

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { Random } from '../random.js'
+import { Random } from '../../runtime/random.js'
 
 /** Lower and upper end; null where no sample has the figure. */
 export type Interval = [low: number, high: number] | null

@@ -5,7 +5,7 @@ import { dnaTokenizer } from '../../tokens/tokenizer.js'
 import { type Batch, type Examples, joined } from '../data/examples.js'
 import type { Records } from '../dna/records.js'
 import { nothing } from '../losses.js'
-import type { Random } from '../random.js'
+import type { Random } from '../../runtime/random.js'
 
 /** Batches of windows of DNA, with the base that follows each base. */
 export class NextBaseExamples implements Examples {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { LabelTrack } from '../../../src/output/report/label-track.js'
 import { type Lane, trackDrawing } from '../../../src/output/report/track.js'
-import { Random } from '../../../src/training/random.js'
+import { Random } from '../../../src/runtime/random.js'
 
 const lanes: Lane[] = [
   { name: 'a', labels: [0], colour: 0 },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { BeamDecoder } from '../../../src/tasks/language/beam.js'
 import { NgramModel } from '../../../src/tasks/language/ngram.js'
 import { Vocabulary } from '../../../src/tasks/language/vocabulary.js'
-import { Random } from '../../../src/training/random.js'
+import { Random } from '../../../src/runtime/random.js'
 
 const vocabulary = new Vocabulary(['', ' ', 'a', 'b', 'c'])
 const V = vocabulary.entries.length
