@@ -3,6 +3,7 @@
 export type { ModelState } from './engine/state.js'
 export { UserError } from './errors.js'
 export type { GivenSequence } from './input/dna/given.js'
+export type { GivenText } from './input/lines/read.js'
 export type { ModelSpec } from './spec.js'
 export {
   type ForwardOptions,
@@ -17,7 +18,11 @@ export type {
   ClassifyOptions,
   EmbeddedRow,
   EmbedOptions,
+  GeneratedRow,
+  GenerateOptions,
   Inputs,
+  ScoredRow,
+  ScoreOptions,
   TranscribeOptions,
   TranscriptLine,
 } from './tasks/rows.js'

@@ -1,15 +1,16 @@
 import { type Device, defaultDevice, devices, pickDevice } from '../backends/registry.js'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
-import { readTokenizer } from '../checkpoints/tokenizer-files.js'
+import { readEnds, readTokenizer } from '../checkpoints/tokenizer-files.js'
 import type { Input } from '../engine/chunk.js'
 import { Network } from '../engine/network.js'
 import { planOf } from '../engine/plan.js'
 import type { ModelState } from '../engine/state.js'
 import type { CutLimits } from '../engine/sweep.js'
 import { exitCodes, UserError } from '../errors.js'
-import { givenRecords } from '../input/dna/given.js'
+import { type GivenSequences, givenRecords } from '../input/dna/given.js'
 import { wholeRecords } from '../input/dna/records.js'
+import type { GivenTexts } from '../input/lines/read.js'
 import { uploadWeights } from '../layers/params.js'
 import { availableThreads } from '../runtime/threads.js'
 import type { ModelSpec } from '../spec.js'
@@ -23,8 +24,14 @@ import {
   type EmbeddedRow,
   type EmbedOptions,
   embedRows,
+  type GeneratedRow,
+  type GenerateOptions,
+  generateRows,
   type Inputs,
   type OpenedModel,
+  type ScoredRow,
+  type ScoreOptions,
+  scoreRows,
   type TranscribeOptions,
   type TranscriptLine,
   transcribeLines,
@@ -62,7 +69,7 @@ export async function openModel(nameOrFolder: string, options: OpenOptions = {})
   for (const [name, value] of Object.entries({ chunk, threads }))
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} is ${value}, expected a whole number above 0`, exitCodes.usage)
-  const { spec, weights, folder } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
+  const { spec, weights, folder, config } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
   const { device, gpu } = await pickDevice(wanted)
   const plan = planOf(spec, { device, gpu, chunk, threads: 1, weights })
   const backend = await devices[device].open(plan)
@@ -72,7 +79,8 @@ export async function openModel(nameOrFolder: string, options: OpenOptions = {})
     tokenizer ??= readTokenizer(folder, spec)
     return tokenizer
   }
-  return new Model(network, plan, { spec, weights, tokenizer: readOnce, device, gpu, threads, chunk })
+  const ends = async () => readEnds(folder, config, await readOnce())
+  return new Model(network, plan, { spec, weights, tokenizer: readOnce, ends, device, gpu, threads, chunk })
 }
 
 /** A model on a backend. One call at a time; `close` when done. */
@@ -149,6 +157,18 @@ export class Model {
   transcribe(paths: string | readonly string[], options: TranscribeOptions = {}): AsyncGenerator<TranscriptLine> {
     this.checkOpen()
     return transcribeLines(this.opened, paths, options)
+  }
+
+  /** How likely the model takes sequences or texts to be, as the command `score` writes it. */
+  score(inputs: Inputs, options: ScoreOptions = {}): AsyncGenerator<ScoredRow> {
+    this.checkOpen()
+    return scoreRows(this.opened, inputs, options)
+  }
+
+  /** What the model writes behind a prompt, or behind each of several, as it comes, in the order of the prompts. */
+  generate(prompts: string | GivenSequences | GivenTexts, options: GenerateOptions = {}): AsyncGenerator<GeneratedRow> {
+    this.checkOpen()
+    return generateRows(this.opened, prompts, options)
   }
 
   private checkOpen(): void {

@@ -11,7 +11,7 @@ import { type Call, unclassified } from '../output/calls.js'
 import { type Cue, Cues } from '../output/subtitles.js'
 import type { ModelSpec } from '../spec.js'
 import type { TextTokenizer } from '../tokens/text.js'
-import { readsText } from '../tokens/tokenizer.js'
+import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
 import { recordingsOf } from './audio/recordings.js'
 import { AudioRun } from './audio/run.js'
 import { Transcription } from './audio/transcribe.js'
@@ -20,12 +20,16 @@ import { classification, labelsOf, wantClasses } from './classify.js'
 import { DnaRun, type Strand } from './dna/run.js'
 import { Doubts } from './doubts.js'
 import { type EmbedPool, embedding, wantEmbedding } from './embed.js'
+import type { Finish, GenerateSettings } from './generate/continuation.js'
+import { dnaLanguage, dnaPrompts, textLanguage, textPrompts } from './generate/prompts.js'
+import { checkWrites, GenerateRun } from './generate/run.js'
 import { readableBy } from './readable.js'
 import type { SpanRun } from './run.js'
+import { Scores, TokenScores, wantLikelihoods } from './score.js'
 import { TextRun } from './text/run.js'
 import type { Span } from './windows.js'
 
-/** The library's `classify`, `embed` and `transcribe`: what the commands write, row by row (docs/library.md). */
+/** The library's `classify`, `embed`, `transcribe`, `score` and `generate`: what the commands write, row by row (docs/library.md). */
 
 /** A path, or several; also sequences in memory of a model that reads DNA, and texts of one that reads text. */
 export type Inputs = string | readonly string[] | GivenSequences | GivenTexts
@@ -109,12 +113,54 @@ export interface TranscriptLine {
   words: Cue[]
 }
 
+export interface ScoreOptions extends SpanOptions {
+  /** Gives what the model says of each base or token, too: of a long record they are held until it ends. */
+  perToken?: boolean
+}
+
+export interface ScoredRow extends Place {
+  /** Bases or tokens that were predicted. */
+  tokens: number
+  /** Nats; of both strands the mean. */
+  logLikelihood: number
+  /** Per predicted base or token; null where there is none. */
+  bits: number | null
+  perplexity: number | null
+  /** With `perToken`: in the order of their places, of both strands one after the other. */
+  each?: { position: number; strand: '+' | '-'; id: number; token: string; logProbability: number }[]
+}
+
+export interface GenerateOptions {
+  /** Default 128. */
+  maxTokens?: number
+  /** Default 0: always the most likely token. */
+  temperature?: number
+  topK?: number
+  /** Default 1: all. */
+  topP?: number
+  /** Default 1: none. */
+  repetitionPenalty?: number
+  /** The text ends before the first of them. */
+  stop?: string | readonly string[]
+  /** Default 1. */
+  seed?: number
+}
+
+/** A piece of what a model writes; the last one of a prompt says how it ended. */
+export interface GeneratedRow {
+  id: string
+  text: string
+  finish?: Finish
+  tokens?: number
+}
+
 /** A model, and what runs it. */
 export interface OpenedModel {
   spec: ModelSpec
   weights: Weights
-  /** Of a model that reads text. */
+  /** Of a model that reads text, and the ids that end one. */
   tokenizer: () => Promise<TextTokenizer>
+  ends: () => Promise<number[]>
   device: Device
   gpu?: GpuFacts
   threads: number
@@ -175,6 +221,79 @@ export async function* transcribeLines(
   const cues = new Cues()
   for await (const { recording, words, until, last } of run.results())
     for (const line of [...cues.push(words, until), ...(last ? cues.end() : [])]) yield { path: recording.id, ...line }
+}
+
+export async function* scoreRows(
+  model: OpenedModel,
+  inputs: Inputs,
+  { perToken = false, ...options }: ScoreOptions,
+): AsyncGenerator<ScoredRow> {
+  const { spec } = model
+  const read = await withoutFolders(model, inputs, options)
+  const run = await spanRun(model, read, wantLikelihoods(spec), options)
+  const scores = new Scores()
+  const tokenizer = readsText(spec) ? await model.tokenizer() : null
+  const tokens = new TokenScores(tokenizer ? (id) => tokenizer.token(id) : dnaTokenizer(spec.input).letter)
+  let each: NonNullable<ScoredRow['each']> = []
+  for await (const prediction of run.results()) {
+    if (perToken)
+      for (const { position, strand, id, token, logP } of tokens.push(prediction))
+        each.push({ position, strand, id, token, logProbability: logP })
+    const scored = scores.push(prediction)
+    if (!scored) continue
+    const { tokens: predicted, logLikelihood, bits } = scored
+    const perplexity = bits === null ? null : 2 ** bits
+    yield {
+      ...placeOf(scored),
+      tokens: predicted,
+      logLikelihood,
+      bits,
+      perplexity,
+      ...(perToken ? { each } : {}),
+    }
+    each = []
+  }
+}
+
+export async function* generateRows(
+  model: OpenedModel,
+  prompts: string | GivenSequences | GivenTexts,
+  options: GenerateOptions,
+): AsyncGenerator<GeneratedRow> {
+  const { spec, weights } = model
+  checkWrites(spec)
+  const settings = settingsOf(options)
+  const given = typeof prompts === 'string' ? [{ id: 'prompt', text: prompts, sequence: prompts }] : prompts
+  const how = { ...common(model, {}), settings }
+  let run: GenerateRun
+  if (readsText(spec)) {
+    const tokenizer = await model.tokenizer()
+    const language = textLanguage(tokenizer, await model.ends())
+    run = new GenerateRun({ spec, weights }, language, textPrompts(givenTexts(given as GivenTexts), tokenizer), how)
+  } else {
+    const tokenizer = dnaTokenizer(spec.input)
+    const records = dnaPrompts(givenRecords(given as GivenSequences), tokenizer)
+    run = new GenerateRun({ spec, weights }, dnaLanguage(tokenizer), records, how)
+  }
+  for await (const { record, text, ended } of run.results())
+    yield { id: record.id, text, ...(ended ? { finish: ended.finish, tokens: ended.tokens } : {}) }
+}
+
+/** Errors: 2 for a number that is out of its range. */
+function settingsOf(options: GenerateOptions): GenerateSettings {
+  const { maxTokens = 128, temperature = 0, topK, topP = 1, repetitionPenalty = 1, stop = [], seed = 1 } = options
+  const ranges = [
+    ['maxTokens', maxTokens, 1, Number.MAX_SAFE_INTEGER],
+    ['temperature', temperature, 0, 100],
+    ['topK', topK ?? 1, 1, Number.MAX_SAFE_INTEGER],
+    ['topP', topP, 0, 1],
+    ['repetitionPenalty', repetitionPenalty, 0.01, 100],
+    ['seed', seed, 0, 0xffffffff],
+  ] as const
+  for (const [name, value, least, most] of ranges)
+    if (!(value >= least && value <= most))
+      throw new UserError(`${name} is ${value}, expected a number from ${least} to ${most}`, exitCodes.usage)
+  return { maxTokens, temperature, topK, topP, repetitionPenalty, stop: [stop].flat(), seed }
 }
 
 async function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, options: SpanOptions): Promise<SpanRun> {

@@ -3,9 +3,9 @@ import { feedForwardsOf } from '../layers/feed-forward/registry.js'
 import { constant, filled, linear, uniform } from '../layers/initial.js'
 import { familyOf } from '../layers/mixers/registry.js'
 import type { Weights } from '../layers/params.js'
+import { Random } from '../runtime/random.js'
 import type { ModelSpec } from '../spec.js'
 import { headWidth } from './architecture.js'
-import { Random } from '../runtime/random.js'
 
 /**
  * Weights of a fresh model: mixers as their families start them, linear layers and convolutions PyTorch's default

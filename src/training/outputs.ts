@@ -2,10 +2,10 @@ import type { Backend, Tensor } from '../backends/backend.js'
 import { wholeSegments } from '../backends/segments.js'
 import { Network } from '../engine/network.js'
 import { poolRows, withoutAppended } from '../engine/pooling.js'
+import type { Random } from '../runtime/random.js'
 import type { ModelSpec } from '../spec.js'
 import { appendedTokens } from '../tokens/tokenizer.js'
 import type { Batch, Examples } from './data/examples.js'
-import type { Random } from '../runtime/random.js'
 import { Tape } from './tape.js'
 
 /** Logits of a batch, and the rows of each record: [S + 1]. */

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -7,7 +8,7 @@ import { packageRoot } from '../../src/runtime/package-root.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
 import { command } from '../run-command.js'
-import { temporaryFolder } from '../shell/run.js'
+import { cleanEnv, shell, temporaryFolder } from '../shell/run.js'
 
 const folder = temporaryFolder()
 const path = (name: string) => join(folder, name)
@@ -138,4 +139,27 @@ test('what cannot be is refused in one line', async () => {
   }
   const { code, stdout } = await command(['generate', '-m', path('dna'), '--prompt', 'A', '--dry-run'])
   expect([code, stdout.toString()]).toEqual([0, expect.stringMatching(/sequences +read in pieces/)])
+})
+
+describe('as a process', () => {
+  const endless = ['generate', '-m', 'bases', '--prompt', 'ACGTTGCA', '--temperature', '1', '--max-tokens', '1000000']
+
+  test('it writes as it goes, and what is written when it is interrupted stays', async () => {
+    const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...endless], { env: cleanEnv() })
+    const parts: Buffer[] = []
+    child.stdout.on('data', (part: Buffer) => {
+      parts.push(part)
+      if (parts.length === 2) child.kill('SIGINT')
+    })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    const text = Buffer.concat(parts).toString()
+    expect([code, text.length > 1]).toEqual([130, true])
+    const whole = await generate('bases', [...endless.slice(3, -1), String(text.length)])
+    expect(whole).toBe(`${text}\n`)
+  })
+
+  test('it ends quietly when nobody reads on', async () => {
+    const { code, stdout, stderr } = await shell(`set -o pipefail; longwave ${endless.join(' ')} -q | head -c 20`)
+    expect([code, stdout.length, stderr]).toEqual([0, 20, ''])
+  })
 })

@@ -31,7 +31,8 @@ const strands = {
     reverse_complement: { complement: [3, 2, 1, 0, 4], fused: true },
   },
 }
-const saved: Record<string, { spec: ModelSpec }> = { ...models, strands }
+const next: { spec: ModelSpec } = { spec: { ...tinySpec('mamba', false, true), head: { kind: 'tokens', tied: true } } }
+const saved: Record<string, { spec: ModelSpec }> = { ...models, strands, next }
 const save = (name: string, seed?: number) =>
   saveCheckpoint(path(name), saved[name].spec, randomWeights(saved[name].spec, seed))
 
@@ -108,6 +109,11 @@ const kinds: Record<string, Kind> = {
     args: ['embed', '-m', 'origin', '--window', '500', '--stride', '60'],
     inputs: ['long.fa'],
     outputs: ['out.jsonl.gz'],
+  },
+  'score, long records of a model that predicts the next base, and each base of them': {
+    args: ['score', '-m', path('next'), '--chunk', '300', '--per-token', 'out.bedgraph'],
+    inputs: ['long.fa'],
+    outputs: ['out.tsv', 'out.bedgraph'],
   },
   'transcribe, a model that reads forward': {
     args: ['transcribe', '-m', path('forward'), '-f', 'tsv', '--chunk', '200'],

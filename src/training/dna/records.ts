@@ -1,10 +1,10 @@
 import { N } from '../../input/dna/letters.js'
+import type { Random } from '../../runtime/random.js'
 import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { type DnaTokenizer, dnaTokenizer } from '../../tokens/tokenizer.js'
 import { type Batch, type Examples, joined } from '../data/examples.js'
 import { shareTargets, type Targets } from '../data/targets.js'
-import type { Random } from '../../runtime/random.js'
 import type { DnaOptions } from './settings.js'
 
 /** Records of DNA packed in shared memory, each with its class. Codes: A, C, G, T, N = 0 .. 4. */

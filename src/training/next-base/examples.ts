@@ -1,11 +1,11 @@
 import { N } from '../../input/dna/letters.js'
+import type { Random } from '../../runtime/random.js'
 import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { dnaTokenizer } from '../../tokens/tokenizer.js'
 import { type Batch, type Examples, joined } from '../data/examples.js'
 import type { Records } from '../dna/records.js'
 import { nothing } from '../losses.js'
-import type { Random } from '../../runtime/random.js'
 
 /** Batches of windows of DNA, with the base that follows each base. */
 export class NextBaseExamples implements Examples {

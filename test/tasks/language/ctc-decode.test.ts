@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../../src/runtime/random.js'
 import { BeamDecoder } from '../../../src/tasks/language/beam.js'
 import { type CtcDecoder, type DecodedToken, GreedyDecoder } from '../../../src/tasks/language/ctc-decode.js'
-import { Random } from '../../../src/runtime/random.js'
 
 const log = (rows: number[][]) => Float64Array.from(rows.flat(), Math.log)
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../../src/runtime/random.js'
 import { BeamDecoder } from '../../../src/tasks/language/beam.js'
 import { NgramModel } from '../../../src/tasks/language/ngram.js'
 import { Vocabulary } from '../../../src/tasks/language/vocabulary.js'
-import { Random } from '../../../src/runtime/random.js'
 
 const vocabulary = new Vocabulary(['', ' ', 'a', 'b', 'c'])
 const V = vocabulary.entries.length
