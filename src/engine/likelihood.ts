@@ -3,8 +3,8 @@ import { logSumExp } from '../runtime/softmax.js'
 import { headWidth } from './footprint.js'
 import type { Network } from './network.js'
 
-/** Logits that are held at a time: with 50,000 of them to a row no more than 83 rows. */
-export const mostLogits = 2 ** 22
+/** Logits that are held at a time: with 50,000 of them to a row no more than 41 rows. */
+export const mostLogits = 2 ** 21
 
 /**
  * Of each row [T, D] (without `head` logits [T, V]) the logarithm of the probability of its target; 0 where that is -1.

@@ -17,8 +17,8 @@ const workerBytes = 30 * mebibyte
 /** Of a model that hears, besides: a decoder, filters and the search for words. */
 const audioBytes = 40 * mebibyte
 
-/** Of logits that are made and read a few rows at a time. */
-const likelihoodBytes = 8 * mostLogits
+/** Of logits that are made, copied by the product and read a few rows at a time, and garbage. */
+const likelihoodBytes = 24 * mostLogits
 
 /** Where allocations leave gaps in the memory of a backend. */
 const gaps = 1.25

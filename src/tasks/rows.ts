@@ -27,7 +27,6 @@ import { readableBy } from './readable.js'
 import type { SpanRun } from './run.js'
 import { Scores, TokenScores, wantLikelihoods } from './score.js'
 import { TextRun } from './text/run.js'
-import type { Span } from './windows.js'
 
 /** The library's `classify`, `embed`, `transcribe`, `score` and `generate`: what the commands write, row by row (docs/library.md). */
 
@@ -357,4 +356,8 @@ const readOptions = ({ onError, onWarning }: RunOptions): ReadOptions => ({
   report: ({ message }) => onWarning?.(message),
 })
 
-const placeOf = ({ record, start, end }: Span | Call): Place => ({ id: record.id, start, end })
+const placeOf = ({ record, start, end }: { record: { id: string }; start: number; end: number }): Place => ({
+  id: record.id,
+  start,
+  end,
+})

@@ -120,7 +120,7 @@ const filesOf = (line: string) =>
 
 /** The words of every line, numbers to three digits: the last ones differ between processors. */
 const rounded = (lines: string[]) =>
-  lines.map((line) => line.split(/\s+/).map((word) => (/^0\.\d+$/.test(word) ? Number(word).toFixed(3) : word)))
+  lines.map((line) => line.split(/\s+/).map((word) => (/^(0|-\d)\.\d+$/.test(word) ? Number(word).toFixed(3) : word)))
 
 interface Ran {
   code: number | null

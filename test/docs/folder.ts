@@ -42,6 +42,10 @@ export function prepareFolder(folder: string, document: string, makes: string[],
   cpSync(films, folder, { recursive: true })
   settings(at)
   series(at)
+  // A checkpoint of text with its tokenizer, and lines for it.
+  cpSync(join(packageRoot, 'test/golden/hf-mamba'), at('mamba-130m'), { recursive: true })
+  cpSync(join(packageRoot, 'test/specimens/text/characters.json'), at('mamba-130m/tokenizer.json'))
+  writeFileSync(at('lines.txt'), 'one line\nanother\n')
   if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
 }
 

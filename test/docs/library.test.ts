@@ -9,6 +9,7 @@ import { documentedBlocks } from './commands.js'
 const folder = temporaryFolder()
 symlinkSync(join(packageRoot, 'fixtures'), join(folder, 'fixtures'))
 cpSync(join(packageRoot, 'test/golden/hf-mamba'), join(folder, 'mamba-tiny'), { recursive: true })
+cpSync(join(packageRoot, 'test/specimens/text/characters.json'), join(folder, 'mamba-tiny/tokenizer.json'))
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(packageRoot, join(folder, 'node_modules/longwave'))
 afterAll(() => process.chdir(packageRoot))
