@@ -85,9 +85,12 @@ export const heldBytes = (spec: ModelSpec, tokens: number): number =>
   tokens * (spec.input.kind === 'tokens' ? 12 : 8 * inputWidth(spec))
 
 /** Numbers that a model which reads forward carries of one sequence. */
-export const carriedNumbers = ({ blocks }: ModelSpec): number =>
+export const carriedNumbers = ({ blocks, d_model }: ModelSpec): number =>
   blocks.reduce((sum, { mixer }) => {
-    const states = Object.values(familyOf(mixer).make(mixer, new Params(new Map())).states('forward'))
+    const family = familyOf(mixer)
+    // Of weights that are not there their shapes are enough.
+    const shapes = new Map(family.weights(mixer, d_model).map(({ name, rows, cols }) => [name, { rows, cols }]))
+    const states = Object.values(family.make(mixer, new Params(shapes)).states('forward'))
     return sum + states.reduce((sum, { rows, cols }) => sum + rows * cols, 0)
   }, 0)
 

@@ -198,9 +198,9 @@ export const length = { min: 0.001, max: Number.MAX_SAFE_INTEGER }
 export const dnaFlags = {
   window: number({
     ...length,
-    description: 'cut records into windows of this many bases (audio: seconds), each read by itself',
+    description: 'cut records into windows of this many bases (audio: seconds, text: tokens), each read by itself',
   }),
-  stride: number({ ...length, description: 'start a window every so many bases (audio: seconds) [default: --window]' }),
+  stride: number({ ...length, description: 'start a window every so many bases (audio: seconds, text: tokens) [default: --window]' }),
   strand: Flags.option({ options: ['+', '-', 'both'] as const })({
     description: 'strand to read; both: their mean [default: both for a symmetric model, else +]',
   }),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { heldBytes, spoolBytes } from '../../src/engine/memory.js'
+import { carriedNumbers, heldBytes, spoolBytes } from '../../src/engine/memory.js'
 import { laneOf, type PlanOptions, planOf } from '../../src/engine/plan.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { parseSize } from '../../src/text/size.js'
@@ -113,4 +113,10 @@ test('the spool of a sequence: rows, states at the cuts, and what both strands g
   expect(spoolBytes(tinySpec('mamba'), 600, 6000)).toBe(0)
   const both = { ...tinySpec('add'), reverse_complement: { complement: [3, 2, 1, 0, 4], fused: false } }
   expect(spoolBytes(both, 600, 6000)).toBe(4 * (6000 * 7 + 10 * state + 2 * 6000 * 7))
+})
+
+test('what a sequence carries is the state of each block', () => {
+  // Two blocks: the last 4 rows of 14 channels, and 5 numbers of each.
+  expect(carriedNumbers(tinySpec('mamba'))).toBe(2 * (4 * 14 + 14 * 5))
+  expect(carriedNumbers(tinySpec('s4d'))).toBe(2 * 7 * 6)
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../src/runtime/random.js'
 import { normaliseTranscript } from '../../src/tasks/language/vocabulary.js'
 import { characterEdits, editCounts, errorRate, totalEdits, wordEdits } from '../../src/text/edit-distance.js'
-import { Random } from '../../src/runtime/random.js'
 
 const counts = (length: number, substitutions: number, deletions: number, insertions: number) => ({
   length,

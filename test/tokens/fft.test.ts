@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { PowerSpectrum } from '../../src/tokens/fft.js'
 import { Random } from '../../src/runtime/random.js'
+import { PowerSpectrum } from '../../src/tokens/fft.js'
 
 describe('the power spectrum', () => {
   it('is that of the definition, for every length from 4 to 512', () => {

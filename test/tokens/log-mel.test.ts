@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../src/runtime/random.js'
 import type { LogMelSpec } from '../../src/spec.js'
 import { checked } from '../../src/text/schema.js'
 import { frameSeconds, LogMel } from '../../src/tokens/log-mel.js'
 import { logMelSchema } from '../../src/tokens/log-mel-schema.js'
 import { hzToMel, melBands, melToHz } from '../../src/tokens/mel.js'
-import { Random } from '../../src/runtime/random.js'
 
 const speech: LogMelSpec = {
   sample_rate: 8000,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { maskFeatures, noise, speed } from '../../src/training/audio/augment.js'
 import { Random } from '../../src/runtime/random.js'
+import { maskFeatures, noise, speed } from '../../src/training/audio/augment.js'
 
 const sine = (length: number, cycles: number) =>
   Float32Array.from({ length }, (_, i) => Math.sin(2 * Math.PI * cycles * i))

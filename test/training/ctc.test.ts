@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ctcLoss, ctcRows } from '../../src/training/ctc.js'
 import { Random } from '../../src/runtime/random.js'
+import { ctcLoss, ctcRows } from '../../src/training/ctc.js'
 
 const random = new Random(11)
 const randomLogits = (T: number, V: number) => Float64Array.from({ length: T * V }, () => 2 * random.normal())

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Random } from '../../src/runtime/random.js'
 import { LabelTable } from '../../src/training/data/labels.js'
 import { loadDataset } from '../../src/training/dna/dataset.js'
 import { prepareDna } from '../../src/training/dna/prepare.js'
 import { type DnaAugmentation, DnaExamples, type Records } from '../../src/training/dna/records.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
-import { Random } from '../../src/runtime/random.js'
 
 let folder: string
 const silent = () => {}

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
+import { Random } from '../../src/runtime/random.js'
 import type { Records } from '../../src/training/dna/records.js'
 import { completeSettings } from '../../src/training/dna/settings.js'
 import { classifierSpec } from '../../src/training/dna/spec.js'
 import { initialise } from '../../src/training/initialise.js'
 import { type TrainProgress, type TrainRun, train } from '../../src/training/loop.js'
-import { Random } from '../../src/runtime/random.js'
 
 /** Random DNA; the records of class 1 hold GATTACA somewhere. */
 function motifRecords(count: number, length: number, seed: number): Records {

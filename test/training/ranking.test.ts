@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Ranking } from '../../src/training/metrics/ranking.js'
 import { Random } from '../../src/runtime/random.js'
+import { Ranking } from '../../src/training/metrics/ranking.js'
 
 const ranking = (truth: number[], scores: number[]) => new Ranking(Float64Array.from(scores), Uint8Array.from(truth))
 

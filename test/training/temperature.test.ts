@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../src/runtime/random.js'
 import { softmax } from '../../src/runtime/softmax.js'
 import { calibrate, fitTemperature } from '../../src/training/metrics/temperature.js'
-import { Random } from '../../src/runtime/random.js'
 
 const classes = 4
 
