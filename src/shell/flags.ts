@@ -200,7 +200,10 @@ export const dnaFlags = {
     ...length,
     description: 'cut records into windows of this many bases (audio: seconds, text: tokens), each read by itself',
   }),
-  stride: number({ ...length, description: 'start a window every so many bases (audio: seconds, text: tokens) [default: --window]' }),
+  stride: number({
+    ...length,
+    description: 'start a window every so many bases (audio: seconds, text: tokens) [default: --window]',
+  }),
   strand: Flags.option({ options: ['+', '-', 'both'] as const })({
     description: 'strand to read; both: their mean [default: both for a symmetric model, else +]',
   }),
