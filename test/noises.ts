@@ -1,5 +1,5 @@
+import { Random } from '../src/runtime/random.js'
 import { noise } from '../src/training/audio/augment.js'
-import { Random } from '../src/training/random.js'
 import { chunk, fmt, int16, riff } from './input/audio/helpers.js'
 
 // Recordings at 16 kHz in which nothing is said.

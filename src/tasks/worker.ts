@@ -83,7 +83,10 @@ let first = true
 const open = new Map<number, { parts: AsyncGenerator<Read[]>; input: Chunk['input'] }>()
 
 /** Of a whole sequence, or of half of one. */
-async function* partsOf(session: Session, { input, segments, targets, folder, kept, other }: ChunkJob): AsyncGenerator<Read[]> {
+async function* partsOf(
+  session: Session,
+  { input, segments, targets, folder, kept, other }: ChunkJob,
+): AsyncGenerator<Read[]> {
   const neighbour = other && new PortNeighbour(other.port, other.tokens)
   try {
     const neighbours = other && { [other.side]: neighbour }

@@ -21,7 +21,6 @@ import type { Segments } from '../backends/segments.js'
 import type { Weight } from '../backends/weight.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Random } from '../runtime/random.js'
-import type { NormSpec } from '../spec.js'
 
 interface Step {
   /** Whose gradient the step reads. */
