@@ -1,4 +1,4 @@
-import { packageRoot } from '../runtime/package-root.js'
+import { packageRoot, packageVersion } from '../runtime/package-root.js'
 import { completeSurroundings } from '../runtime/surroundings.js'
 import { printable } from '../text/printable.js'
 import { describeError } from './describe.js'
@@ -26,16 +26,17 @@ export async function main(argv: string[]): Promise<void> {
  */
 export async function runLine(argv: string[]): Promise<void> {
   completeSurroundings()
-  const page = helpPage(argv)
-  if (page !== null) {
+  // Without oclif, whose core takes longer to load than these to print.
+  const text = versionAsked(argv) ? `${packageVersion()}\n` : helpPage(argv)
+  if (text !== null) {
     // Awaited, so that a full disk is an error and a slow reader gets all of it.
-    return await new Promise((done, failed) => process.stdout.write(page, (error) => (error ? failed(error) : done())))
+    return await new Promise((done, failed) => process.stdout.write(text, (error) => (error ? failed(error) : done())))
   }
   // Not from '@oclif/core' itself: its index loads 60 modules more, 50 ms.
   const [{ run }, { settings }] = await Promise.all([import('@oclif/core/run'), import('@oclif/core/settings')])
   // Without this NODE_ENV=test or development makes oclif look for TypeScript sources.
   settings.enableAutoTranspile = false
-  await run(versionAsked(argv) ? ['version'] : argv, packageRoot)
+  await run(argv, packageRoot)
 }
 
 /** Writes the line of an error to standard error, with --verbose its stack too, and gives the exit code. */

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { arch, cpus, platform } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { findOnnxRuntime, howToInstall, loadOnnxRuntime } from '../backends/cpu/onnxruntime.js'
 import { type Device, defaultDevice, deviceNames, devices } from '../backends/registry.js'
 import { probeFfmpeg, readHere } from '../input/audio/support.js'
 import { availableMemory } from '../runtime/memory.js'
+import { packageVersion } from '../runtime/package-root.js'
 import { availableThreads } from '../runtime/threads.js'
 
 /** What `doctor` reports: facts, then the choices made from them with their reasons. */
@@ -94,11 +94,6 @@ export function wasmVectorFunction(operands: number, instruction: number[]): Uin
     ...section(3, [1, 0]),
     ...section(10, [1, body.length, ...body]),
   ])
-}
-
-function packageVersion(folder: string): string {
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
-  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version
 }
 
 const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0]

@@ -23,9 +23,7 @@ import type { Progress, ProgressFlags } from '../shell/progress.js'
 import type { ModelSpec } from '../spec.js'
 import type { TextTokenizer } from '../tokens/text.js'
 import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
-import { recordingsOf } from './audio/recordings.js'
-import { AudioRun } from './audio/run.js'
-import { Transcription, transcriber } from './audio/transcribe.js'
+import type { Transcription } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
 import type { ForecastOptions } from './forecast/run.js'
 import { type Forecaster, forecaster } from './forecast/scale.js'
@@ -139,6 +137,11 @@ export async function openRun(
     return { spec, run, paths, resume }
   }
   refuse(flags, ['strand', 'min-length', 'max-length'], 'is for DNA, but this model reads audio')
+  // Not above: whoever reads DNA need not load what reads audio, 56 modules.
+  const [{ AudioRun }, { recordingsOf }] = await Promise.all([
+    import('./audio/run.js'),
+    import('./audio/recordings.js'),
+  ])
   const options = { ...audioOptions(flags, opened, note), window: flags.window, stride: flags.stride, wanted }
   return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths, resume }
 }
@@ -151,6 +154,10 @@ export async function openTranscription(
 ): Promise<{ files: InputFile[]; run: Transcription; resume?: ResumeFolder }> {
   const opened = await open(flags, files, note)
   const { model, paths } = opened
+  const [{ Transcription, transcriber }, { recordingsOf }] = await Promise.all([
+    import('./audio/transcribe.js'),
+    import('./audio/recordings.js'),
+  ])
   transcriber(model.spec)
   const options = { ...audioOptions(flags, opened, note), beam: flags.beam }
   return { files: opened.files, run: new Transcription(model, recordingsOf(paths), options), resume: opened.resume }
