@@ -9,7 +9,8 @@ import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
 import { type Block, type Command, commandsOf, documentedBlocks, isSynopsis } from './commands.js'
 import { mayPrintNothing, notRun, notShell, shortened, wildcards } from './exceptions.js'
-import { makeFilms, modelFiles, modelOfHub, prepareFolder, programs } from './folder.js'
+import { makeFilms, modelFiles, modelOfHub, prepareFolder } from './folder.js'
+import { standIn } from './stand-in.js'
 
 const lacksFfmpeg = ({ line }: Command) => !hasFfmpeg && /\bffmpeg\b|\.(mp3|mp4|mkv|m4a)\b/.test(line)
 const manifest = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))
@@ -53,8 +54,8 @@ beforeAll(async () => {
   else mkdirSync(films)
   await command(['models', 'pull', modelOfHub], { env: hubOf(folder) })
   const bin = join(folder, 'bin')
-  mkdirSync(bin)
-  path = `${programs(bin)}:${join(packageRoot, 'node_modules/.bin')}:${process.env.PATH}`
+  standIn(bin)
+  path = `${bin}:${join(packageRoot, 'node_modules/.bin')}:${process.env.PATH}`
 })
 
 const running = blocks.filter(({ commands }) => commands.length > 0)

@@ -63,14 +63,15 @@ export const shortened: { starts: string; flags: string; why: string }[] = [
   { starts: 'longwave bench classify', flags: '--rounds 1 --tokens 2000 -m promoter', why: 'two minutes' },
   { starts: 'longwave bench embed -m', flags: '--rounds 1 --tokens 2000', why: 'a minute' },
   { starts: 'longwave bench embed', flags: '--rounds 1 --tokens 2000 -m promoter', why: 'two minutes' },
-  { starts: 'longwave bench transcribe -m', flags: '--rounds 1 --minutes 2', why: 'an hour of audio' },
-  { starts: 'longwave bench transcribe', flags: '--rounds 1 --minutes 2 -m digits', why: 'an hour of audio' },
+  { starts: 'longwave bench transcribe -m', flags: '--rounds 1 --minutes 1 --beam 1', why: 'an hour of audio' },
+  { starts: 'longwave bench transcribe', flags: '--rounds 1 --minutes 1 -m digits', why: 'an hour of audio' },
   { starts: 'longwave bench long', flags: '--tokens 4096 --reference 100 --layers 1 --d-model 8', why: 'an hour' },
   { starts: 'longwave bench train', flags: '--rounds 1 --length 50 --layers 1 --d-model 16', why: 'two minutes' },
   { starts: 'longwave bench scan', flags: '--rounds 1 --rows 64 --batch 1 --tokens 0', why: 'two minutes' },
   { starts: 'longwave bench fasta', flags: '--rounds 1 --megabytes 1', why: 'a minute' },
   { starts: 'longwave bench operations', flags: '--rounds 1 --rows 64', why: 'a minute' },
   { starts: 'longwave train', flags: '--epochs 1', why: 'up to 60 passes over the data' },
+  { starts: 'zcat *.fa.gz | longwave train', flags: '--epochs 1', why: 'as many' },
 ]
 
 /** Commands that rightly print nothing on this folder's data. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { packageRoot } from '../../src/runtime/package-root.js'
@@ -56,14 +56,6 @@ export function modelFiles(): Record<string, Buffer> {
   return Object.fromEntries(
     names.map((name) => [name, readFileSync(join(packageRoot, 'test/golden/caduceus-ph', name))]),
   )
-}
-
-/** A folder with `longwave` for PATH. */
-export function programs(folder: string): string {
-  const path = join(folder, 'longwave')
-  writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" "${join(packageRoot, 'bin/run.js')}" "$@"\n`)
-  chmodSync(path, 0o755)
-  return folder
 }
 
 function records(at: (name: string) => string, { fasta, labelOf }: Labelled): void {
