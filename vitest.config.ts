@@ -16,6 +16,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//] } },
     // On a machine that does other things, too, a process takes ten times as long to start.
     testTimeout: 180_000,
+    hookTimeout: 180_000,
     disableConsoleIntercept: true,
     reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],
   },

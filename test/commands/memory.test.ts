@@ -26,8 +26,8 @@ beforeAll(() => {
     Buffer.alloc(count)
       .map(() => 'ACGT'.charCodeAt(4 * random()))
       .toString()
-  writeFileSync(long, `>long\n${bases(60_001)}\n>short\n${bases(100)}\n`)
-  writeFileSync(longer, `>longer\n${bases(150_000)}\n`)
+  writeFileSync(long, `>long\n${bases(30_001)}\n>short\n${bases(100)}\n`)
+  writeFileSync(longer, `>longer\n${bases(100_000)}\n`)
   writeFileSync(speech, recordingOf(talk(120)))
 })
 
@@ -150,8 +150,8 @@ describe('--dry-run', () => {
       device: 'cpu',
       workers: '2',
       chunk: '10,240 tokens (2,048 rows), 4 under way',
-      sequences: expect.stringMatching(/^up to 60,001 bases, held whole; up to [\d,]+ bases fit$/),
-      spool: '2 x 4.4 MiB in memory',
+      sequences: expect.stringMatching(/^up to 30,001 bases, held whole; up to [\d,]+ bases fit$/),
+      spool: '2 x 2.2 MiB in memory',
       memory: expect.stringMatching(/^up to \d+ MiB of /),
     })
     // With --resume the spool outlives the run, twice as large.
@@ -167,7 +167,7 @@ describe('--dry-run', () => {
     expect(lines(stdout).spool).toMatch(/^1 x \d\.\d MiB in .*spools \([\d,.]+ .iB free\)$/)
     const refused = await dry('--max-memory', size(bytes), longer)
     expect(refused.code).toBe(65)
-    const [, enough] = /150000 bases at once need --max-memory (\w+); --window/.exec(refused.stderr)!
+    const [, enough] = /100000 bases at once need --max-memory (\w+); --window/.exec(refused.stderr)!
     const real = ['embed', '-q', '-m', 'origin', '-o', join(folder, 'none.npy'), longer]
     expect(await command([...real, '--max-memory', size(bytes)])).toMatchObject({
       code: 65,

@@ -39,16 +39,12 @@ for (const device of ['reference', 'cpu'] as const) {
 
         test(`${name}: whatever the packing`, async () => {
           const random = seeded(7)
-          for (const chunk of [6, 60, 300]) {
-            const sequences = Array.from({ length: 7 }, () => randomIds(1 + Math.floor(random() ** 2 * 150), random))
-            for (const output of outputsOf(net)) {
-              const expected = []
-              for (const ids of sequences) expected.push(...(await alone(net, ids, output)))
-              const pieces = sequences.map(
-                (input): Piece<null> => ({ input, note: null, start: 0, ends: true, slot: -1 }),
-              )
-              expect(await packed(net, pieces, chunk, output)).toEqual(expected)
-            }
+          const sequences = Array.from({ length: 9 }, () => randomIds(1 + Math.floor(random() ** 2 * 150), random))
+          const pieces = sequences.map((input): Piece<null> => ({ input, note: null, start: 0, ends: true, slot: -1 }))
+          for (const output of outputsOf(net)) {
+            const expected = []
+            for (const ids of sequences) expected.push(...(await alone(net, ids, output)))
+            for (const chunk of [6, 60, 300]) expect(await packed(net, pieces, chunk, output)).toEqual(expected)
           }
         })
 

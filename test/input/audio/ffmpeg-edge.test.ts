@@ -82,7 +82,7 @@ describe('a program in the place of ffmpeg', () => {
   })
 
   test('fills hours with silence block by block', async () => {
-    stand.install(`${frames(0, 100_000_000)} ${give([16384, 16384])}`)
+    stand.install(`${frames(0, 10_000_000)} ${give([16384, 16384])}`)
     writeFileSync(path('hole.aif'), aiff[0])
     let [length, longest, sum] = [0, 0, 0]
     for await (const piece of await readAudio(path('hole.aif'))) {
@@ -90,7 +90,7 @@ describe('a program in the place of ffmpeg', () => {
       longest = Math.max(longest, piece.length)
       sum += piece.at(-1)!
     }
-    expect([length, longest < 200_000, sum]).toEqual([100_000_001, true, 1])
+    expect([length, longest < 200_000, sum]).toEqual([10_000_001, true, 1])
   })
 
   test('is given a long stream in many turns, and Node does not warn', async () => {
@@ -305,7 +305,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
   test('the cause is said, not the last line', async () => {
     ffmpeg(...picture, 'silent.mp4')
     ffmpeg(...picture, '-frames:v', '1', 'picture.png')
-    ffmpeg('-f', 'lavfi', '-i', 'sine=d=120', '-c:a', 'aac', 'long.m4a')
+    ffmpeg('-f', 'lavfi', '-i', 'sine=d=30', '-c:a', 'aac', 'long.m4a')
     const whole = readFileSync(path('long.m4a'))
     writeFileSync(path('cut.m4a'), whole.subarray(0, 100_000))
     writeFileSync(path('none.flac'), readFileSync(path('plain.flac')).subarray(0, 42))
@@ -323,7 +323,7 @@ describe.skipIf(!hasFfmpeg)('ffmpeg itself', () => {
       65,
     ])
     ffmpeg('-i', 'long.m4a', '-c', 'copy', '-movflags', '+faststart', 'first.m4a')
-    expect((await decode([readFileSync(path('first.m4a'))])).samples.length).toBeGreaterThan(119 * 44_100)
+    expect((await decode([readFileSync(path('first.m4a'))])).samples.length).toBeGreaterThan(29 * 44_100)
   })
 
   test('a playlist in disguise opens no other file', async () => {
