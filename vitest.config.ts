@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/install/**'],
     globalSetup: 'test/told.ts',
+    setupFiles: 'test/equality.ts',
     // Without this, one less than there are cores: one of two.
     maxWorkers: availableParallelism(),
     // The built package runs as it is.
