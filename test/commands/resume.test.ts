@@ -46,15 +46,15 @@ beforeAll(async () => {
     Buffer.alloc(count)
       .map(() => 'ACGT'.charCodeAt(4 * random()))
       .toString()
-  const records = Array.from({ length: 1000 }, (_, i) => `>r${i}\n${bases(200 + (i % 300))}\n`)
+  const records = Array.from({ length: 400 }, (_, i) => `>r${i}\n${bases(200 + (i % 300))}\n`)
   writeFileSync(path('reads.fa'), records.join(''))
   const long = [24_000, 90, 16_000].map((length, i) => `>long${i}\n${bases(length)}\n`)
   writeFileSync(path('long.fa'), long.join(''))
   const several = Array.from({ length: 6 }, (_, i) => `>several${i}\n${bases(4000 + i)}\n`)
   writeFileSync(path('several.fa'), several.join(''))
   writeFileSync(path('speech.wav'), recordingOf(talk(120)))
-  writeFileSync(path('lecture.wav'), recordingOf(talk(600)))
-  writeFileSync(path('more.wav'), recordingOf(talk(60)))
+  writeFileSync(path('lecture.wav'), recordingOf(talk(200)))
+  writeFileSync(path('more.wav'), recordingOf(talk(30)))
   for (const name of new Set(Object.values(kinds).flatMap(({ inputs }) => inputs)))
     utimesSync(path(name), written, written)
 }, 60_000)
@@ -106,7 +106,7 @@ const kinds: Record<string, Kind> = {
     often: 9,
   },
   'embed, windows': {
-    args: ['embed', '-m', 'origin', '--window', '500', '--stride', '60'],
+    args: ['embed', '-m', 'origin', '--window', '500', '--stride', '150'],
     inputs: ['long.fa'],
     outputs: ['out.jsonl.gz'],
   },
