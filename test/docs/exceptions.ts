@@ -57,14 +57,17 @@ export const notRun: { starts: string; why: string }[] = [
   { starts: 'npm i -g --ignore-scripts longwave-', why: 'test/install runs it' },
 ]
 
-/** Commands that end within seconds with these flags behind them, on one thread unless they say otherwise (test/run-command.ts). */
+/**
+ * Commands that end within seconds with these flags behind them, on one thread unless they say otherwise (test/run-command.ts). A benchmark
+ * that names no model gets that of its example, as the same line runs once.
+ */
 export const shortened: { starts: string; flags: string; why: string }[] = [
   { starts: 'longwave bench classify -m', flags: '--rounds 1 --tokens 2000', why: 'a minute' },
-  { starts: 'longwave bench classify', flags: '--rounds 1 --tokens 2000 -m promoter', why: 'two minutes' },
+  { starts: 'longwave bench classify', flags: '-m origin --rounds 1 --tokens 2000', why: 'two minutes' },
   { starts: 'longwave bench embed -m', flags: '--rounds 1 --tokens 2000', why: 'a minute' },
-  { starts: 'longwave bench embed', flags: '--rounds 1 --tokens 2000 -m promoter', why: 'two minutes' },
+  { starts: 'longwave bench embed', flags: '-m origin --rounds 1 --tokens 2000', why: 'two minutes' },
   { starts: 'longwave bench transcribe -m', flags: '--rounds 1 --minutes 1 --beam 1', why: 'an hour of audio' },
-  { starts: 'longwave bench transcribe', flags: '--rounds 1 --minutes 1 -m digits', why: 'an hour of audio' },
+  { starts: 'longwave bench transcribe', flags: '-m english --rounds 1 --minutes 1 --beam 1', why: 'an hour of audio' },
   { starts: 'longwave bench long', flags: '--tokens 4096 --reference 100 --layers 1 --d-model 8', why: 'an hour' },
   { starts: 'longwave bench train', flags: '--rounds 1 --length 50 --layers 1 --d-model 16', why: 'two minutes' },
   { starts: 'longwave bench scan', flags: '--rounds 1 --rows 64 --batch 1 --tokens 0', why: 'two minutes' },
