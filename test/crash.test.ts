@@ -125,12 +125,12 @@ beforeAll(() => {
 })
 const places = 10
 
-test.each(Object.entries(kinds))(`%s: ${runs} times`, { timeout: 60_000 + 20_000 * runs }, async (_, kind) => {
+test.each(Object.entries(kinds))(`%s: ${runs} times`, { timeout: 60_000 + 20_000 * runs }, async (name, kind) => {
   const whole = kind.signal ? await undisturbed(kind) : null
   let left = runs
   const some = async () => {
     while (left > 0) {
-      const random = new Random(seed, left--)
+      const random = new Random(seed, Object.keys(kinds).indexOf(name), left--)
       const moment = whole && random.uniform(0, 0.95 * whole.milliseconds)
       const { milliseconds, ...found } = await run(kind, moment, random)
       const shown = { ...found, moment, seed }
