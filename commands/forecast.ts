@@ -9,7 +9,7 @@ export default class Forecast extends LongwaveCommand {
     'Foretell series of numbers: a CSV file of one or many columns, a column of times among them if there is one, cells may be empty. For each step ahead, each series has its mean and the quantiles of the model (FlowState). Times are continued in the step of the table.'
   static override examples = [
     '<%= config.bin %> forecast -m flowstate/ --horizon 24 visitors.csv',
-    '<%= config.bin %> forecast -m flowstate/ --column price --column demand --season 7 -o next.json market.csv',
+    '<%= config.bin %> forecast -m flowstate/ --column visitors --season 7 -o next.json visitors.csv',
   ]
   static override args = {
     input: Args.string({ description: "CSV file; '-' or nothing: standard input", ignoreStdin: true }),
