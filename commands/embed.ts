@@ -38,7 +38,8 @@ export default class Embed extends LongwaveCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Embed)
     const { embedding, freeRows, rowSize, wantEmbedding } = await import('../src/tasks/embed.js')
-    const { drain, openRun } = await import('../src/tasks/open.js')
+    const { openRun } = await import('../src/tasks/open.js')
+    const { drain } = await import('../src/tasks/drain.js')
     const { openOutput } = await import('../src/output/output.js')
     const { print } = await import('../src/output/print.js')
     const { embeddingPaths, embeddingRows } = await import('../src/output/embeddings.js')

@@ -62,7 +62,8 @@ export default class Generate extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Generate)
-    const { drain, openGeneration } = await import('../src/tasks/open.js')
+    const { openGeneration } = await import('../src/tasks/open.js')
+    const { drain } = await import('../src/tasks/drain.js')
     const { openOutput } = await import('../src/output/output.js')
     const { generatedRows } = await import('../src/output/generated.js')
     const { print } = await import('../src/output/print.js')

@@ -48,7 +48,8 @@ export default class Transcribe extends LongwaveCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Transcribe)
-    const { drain, openTranscription } = await import('../src/tasks/open.js')
+    const { openTranscription } = await import('../src/tasks/open.js')
+    const { drain } = await import('../src/tasks/drain.js')
     const { inFileForEach, inOneFile, placesIn } = await import('../src/output/transcript-files.js')
     const { print } = await import('../src/output/print.js')
     const { format, 'output-dir': folder } = flags

@@ -25,4 +25,4 @@ export type {
   ScoreOptions,
   TranscribeOptions,
   TranscriptLine,
-} from './tasks/rows.js'
+} from './tasks/row-types.js'

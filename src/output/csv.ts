@@ -1,18 +1,10 @@
+import { lineRows } from './lines.js'
 import type { Output } from './output.js'
 import { type RowWriter, type Scalar, significant } from './rows.js'
 
 /** Comma-separated values with one header line (RFC 4180, lines ended by LF). Floats have 6 significant digits, null is an empty field. */
-export async function csvRows(output: Output, columns: readonly string[]): Promise<RowWriter> {
-  let header = csvLine(columns)
-  return {
-    async write(cells) {
-      const text = header + csvLine(cells as readonly Scalar[])
-      header = ''
-      await output.write(text)
-    },
-    end: () => output.write(header),
-  }
-}
+export const csvRows = (output: Output, columns: readonly string[]): Promise<RowWriter> =>
+  lineRows(output, columns, csvLine)
 
 const csvLine = (fields: readonly Scalar[]) => `${fields.map(csvField).join(',')}\n`
 

@@ -17,25 +17,11 @@ import type { ModelSpec } from '../spec.js'
 import type { TextTokenizer } from '../tokens/text.js'
 import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
 import { closedError, ModelSession, type PushResult, type ReadOptions } from './model-session.js'
-import {
-  type ClassifiedRow,
-  type ClassifyOptions,
-  classifyRows,
-  type EmbeddedRow,
-  type EmbedOptions,
-  embedRows,
-  type GeneratedRow,
-  type GenerateOptions,
-  generateRows,
-  type Inputs,
-  type OpenedModel,
-  type ScoredRow,
-  type ScoreOptions,
-  scoreRows,
-  type TranscribeOptions,
-  type TranscriptLine,
-  transcribeLines,
-} from './rows.js'
+import type {
+  ClassifiedRow, ClassifyOptions, EmbeddedRow, EmbedOptions, GeneratedRow, GenerateOptions, Inputs, ScoredRow, ScoreOptions,
+  TranscribeOptions, TranscriptLine,
+} from './row-types.js' // biome-ignore format: a list
+import { classifyRows, embedRows, generateRows, type OpenedModel, scoreRows, transcribeLines } from './rows.js'
 
 export interface OpenOptions {
   /** Default: cpu. `auto`: a GPU where there is one, otherwise cpu. */

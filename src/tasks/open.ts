@@ -19,7 +19,7 @@ import { type Named, refuseOverlap } from '../output/overlap.js'
 import { isStandardOutput } from '../output/sink.js'
 import { availableThreads } from '../runtime/threads.js'
 import { foundModel } from '../shell/found-model.js'
-import type { Progress, ProgressFlags } from '../shell/progress.js'
+import type { ProgressFlags } from '../shell/progress.js'
 import type { ModelSpec } from '../spec.js'
 import type { TextTokenizer } from '../tokens/text.js'
 import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
@@ -32,7 +32,7 @@ import { dnaLanguage, dnaPrompts, textLanguage, textPrompts } from './generate/p
 import { checkWrites, GenerateRun } from './generate/run.js'
 import { readableBy } from './readable.js'
 import { type Identity, inputIdentity, modelDigest, ResumeFolder } from './resume/folder.js'
-import type { LeftOutCount, Run, SpanRun } from './run.js'
+import type { SpanRun } from './run.js'
 import type { SequenceOptions } from './sequence-run.js'
 import { TextRun } from './text/run.js'
 
@@ -328,56 +328,4 @@ function runOptions(flags: RunFlags, { device, gpu, why }: Picked, note: (line: 
 function refuse<Flags extends object>(flags: Flags, names: (keyof Flags & string)[], why: string): void {
   const given = names.find((name) => flags[name] !== undefined)
   if (given !== undefined) throw new UserError(`--${given} ${why}`, exitCodes.usage)
-}
-
-/** Gives all results to `take`, with progress and a last line; when it fails, `abort` removes what was begun. */
-export async function drain<Result>(
-  { run, resume }: { run: Run<Result>; resume?: ResumeFolder },
-  progress: Progress,
-  take: (result: Result) => Promise<void>,
-  finish: () => Promise<void>,
-  abort: () => Promise<void>,
-  /** How many results say nothing, and why. */
-  unclassified: () => LeftOutCount[] = () => [],
-): Promise<void> {
-  const began = performance.now()
-  const text = (over?: boolean) => run.progress((performance.now() - began) / 1000, over)
-  const advise = () => {
-    if (resume?.advice) progress.note(resume.advice)
-  }
-  // A signal ends the process.
-  process.on('exit', advise)
-  try {
-    for await (const result of run.results()) {
-      await take(result)
-      progress.tick(() => text())
-    }
-    await finish()
-    await resume?.remove()
-  } catch (error) {
-    await abort()
-    await resume?.keep()
-    advise()
-    throw error
-  } finally {
-    process.off('exit', advise)
-  }
-  progress.done(
-    [
-      text(true),
-      ...listed('unclassified', unclassified()),
-      ...listed('left out', run.leftOut()),
-      ...(resume?.resumed ? [resumedText(resume)] : []),
-    ].join('; '),
-  )
-}
-
-function resumedText({ known, asked, passes }: ResumeFolder): string {
-  const layers = passes > 0 ? `, and ${passes} passes over layers of longer ones` : ''
-  return `${known} of ${asked} pieces were computed before${layers}`
-}
-
-function listed(title: string, counts: LeftOutCount[]): string[] {
-  const some = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-  return some.length > 0 ? [`${title}: ${some.join(', ')}`] : []
 }
