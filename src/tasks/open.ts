@@ -277,7 +277,7 @@ const readOptions = (flags: RunFlags, note: (line: string) => void): ReadOptions
 })
 
 function sequenceOptions(
-  { paths, picked, resume }: Opened,
+  { model, paths, picked, resume }: Opened,
   flags: DnaFlags,
   wanted: Output,
   note: (line: string) => void,
@@ -285,7 +285,8 @@ function sequenceOptions(
   const { window, stride } = flags
   for (const [flag, tokens] of Object.entries({ window, stride })) {
     if (tokens === undefined || Number.isInteger(tokens)) continue
-    throw new UserError(`--${flag} ${tokens}: expected a whole number`, exitCodes.usage)
+    const unit = readsText(model.spec) ? 'tokens' : 'bases'
+    throw new UserError(`--${flag} ${tokens}: expected a whole number of ${unit}`, exitCodes.usage)
   }
   return {
     ...runOptions(flags, picked, note),

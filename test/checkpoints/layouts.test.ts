@@ -234,8 +234,8 @@ describe('broken checkpoints are one line with exit code 69', () => {
     [
       'an unknown model type',
       'hf-mamba',
-      { model_type: 'jamba' },
-      'model_type "jamba" is not supported; layouts: longwave,',
+      { model_type: 'gemma' },
+      'model_type "gemma" is not supported; layouts: longwave,',
     ],
     ['an activation', 'hf-mamba', { hidden_act: 'gelu' }, 'hidden_act is "gelu", expected silu'],
     [
