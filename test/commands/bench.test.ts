@@ -62,6 +62,8 @@ test('bench classify prints a line on the machine and a row per input and number
     [basename(folder), 'reads of 150 bp', '2'],
     [basename(folder), 'windows of 400 bp', '1'],
     [basename(folder), 'windows of 400 bp', '2'],
+    [basename(folder), 'one record of 3000 bp', '1'],
+    [basename(folder), 'one record of 3000 bp', '2'],
   ])
 })
 
