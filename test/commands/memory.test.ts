@@ -155,8 +155,8 @@ describe('--dry-run', () => {
       memory: expect.stringMatching(/^up to \d+ MiB of /),
     })
     // With --resume the spool outlives the run, twice as large.
-    const resumed = lines((await dry('-t', '2', '--chunk', '3000', '--resume', long)).stdout)
-    expect(resumed.spool).toMatch(/^2 x 9\.\d MiB in .* free\)$/)
+    const resumed = lines((await dry('-t', '2', '--chunk', '1500', '--resume', long)).stdout)
+    expect(resumed.spool).toMatch(/^2 x 4\.\d MiB in .* free\)$/)
     expect(resumed.spool).toContain(folder)
     expect(readdirSync(folder).filter((name) => name.startsWith('none'))).toEqual([])
   })
