@@ -7,9 +7,10 @@ import type { Prediction } from '../src/tasks/predict.js'
 
 export default class Embed extends LongwaveCommand {
   static override description =
-    'Turn sequences, or audio or text with a model that reads it, into vectors: one per record (audio: per file; text: per line), window or bin, or one per token row with --pool none. Writes .npy with the ids beside it, or JSON lines.'
+    'Turn sequences, or audio or text with a model that reads it, into vectors: one per record (audio: per file; text: per line), window or bin, or one per token row with --pool none. Writes .npy or .safetensors with the ids beside it, Parquet, or JSON lines.'
   static override examples = [
     '<%= config.bin %> embed -m origin reads.fq.gz -o reads.npy',
+    '<%= config.bin %> embed -m origin reads.fq.gz -o reads.parquet',
     '<%= config.bin %> embed -m bases --bin 1000 -o bins.npy genome.fa',
     '<%= config.bin %> embed -m ./my-model --pool max --layer 1 --format jsonl genome.fa',
   ]
@@ -20,7 +21,7 @@ export default class Embed extends LongwaveCommand {
     force: shared.force,
     spool: shared.spool,
     resume: shared.resume,
-    format: format(['npy', 'jsonl']),
+    format: format(['npy', 'safetensors', 'parquet', 'jsonl']),
     pool: Flags.option({ options: ['mean', 'max', 'last', 'center', 'none'] as const })({
       default: 'mean',
       description: 'how the rows of a sequence become one vector; none: keep them all',
@@ -42,7 +43,7 @@ export default class Embed extends LongwaveCommand {
     const { drain } = await import('../src/tasks/drain.js')
     const { openOutput } = await import('../src/output/output.js')
     const { print } = await import('../src/output/print.js')
-    const { embeddingPaths, embeddingRows } = await import('../src/output/embeddings.js')
+    const { embeddingPaths, embeddingRows, writerBytes } = await import('../src/output/embeddings.js')
     const { bin, pool, window } = flags
     const severalRows = pool === 'none' || bin !== undefined
     if (severalRows && flags.strand === 'both')
@@ -57,6 +58,7 @@ export default class Embed extends LongwaveCommand {
       inputs: args.inputs,
       folders: true,
       outputs,
+      writerBytes: writerBytes(flags.format),
     }
     const opened = await openRun(flags, files, want, (line) => this.note(line), severalRows ? '+' : undefined)
     if (flags['dry-run']) return print(await opened.run.dryRun())
@@ -66,6 +68,7 @@ export default class Embed extends LongwaveCommand {
     const span = severalRows ? rowSpan : undefined
     const rows = await embeddingRows(flags.format, output, {
       windows: window !== undefined,
+      seconds: opened.spec.input.kind === 'log-mel',
       span,
       ...how,
     })

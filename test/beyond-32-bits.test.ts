@@ -18,7 +18,7 @@ import { Collector } from '../src/input/dna/collector.js'
 import type { RecordBatch, SequenceRecord } from '../src/input/dna/records.js'
 import { callRows } from '../src/output/calls.js'
 import { embeddingRows } from '../src/output/embeddings.js'
-import { npyRows } from '../src/output/npy.js'
+import { npy, safetensors } from '../src/output/matrix.js'
 import { type Output, openOutput } from '../src/output/output.js'
 import { LabelTrack } from '../src/output/report/label-track.js'
 import { addTo } from '../src/runtime/digest.js'
@@ -310,7 +310,11 @@ describe('outputs', () => {
   test('coordinates of rows, and seconds', async () => {
     const rows = async (size: number, first: number) =>
       text('rows.jsonl', async (output) => {
-        const writer = await embeddingRows('jsonl', output, { windows: true, span: { size, backwards: false } })
+        const writer = await embeddingRows('jsonl', output, {
+          windows: true,
+          seconds: false,
+          span: { size, backwards: false },
+        })
         await writer.write({ record, start: first, end: first + 2 * size, last: true }, Float32Array.of(1, 2), 1)
       })
     expect(await rows(5, 2 ** 32)).toBe(
@@ -320,10 +324,15 @@ describe('outputs', () => {
     expect(await rows(0.04, 2_147_483.68)).toContain('"start":2147483.68,"end":2147483.72,')
   })
 
-  test('rows of an .npy', async () => {
-    const header = await text('rows.npy', async (output) => void (await npyRows(output, 3, 2 ** 33)))
-    expect([header.length, header.at(-1)]).toEqual([128, '\n'])
-    expect(header).toContain(`'shape': (8589934592, 3), }`)
+  test('rows of a matrix', () => {
+    const headers = [npy, safetensors].map((format) => Buffer.from(format.header(2 ** 33, 1024)).toString('latin1'))
+    expect(headers.map((header) => header.length)).toEqual([128, 128])
+    expect(headers[0]).toMatch(/'shape': \(8589934592, 1024\), } *\n$/)
+    expect(JSON.parse(headers[1].slice(8)).embeddings).toEqual({
+      dtype: 'F32',
+      shape: [2 ** 33, 1024],
+      data_offsets: [0, 2 ** 45],
+    })
   })
 
   test('the drawing of a record', () => {

@@ -1,7 +1,8 @@
-import { exitCodes, UserError } from '../errors.js'
 import { jsonlRows } from './jsonl.js'
-import { idsPath, type NpyWriter, npyRows } from './npy.js'
+import { type MatrixWriter, matrixRows, npy, safetensors } from './matrix.js'
 import { closeAll, type Output, openOutput } from './output.js'
+import { plainFile } from './plain-file.js'
+import type { RowWriter } from './rows.js'
 import type { OutputOptions } from './sink.js'
 import { tsvRows } from './tsv.js'
 
@@ -33,7 +34,7 @@ export interface RowSpan {
   size: number
   /** The other strand was read: the first row is the end of the sequence. */
   backwards: boolean
-  /** Ids beside an .npy have a line for each row, not for each sequence. */
+  /** Ids beside a matrix have a line for each row, not for each sequence. */
   listed?: boolean
 }
 
@@ -58,21 +59,37 @@ class RowPlaces {
 
 export interface EmbeddingOptions extends OutputOptions {
   windows: boolean
+  /** Places are seconds, not counts. */
+  seconds: boolean
   /** Absent: one vector per sequence. */
   span?: RowSpan
 }
 
-/** The files that the embeddings of `-o output` are written to. */
-export const embeddingPaths = (format: 'npy' | 'jsonl', output: string): string[] =>
-  format === 'npy' && output !== '-' ? [output, idsPath(output)] : [output]
+export type EmbeddingFormat = keyof typeof matrixFormats | 'parquet' | 'jsonl'
 
-export function embeddingRows(
-  format: 'npy' | 'jsonl',
+/** Those that hold nothing but numbers: ids lie beside them. */
+const matrixFormats = { npy, safetensors }
+const isMatrix = (format: EmbeddingFormat) => format in matrixFormats
+
+/** Where the ids of the rows of a matrix go. */
+const idsPath = (path: string) => `${path}.ids.tsv`
+
+/** The files that the embeddings of `-o output` are written to. */
+export const embeddingPaths = (format: EmbeddingFormat, output: string): string[] =>
+  isMatrix(format) && output !== '-' ? [output, idsPath(output)] : [output]
+
+/** Bytes of memory that a run must leave to the writer: measured; JavaScript's arrays of a row group, and garbage (docs/decisions.md). */
+export const writerBytes = (format: EmbeddingFormat) => (format === 'parquet' ? 96 * 2 ** 20 : 0)
+
+export async function embeddingRows(
+  format: EmbeddingFormat,
   output: Output,
   options: EmbeddingOptions,
 ): Promise<EmbeddingWriter> {
-  if (format === 'npy') return npyEmbeddings(output, options)
-  return options.span ? jsonlOfRows(output, options.windows, options.span) : jsonlOfSequences(output, options.windows)
+  if (format === 'npy' || format === 'safetensors') return matrixEmbeddings(format, output, options)
+  const { windows, span, seconds } = options
+  const openTable = format === 'jsonl' ? jsonlRows : parquetTable(seconds)
+  return span ? rowsOf(openTable, output, windows, span) : sequencesOf(openTable, output, windows)
 }
 
 /** Columns that say which sequence it is, and their cells. */
@@ -80,22 +97,16 @@ const placeColumns = (windows: boolean) => (windows ? ['start', 'end'] : ['lengt
 const place = (windows: boolean, { start, end }: Origin) => (windows ? [start, end] : [end - start])
 
 /** `[rows, D]` float32, and `<output>.ids.tsv` with the place and the first row of each sequence, or of each row. */
-async function npyEmbeddings(
-  output: Output,
+async function matrixEmbeddings(
+  format: keyof typeof matrixFormats,
+  opened: Output,
   { windows, span, force, resumed }: EmbeddingOptions,
 ): Promise<EmbeddingWriter> {
-  if (output.patch === null) {
-    const name = output.name === '-' ? 'standard output' : output.name
-    await output.abort()
-    throw new UserError(
-      `${name}: .npy needs a plain file (-o FILE.npy); --format jsonl can be piped or compressed`,
-      exitCodes.usage,
-    )
-  }
+  const output = await plainFile(opened, format)
   const ids = await openOutput(idsPath(output.name), { force, resumed })
   const places = span?.listed ? new RowPlaces(span) : null
   const table = await tsvRows(ids, ['id', ...placeColumns(windows || places !== null), 'row', 'rows'])
-  let npy: NpyWriter | null = null
+  let matrix: MatrixWriter | null = null
   let row = 0
   let open: { origin: Origin; first: number } | null = null
   const finish = async () => {
@@ -106,23 +117,23 @@ async function npyEmbeddings(
   }
   return {
     async write(origin, values, width) {
-      npy ??= await npyRows(output, width)
+      matrix ??= await matrixRows(output, matrixFormats[format], width)
       if (places !== null) {
         for (const place of places.next(origin, values.length / width))
           await table.write([origin.record.id, ...place, row++, 1])
-        return npy.write(values)
+        return matrix.write(values)
       }
       // A recording that broke off has no last rows: the next record ends it.
       if (open !== null && open.origin.record !== origin.record) await finish()
       open = { origin, first: open?.first ?? row }
-      await npy.write(values)
+      await matrix.write(values)
       row += values.length / width
       if (origin.last) await finish()
     },
     async close() {
       await finish()
-      npy ??= await npyRows(output, 0)
-      await npy.end()
+      matrix ??= await matrixRows(output, matrixFormats[format], 0)
+      await matrix.end()
       await table.end()
       await closeAll(output, ids)
     },
@@ -133,20 +144,36 @@ async function npyEmbeddings(
   }
 }
 
-/** One object per sequence: `{"id", "length" | "start" and "end", "embedding"}`. */
-async function jsonlOfSequences(output: Output, windows: boolean): Promise<EmbeddingWriter> {
-  const rows = await jsonlRows(output, ['id', ...placeColumns(windows), 'embedding'])
-  return closing(output, (origin, values) => rows.write([origin.record.id, ...place(windows, origin), values]))
+/** A format whose rows hold an id, a place and a list. */
+type OpenTable = (output: Output, columns: readonly string[]) => Promise<RowWriter>
+
+const parquetTable =
+  (seconds: boolean): OpenTable =>
+  async (opened, columns) => {
+    const output = await plainFile(opened, 'parquet')
+    const { parquetRows } = await import('./parquet.js')
+    const place = seconds ? 'double' : 'int64'
+    const types = { id: 'string', embedding: 'floats' } as const
+    return parquetRows(
+      output,
+      columns.map((name) => ({ name, type: name === 'id' || name === 'embedding' ? types[name] : place })),
+    )
+  }
+
+/** One row per sequence: `id`, `length` or `start` and `end`, `embedding`. */
+async function sequencesOf(openTable: OpenTable, output: Output, windows: boolean): Promise<EmbeddingWriter> {
+  const rows = await openTable(output, ['id', ...placeColumns(windows), 'embedding'])
+  return closing(output, rows, (origin, values) => rows.write([origin.record.id, ...place(windows, origin), values]))
 }
 
 /**
- * One object per row: `{"id", "start", "end", "embedding"}` with what the row stands for in its record, and where it
- * begins, the `window`. Rows go out while their record is read: its length is not known yet.
+ * One row per token row: `id`, `start`, `end`, `embedding` with what it stands for in its record, and where it begins, the `window`.
+ * Rows go out while their record is read: its length is not known yet.
  */
-async function jsonlOfRows(output: Output, windows: boolean, span: RowSpan): Promise<EmbeddingWriter> {
-  const rows = await jsonlRows(output, ['id', ...(windows ? ['window'] : []), 'start', 'end', 'embedding'])
+async function rowsOf(openTable: OpenTable, output: Output, windows: boolean, span: RowSpan): Promise<EmbeddingWriter> {
+  const rows = await openTable(output, ['id', ...(windows ? ['window'] : []), 'start', 'end', 'embedding'])
   const places = new RowPlaces(span)
-  return closing(output, async (origin, values, width) => {
+  return closing(output, rows, async (origin, values, width) => {
     let at = 0
     for (const place of places.next(origin, values.length / width)) {
       const window = windows ? [origin.start] : []
@@ -156,9 +183,10 @@ async function jsonlOfRows(output: Output, windows: boolean, span: RowSpan): Pro
   })
 }
 
-const closing = (output: Output, write: EmbeddingWriter['write']): EmbeddingWriter => ({
+const closing = (output: Output, rows: RowWriter, write: EmbeddingWriter['write']): EmbeddingWriter => ({
   write,
   async close() {
+    await rows.end()
     await output.close()
   },
   abort: () => output.abort(),

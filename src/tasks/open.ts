@@ -82,6 +82,8 @@ export interface CommandFiles {
   command?: { name: string; version: string }
   /** Known beforehand, or by what is read. Errors of the function are those of the command. */
   outputs: readonly Named[] | ((files: readonly InputFile[]) => readonly Named[])
+  /** Bytes of memory that the writer takes, where it is more than others take. */
+  writerBytes?: number
 }
 
 interface Opened {
@@ -90,6 +92,7 @@ interface Opened {
   paths: string[]
   picked: Picked
   resume?: ResumeFolder
+  writerBytes?: number
 }
 
 export interface OpenedRun {
@@ -213,7 +216,7 @@ export async function transcribes(folder: string): Promise<boolean> {
 /** Errors: 2 for an output that is an input or another output, before the model or any data is read. */
 async function open(
   flags: DnaFlags,
-  { inputs, folders, command, outputs }: CommandFiles,
+  { inputs, folders, command, outputs, writerBytes }: CommandFiles,
   note: (line: string) => void,
 ): Promise<Opened> {
   if (flags.stride !== undefined && flags.window === undefined) {
@@ -239,7 +242,7 @@ async function open(
     resumePath === undefined
       ? undefined
       : await ResumeFolder.open(resumePath, await identityOf(command!, flags, model, (await picking).device, paths))
-  return { model, files, paths, picked: await picking, resume }
+  return { model, files, paths, picked: await picking, resume, writerBytes }
 }
 
 /** The folder beside the output. Errors: 2 where there is no output that stays. */
@@ -277,7 +280,7 @@ const readOptions = (flags: RunFlags, note: (line: string) => void): ReadOptions
 })
 
 function sequenceOptions(
-  { model, paths, picked, resume }: Opened,
+  { model, paths, picked, resume, writerBytes }: Opened,
   flags: DnaFlags,
   wanted: Output,
   note: (line: string) => void,
@@ -290,6 +293,7 @@ function sequenceOptions(
   }
   return {
     ...runOptions(flags, picked, note),
+    besides: writerBytes,
     resume,
     window,
     stride,
@@ -301,8 +305,9 @@ function sequenceOptions(
   }
 }
 
-const audioOptions = (flags: AudioFlags, { picked, resume }: Opened, note: (line: string) => void) => ({
+const audioOptions = (flags: AudioFlags, { picked, resume, writerBytes }: Opened, note: (line: string) => void) => ({
   ...runOptions(flags, picked, note),
+  besides: writerBytes,
   resume,
   channel: flags.channel,
   offset: flags.offset,

@@ -6,6 +6,7 @@ import { newWeight, weightOf } from '../../src/backends/weight.js'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
+import { readParquet, readSafetensors } from '../output/read.js'
 import { command } from '../run-command.js'
 import { longwave, shell, temporaryFolder } from '../shell/run.js'
 
@@ -265,6 +266,26 @@ describe('embed', () => {
       ...lengths.map((length, i) => [`read${i}`, String(length), String(i), '1']),
     ])
   })
+
+  test.each([[], ['--window', '100', '--stride', '60'], ['--bin', '30'], ['--pool', 'none', '--window', '100']])(
+    'parquet holds what JSON lines hold, safetensors what .npy holds: %s %s %s %s',
+    async (...how) => {
+      const at = (suffix: string) => join(folder, `same.${suffix}`)
+      for (const suffix of ['parquet', 'jsonl', 'safetensors', 'npy'])
+        expect(
+          await command(['embed', '-m', models.causal, '-q', '--force', ...how, '-o', at(suffix), reads]),
+        ).toMatchObject({ code: 0 })
+      const lines = readFileSync(at('jsonl'), 'utf8').trimEnd().split('\n')
+      const rows = lines.map((line) => JSON.parse(line))
+      expect(await readParquet(at('parquet'))).toEqual(
+        rows.map((row) => ({ ...row, embedding: [...Float32Array.from(row.embedding)] })),
+      )
+      const { shape, values } = readSafetensors(readFileSync(at('safetensors'))).embeddings
+      expect(shape).toEqual([rows.length, 7])
+      expect(Buffer.from(values.buffer).equals(readFileSync(at('npy')).subarray(128))).toBe(true)
+      expect(readFileSync(`${at('safetensors')}.ids.tsv`)).toEqual(readFileSync(`${at('npy')}.ids.tsv`))
+    },
+  )
 
   test('--pool none keeps all rows, streamed records included', async () => {
     const all = join(folder, 'all.npy')

@@ -7,12 +7,15 @@ import { bedRows } from '../../src/output/bed.js'
 import { columns } from '../../src/output/columns.js'
 import { jsonRows } from '../../src/output/json.js'
 import { jsonlRows } from '../../src/output/jsonl.js'
-import { npyRows } from '../../src/output/npy.js'
+import { matrixRows, npy, safetensors } from '../../src/output/matrix.js'
 import { type Output, openOutput } from '../../src/output/output.js'
+import { parquetRows } from '../../src/output/parquet.js'
+import { plainFile } from '../../src/output/plain-file.js'
 import type { Cells, RowWriter } from '../../src/output/rows.js'
 import { formatBySuffix } from '../../src/output/suffix.js'
 import { tsvRows } from '../../src/output/tsv.js'
-import { shell, temporaryFolder } from '../shell/run.js'
+import { temporaryFolder } from '../shell/run.js'
+import { parquetFile, readParquet, readSafetensors } from './read.js'
 
 const folder = temporaryFolder()
 
@@ -130,7 +133,7 @@ test.each([
   expect(formatBySuffix(path, ['tsv', 'json', 'bed'])).toBe(format)
 })
 
-describe('npy', () => {
+describe('matrices', () => {
   /** The format as numpy.lib.format describes it, read by hand. */
   function readNpy(bytes: Buffer) {
     expect(bytes.subarray(0, 8).toString('latin1')).toBe('\x93NUMPY\x01\x00')
@@ -143,18 +146,21 @@ describe('npy', () => {
     return { shape: match?.slice(1).map(Number), values: new Float32Array(Uint8Array.from(data).buffer) }
   }
 
-  test('gets its number of rows at the end', async () => {
-    const path = join(folder, 'x.npy')
-    const output = await openOutput(path)
-    const npy = await npyRows(output, 3)
+  test.each([
+    ['npy', npy, readNpy],
+    ['safetensors', safetensors, (bytes: Buffer) => readSafetensors(bytes).embeddings],
+  ] as const)('%s gets its number of rows at the end', async (suffix, format, read) => {
+    const path = join(folder, `x.${suffix}`)
+    const output = await plainFile(await openOutput(path), suffix)
+    const matrix = await matrixRows(output, format, 3)
     // More than the writer's buffer, in rows and blocks.
     const block = Float32Array.from({ length: 3 * 50_000 }, (_, i) => i / 7)
-    await npy.write(Float32Array.of(1, 2, 3))
-    await npy.write(block)
-    await npy.write(block.subarray(3, 6))
-    await npy.end()
+    await matrix.write(Float32Array.of(1, 2, 3))
+    await matrix.write(block)
+    await matrix.write(block.subarray(3, 6))
+    await matrix.end()
     await output.close()
-    const { shape, values } = readNpy(readFileSync(path))
+    const { shape, values } = read(readFileSync(path))
     expect(shape).toEqual([50_002, 3])
     const expected = new Float32Array(3 * 50_002)
     expected.set([1, 2, 3])
@@ -162,22 +168,54 @@ describe('npy', () => {
     expected.set(block.subarray(3, 6), 3 * 50_001)
     expect(Buffer.from(values.buffer).equals(Buffer.from(expected.buffer))).toBe(true)
   })
+})
 
-  test('with a known number of rows can be compressed, and holds what was announced', async () => {
-    const output = await openOutput(join(folder, 'known.npy.gz'))
-    const npy = await npyRows(output, 2, 2)
-    await npy.write(Float32Array.of(1, 2))
-    await expect(npy.end()).rejects.toThrow('1 rows written, 2 announced')
-    await npy.write(Float32Array.of(3, 4))
-    await npy.end()
-    await output.close()
-    const { stdout } = await shell(`gzip -dc '${join(folder, 'known.npy.gz')}'`)
-    expect(readNpy(stdout)).toEqual({ shape: [2, 2], values: Float32Array.of(1, 2, 3, 4) })
+describe('parquet', () => {
+  const columns = [
+    { name: 'id', type: 'string' },
+    { name: 'start', type: 'int64' },
+    { name: 'time', type: 'double' },
+    { name: 'embedding', type: 'floats' },
+  ] as const
+  const parquet = async (rows: readonly Cells[]) => {
+    await written((output) => parquetRows(output, columns), [...rows])
+    return join(folder, 'rows')
+  }
+
+  test('keeps letters of any script, large whole numbers, fractions and every float32', async () => {
+    const floats = Float32Array.of(0.1, -0, 3.4e38, 1e-45)
+    const path = await parquet([
+      ['größe 🧬', 2 ** 53 - 1, 0.1 + 0.2, floats],
+      ['', 0, 3600.125, floats],
+    ])
+    expect(await readParquet(path)).toEqual([
+      { id: 'größe 🧬', start: 2 ** 53 - 1, time: 0.3, embedding: [...floats] },
+      { id: '', start: 0, time: 3600.125, embedding: [...floats] },
+    ])
   })
 
-  test.each(['-', join(folder, 'y.npy.gz')])('of an unknown number of rows into %s is a usage error', async (path) => {
-    await expect(openOutput(path).then((output) => npyRows(output, 2))).rejects.toMatchObject({ exitCode: 2 })
+  test('goes out in row groups', async () => {
+    const width = 50_000
+    const rows = Array.from({ length: 7 }, (_, i): Cells => [`r${i}`, i, i / 8, new Float32Array(width).fill(i)])
+    const { num_rows, row_groups } = (await parquetFile(await parquet(rows))).metadata
+    expect([num_rows, row_groups.map((group) => group.num_rows)]).toEqual([7n, [3n, 3n, 1n]])
+    const read = await readParquet(join(folder, 'rows'))
+    expect(read.map(({ id, embedding }) => [id, embedding])).toEqual(
+      rows.map(([id, , , list]) => [id, [...(list as Float32Array)]]),
+    )
   })
+
+  test('has its columns even without rows', async () => {
+    const { num_rows, schema } = (await parquetFile(await parquet([]))).metadata
+    expect([num_rows, schema.map(({ name }) => name)]).toEqual([
+      0n,
+      ['schema', 'id', 'start', 'time', 'embedding', 'list', 'element'],
+    ])
+  })
+})
+
+test.each(['-', join(folder, 'y.npy.gz'), '/dev/null'])('%s is no plain file: usage error', async (path) => {
+  await expect(openOutput(path).then((output) => plainFile(output, 'npy'))).rejects.toMatchObject({ exitCode: 2 })
 })
 
 test('a table for people lines up', () => {
