@@ -55,11 +55,17 @@ const kinds: Record<string, Kind> = {
     says: /^longwave: .*cannot write: no space left on device\n$/,
   },
   'embed, a bad record late': { line: `${embed} BAD`, code: 65, says: bad },
+  'embed, a bad record late, Parquet': { line: `${embed.replace('npy', 'parquet')} BAD`, code: 65, says: bad },
   // Files of more than 16 KiB are too large, as on a full disk.
   'embed to a full disk': {
     line: `ulimit -f 16; ${embed} GOOD`,
     code: 74,
     says: /^longwave: out\.npy: cannot write: .*\n$/,
+  },
+  'embed Parquet to a full disk': {
+    line: `ulimit -f 16; ${embed.replace('npy', 'parquet')} GOOD`,
+    code: 74,
+    says: /^longwave: out\.parquet: cannot write: .*\n$/,
   },
   'transcribe, a second file that is cut in its header': {
     line: 'longwave transcribe -q -m digits -t 2 -o out.txt AUDIO CUTWAV',

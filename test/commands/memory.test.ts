@@ -119,6 +119,7 @@ describe('the process keeps within --max-memory', () => {
   const cases = [
     ['embed', '-m', 'origin', '-t', '1', '-o', `${out}.npy`, longer],
     ['embed', '-m', 'origin', '-t', '1', '--pool', 'none', '-o', `${out}.npy`, longer],
+    ['embed', '-m', 'origin', '-t', '1', '--pool', 'none', '-o', `${out}.parquet`, longer],
     ['classify', '-m', 'origin', '-t', '1', '-o', out, longer],
     ['transcribe', '-m', 'english', '-t', '1', '-o', out, speech],
     ['embed', '-m', 'sounds', '-t', '1', '-o', `${out}.npy`, speech],

@@ -89,7 +89,7 @@ const kinds: Record<string, Kind> = {
   'embed, all rows of long records of a model that reads both ways': {
     args: ['embed', '-m', path('both'), '--chunk', '3000', '--pool', 'none'],
     inputs: ['several.fa'],
-    outputs: ['out.npy', 'out.npy.ids.tsv'],
+    outputs: ['out.parquet'],
   },
   'classify, long records of a model that reads both ways': {
     args: ['classify', '-m', path('both'), '--chunk', '300', '--probabilities'],
@@ -101,7 +101,7 @@ const kinds: Record<string, Kind> = {
   'embed, all rows of long records of a model that reads both strands': {
     args: ['embed', '-m', path('strands'), '--chunk', '300', '--pool', 'none'],
     inputs: ['long.fa'],
-    outputs: ['out.npy', 'out.npy.ids.tsv'],
+    outputs: ['out.safetensors', 'out.safetensors.ids.tsv'],
     threads: [2, 2, 2],
     often: 9,
   },

@@ -121,6 +121,19 @@ describe('score', () => {
         .split('\n')
         .map((line) => line.split('\t')),
     )
+    for (const all of lines) {
+      let before: string[] = []
+      for (const line of all) {
+        // Four columns; half-open from 0; sorted in each record, without overlaps, each record once.
+        expect(line).toEqual([expect.any(String), expect.stringMatching(/^\d+$/), String(Number(line[1]) + 1), line[3]])
+        expect(Number(line[3])).toBeLessThanOrEqual(0)
+        if (line[0] === before[0]) expect(Number(line[1])).toBeGreaterThanOrEqual(Number(before[2]))
+        before = line
+      }
+      const names = all.map(([name]) => name)
+      expect(names.filter((name, i) => name !== names[i - 1])).toEqual([...new Set(names)])
+      expect(all.every(([name, , end]) => Number(end) <= records[name].length)).toBe(true)
+    }
     for (const { id, log_likelihood } of rows) {
       const sums = lines.map((all) =>
         all.filter(([name]) => name === id).reduce((sum, cells) => sum + Number(cells[3]), 0),

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { seeded } from '../engine/models.js'
 import { chunk, fmt, int16, riff } from '../input/audio/helpers.js'
+import { readParquet } from '../output/read.js'
 import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
 import { randomAudioModel } from '../tasks/audio/models.js'
@@ -59,7 +60,12 @@ describe('a last window', () => {
     const more = await objects('--window', '0.6', '--offset', '0.2', long)
     expect(more.at(-1)).toMatchObject({ start: 9.8, end: 10.3 })
     const embedded = await command(['embed', '-m', model, '-q', '-f', 'jsonl', '--window', '2', long])
-    expect(embedded.stdout.toString().trimEnd().split('\n')).toHaveLength(5)
+    const lines = embedded.stdout.toString().trimEnd().split('\n')
+    expect(lines).toHaveLength(5)
+    const parquet = join(folder, 'windows.parquet')
+    await command(['embed', '-m', model, '-q', '-o', parquet, '--window', '2.1', '--stride', '1.3', long])
+    const places = (await readParquet(parquet)).map(({ start, end }) => [start, end])
+    expect(places.slice(0, 3)).toEqual([[0, 2.1], [1.3, 3.4], [2.6, 4.7]]) // biome-ignore format: one list
   })
 })
 
