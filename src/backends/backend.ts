@@ -131,6 +131,31 @@ export interface SsdArgs {
 }
 
 /**
+ * The gated delta rule (arXiv 2412.06464): S decays, then what its key reads is moved towards the value by the share beta,
+ * S = a S + k' beta (v - k a S), y = q S. H heads of values, of which G in turn share queries and keys; a = exp(dt A).
+ */
+export interface GatedDeltaArgs {
+  /** [T, G K]: head h uses group floor(h G / H). */
+  q: Tensor
+  /** [T, G K] */
+  k: Tensor
+  /** [T, H V] */
+  v: Tensor
+  /** [T, H], before bias and softplus (identity above 20). */
+  dt: Tensor
+  /** [T, H], before the sigmoid. */
+  beta: Tensor
+  /** [1, H]; A = -exp(A_log). */
+  A_log: Tensor
+  /** [1, H] */
+  dtBias: Tensor
+  /** G */
+  groups: number
+  segments: Segments
+  direction: Direction
+}
+
+/**
  * Causal attention of grouped queries (arXiv 2305.13245): y = softmax(scale q k') v over the keys of the same sequence up to the row's
  * own, in their order. H heads of queries and G of keys and values, d numbers each; query head h reads key head floor(h G / H).
  */
@@ -238,6 +263,8 @@ export interface Backend {
   s5(args: S5Args, state: Tensor | null): Tensor
   /** [T, H P]; state [slots H P, N]. */
   ssd(args: SsdArgs, state: Tensor | null): Tensor
+  /** [T, H V]; state [slots H K, V]. */
+  gatedDelta(args: GatedDeltaArgs, state: Tensor | null): Tensor
   /** [T, H d]; the keys and values of segments with a slot are added to the cache. */
   attention(args: AttentionArgs, cache: AttentionCache | null): Tensor
   /**
@@ -318,6 +345,7 @@ export interface Gradients {
   s5(dy: Tensor, args: S5Args, into: S5Gradients): void
   /** `ends`: of the only segment. */
   ssd(dy: Tensor, args: SsdArgs, into: SsdGradients, ends?: SsdEnds): void
+  gatedDelta(dy: Tensor, args: GatedDeltaArgs, into: GatedDeltaGradients): void
   attention(dy: Tensor, args: AttentionArgs, into: AttentionGradients): void
   rotate(dy: Tensor, turns: Tensor, heads: number, pairs: Pairs, dx: Tensor): void
   route(dy: Tensor, logits: Tensor, active: number, over: 'active' | 'all', dlogits: Tensor): void
@@ -382,6 +410,16 @@ export interface SsdEnds {
   dInitial?: Tensor | null
   /** Gradient of the last state, read. */
   dLast?: Tensor | null
+}
+
+export interface GatedDeltaGradients {
+  dq: Tensor | null
+  dk: Tensor | null
+  dv: Tensor | null
+  ddt: Tensor | null
+  dbeta: Tensor | null
+  dA_log: Tensor | null
+  ddtBias: Tensor | null
 }
 
 export interface AttentionGradients {

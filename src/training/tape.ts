@@ -6,6 +6,7 @@ import type {
   Combination,
   ConvArgs,
   FloatArray,
+  GatedDeltaArgs,
   Gradients,
   GroupNorm,
   LinearOptions,
@@ -223,6 +224,23 @@ export class Tape implements Backend {
         dB: this.#grad(B),
         dC: this.#grad(C),
         dD: this.#grad(D),
+        ddtBias: this.#grad(dtBias),
+      })
+    })
+  }
+
+  gatedDelta(args: GatedDeltaArgs, state: Tensor | null): Tensor {
+    expectWhole(args.segments)
+    const { q, k, v, dt, beta, A_log, dtBias } = args
+    const inputs = [q, k, v, dt, beta, A_log, dtBias]
+    return this.#record(this.#backend.gatedDelta(args, state), inputs, inputs, (dy) => {
+      this.#gradients.gatedDelta(dy, args, {
+        dq: this.#grad(q),
+        dk: this.#grad(k),
+        dv: this.#grad(v),
+        ddt: this.#grad(dt),
+        dbeta: this.#grad(beta),
+        dA_log: this.#grad(A_log),
         ddtBias: this.#grad(dtBias),
       })
     })

@@ -225,6 +225,25 @@ describe.each(
     await check(piece, x, [1, 67, 3, 4], direction, values(4 * H * P, N))
   })
 
+  it.skipIf(lacks?.includes('gatedDelta'))('gatedDelta', async () => {
+    const [T, H, G, K, V] = [75, 4, 2, 3, 9]
+    const [A_log, dtBias] = [put(values(1, H, 0.7)), put(values(1, H))]
+    const piece: Piece = async (each, segments, before) => {
+      const state = put(before)
+      const [q, k, v, dt, beta] = [put(each.q), put(each.k), put(each.v), put(each.dt), put(each.beta)]
+      const args = { q, k, v, dt, beta, A_log, dtBias, groups: G, segments, direction: 'forward' as const }
+      return { y: await get(backend.gatedDelta(args, state)), state: await get(state) }
+    }
+    const x = {
+      q: values(T, G * K),
+      k: values(T, G * K, 0.5),
+      v: values(T, H * V),
+      dt: values(T, H),
+      beta: values(T, H),
+    }
+    await check(piece, x, [1, 67, 3, 4], 'forward', values(4 * H * K, V))
+  })
+
   it.each([
     [3, 1],
     [3, 2],

@@ -4,6 +4,7 @@ import type {
   Backend,
   Combination,
   FloatArray,
+  GatedDeltaArgs,
   Gradients,
   GroupNorm,
   Pairs,
@@ -540,6 +541,56 @@ export function ssdCase(shape: SsdShape): Operation {
   }
 }
 
+interface GatedDeltaShape {
+  lengths: number[]
+  H: number
+  G?: number
+  K: number
+  V: number
+  direction?: Direction
+  state?: boolean
+  views?: boolean
+}
+export function gatedDeltaCase(shape: GatedDeltaShape): Operation {
+  const { lengths, H, G = 1, K, V, direction = 'forward', state = false, views = false } = shape
+  const T = total(lengths)
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
+  const words = [
+    `gatedDelta ${direction} rows ${lengths.join('+')} H ${H} G ${G} K ${K} V ${V}`,
+    state ? 'state' : '',
+    views ? 'views' : '',
+  ]
+  const argsOf = ({ q, k, v, dt, beta, A_log, dtBias }: Named<Tensor>): GatedDeltaArgs => ({
+    ...{ q, k, v, dt, beta, A_log, dtBias, groups: G },
+    ...{ segments, direction },
+  })
+  const op: Operation = {
+    name: words.filter(Boolean).join(' '),
+    inputs: {
+      q: values(T, G * K),
+      // At most as long as one: what a key finds is corrected by what is off, and no further.
+      k: values(T, G * K, K ** -0.5),
+      v: values(T, H * V),
+      dt: steps(T, H, true),
+      beta: values(T, H),
+      A_log: values(1, H, 0.7),
+      dtBias: values(1, H),
+      ...optional(state, 'state', () => values(lengths.length * H * K, V)),
+    },
+    views,
+    whole: ['A_log', 'dtBias', 'state'],
+    terms: Math.max(T, K, V) * K,
+    forward: async (b, x) => withState(b.gatedDelta(argsOf(x), x.state ?? null), x),
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['q', 'k', 'v', 'dt', 'beta', 'A_log', 'dtBias'],
+    backward: (g, { y }, x, { q: dq, k: dk, v: dv, dt: ddt, beta: dbeta, A_log: dA_log, dtBias: ddtBias }) =>
+      g.gatedDelta(y, argsOf(x), { dq, dk, dv, ddt, dbeta, dA_log, ddtBias }),
+  }
+}
+
 interface AttentionShape {
   lengths: number[]
   heads: number
@@ -815,6 +866,11 @@ export function operations(): Operation[] {
       ...[63, 64, 65, 129].map((rows) => ssdCase({ lengths: [rows, 3], H: 2, P: 8, N: 4, direction })),
       ssdCase({ lengths: [3, 145], H: 2, P: 9, N: 70, G: 2, direction, views: true }),
       ssdCase({ lengths: [131], H: 3, P: 16, N: 32, direction, state: 'carried' }),
+      gatedDeltaCase({ lengths: [1], H: 1, K: 1, V: 1, direction }),
+      gatedDeltaCase({ lengths: [7, 1, 19], H: 4, G: 2, K: 3, V: 5, direction, views: true }),
+      gatedDeltaCase({ lengths: [65], H: 2, K: 4, V: 8, direction }),
+      gatedDeltaCase({ lengths: [3, 131], H: 3, G: 3, K: 6, V: 13, direction, views: true }),
+      gatedDeltaCase({ lengths: [3, 32, 5], H: 6, G: 3, K: 5, V: 9, direction, state: true, views: true }),
       scanCase({ lengths: [129, 63], E: 32, N: 16, direction, views: true }),
       // More rows and channels than a block of the cpu gradient has.
       scanCase({ lengths: [3, 259], E: 137, N: 4, direction }),

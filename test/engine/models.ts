@@ -4,6 +4,7 @@ import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { Network } from '../../src/engine/network.js'
 import type { AttentionSpec } from '../../src/layers/mixers/attention.js'
 import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js'
+import type { GatedDeltaSpec } from '../../src/layers/mixers/gated-delta.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
 import type { ParallelSpec } from '../../src/layers/mixers/parallel.js'
@@ -38,7 +39,8 @@ export function tinySpec(
     | 'mamba2'
     | 'mamba2 both'
     | 'attention'
-    | 'retention',
+    | 'retention'
+    | 'gated-delta',
   stem = false,
   wide = false,
 ): ModelSpec {
@@ -75,8 +77,27 @@ export function tinySpec(
     d_value: wide ? 19 : 5,
     norm_eps: 1e-6,
   }
+  const gatedDelta: GatedDeltaSpec = {
+    kind: 'gated-delta',
+    d_inner: wide ? 44 : 20,
+    heads: 4,
+    key_heads: 2,
+    d_key: wide ? 8 : 3,
+    d_conv: 4,
+    norm_eps: 1e-6,
+  }
   const mixers = {
-    ...{ mamba, mamba2, s4d, s4, s5, attention, retention, 'mamba2 both': both('add', true, mamba2) },
+    ...{
+      mamba,
+      mamba2,
+      s4d,
+      s4,
+      s5,
+      attention,
+      retention,
+      'gated-delta': gatedDelta,
+      'mamba2 both': both('add', true, mamba2),
+    },
     ...{ add: both('add', true), multiply: both('multiply', true), untied: both('add', false) },
   }
   const last: BlockSpec = { mixer: mixers[mixer], mlp: { d_hidden: 9 } }

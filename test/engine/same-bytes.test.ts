@@ -22,6 +22,7 @@ const mixers = [
   'mamba2 both',
   'attention',
   'retention',
+  'gated-delta',
 ] as const
 
 for (const device of ['reference', 'cpu'] as const) {
@@ -31,8 +32,11 @@ for (const device of ['reference', 'cpu'] as const) {
 
     for (const mixer of mixers) {
       // The others are what their operations are: once is enough.
-      const shapes =
-        mixer === 's4' || mixer === 's5' ? ['stem'] : device === 'cpu' ? ['narrow', 'stem', 'wide'] : ['narrow', 'stem']
+      const shapes = ['s4', 's5', 'gated-delta'].includes(mixer)
+        ? ['stem']
+        : device === 'cpu'
+          ? ['narrow', 'stem', 'wide']
+          : ['narrow', 'stem']
       for (const shape of shapes) {
         const net = network(backend, tinySpec(mixer, shape === 'stem', shape === 'wide'))
         const name = `${mixer}, ${shape}`

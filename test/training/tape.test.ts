@@ -82,6 +82,12 @@ const cases: Case[] = [
     given: { mixer: { kind: 'attention', heads: 4, kv_heads: 2, d_head: 4, rope_theta: 20, window: 3 } },
   },
   { pool: 'last', given: { mixer: { kind: 'retention', heads: 2, d_key: 4, d_value: 3, norm_eps: 1e-6 } } },
+  {
+    pool: 'last',
+    given: {
+      mixer: { kind: 'gated-delta', d_inner: 8, heads: 4, key_heads: 2, d_key: 3, d_conv: 2, norm_eps: 1e-6 },
+    },
+  },
   { pool: 'flatten', given: { bidirectional: true, stem, d_embed: 3 }, lengths: [7, 7, 7] },
 ]
 

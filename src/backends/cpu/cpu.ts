@@ -5,6 +5,7 @@ import type {
   Backend,
   Combination,
   ConvArgs,
+  GatedDeltaArgs,
   Gradients,
   GroupNorm,
   LinearOptions,
@@ -22,6 +23,7 @@ import type { Weight } from '../weight.js'
 import { attention } from './attention.js'
 import { causalConv, unfold } from './conv.js'
 import { addRows, route } from './experts.js'
+import { gatedDelta } from './gated-delta.js'
 import { cpuGradients } from './gradients.js'
 import { type KernelSet, openKernels } from './kernels.js'
 import { newZeros } from './lazy-zeros.js'
@@ -237,6 +239,10 @@ export class CpuBackend implements Backend {
 
   ssd(args: SsdArgs, state: Tensor | null): Tensor {
     return ssd(this.machine, args, state)
+  }
+
+  gatedDelta(args: GatedDeltaArgs, state: Tensor | null): Tensor {
+    return gatedDelta(this.machine, args, state)
   }
 
   attention(args: AttentionArgs, cache: AttentionCache | null): Tensor {

@@ -4,6 +4,7 @@ import { groupsOf } from '../norm-groups.js'
 import { poolingOrder, readingOrder } from '../segments.js'
 import { attentionGradient } from './attention.js'
 import { addRowsGradient, routeGradient } from './experts.js'
+import { gatedDeltaGradient } from './gated-delta.js'
 import { startWriting } from './lazy-zeros.js'
 import type { Products } from './products.js'
 import { rotateGradient } from './rotate.js'
@@ -189,6 +190,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
     s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
     ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
+    gatedDelta: (dy, args, into) => gatedDeltaGradient(machine, dy, args, into),
 
     attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
     rotate: (dy, turns, heads, pairs, dx) => rotateGradient(machine, dy, turns, heads, pairs, dx),

@@ -5,6 +5,7 @@ import { adamw } from './adamw.js'
 import { attention, attentionGradient } from './attention.js'
 import { causalConv, causalConvGradient } from './conv.js'
 import { addRows, addRowsGradient, route, routeGradient } from './experts.js'
+import { gatedDelta, gatedDeltaGradient } from './gated-delta.js'
 import { linear, linearGradient } from './linear.js'
 import { Matrix, matrix } from './matrix.js'
 import { norm, normGradient } from './norm.js'
@@ -78,6 +79,7 @@ export function openReferenceBackend(): Backend {
     s4d,
     s5,
     ssd,
+    gatedDelta,
     attention,
     rotate,
     route,
@@ -98,6 +100,7 @@ export function openReferenceBackend(): Backend {
       s4d: s4dGradient,
       s5: s5Gradient,
       ssd: ssdGradient,
+      gatedDelta: gatedDeltaGradient,
       attention: attentionGradient,
       rotate: rotateGradient,
       route: routeGradient,

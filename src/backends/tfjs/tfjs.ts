@@ -109,6 +109,7 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     s5: (args, state) => make(() => s5(tf, args, state && held(state, state.rows, 2), tileNumbers)),
     ssd: (args, state) =>
       make(() => ssd(tf, args, state && held(state, state.rows, args.B.cols / args.groups), tileNumbers)),
+    gatedDelta: lacking('gatedDelta'),
     attention: lacking('attention'),
     rotate: lacking('rotate'),
     route: lacking('route'),

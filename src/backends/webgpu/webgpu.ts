@@ -4,6 +4,7 @@ import { causalConv, unfold } from './conv.js'
 import { openGpu } from './dawn.js'
 import { activate, combine, scale } from './elementwise.js'
 import { addRows, route } from './experts.js'
+import { gatedDelta } from './gated-delta.js'
 import { linear } from './linear.js'
 import { Machine } from './machine.js'
 import { norm } from './norm.js'
@@ -89,6 +90,7 @@ export function webgpuBackend(
     s4d: (args, state) => s4d(machine, args, state),
     s5: (args, state) => s5(machine, args, state),
     ssd: (args, state) => ssd(machine, args, state, scan),
+    gatedDelta: (args, state) => gatedDelta(machine, args, state),
     attention: (args, cache) => attention(machine, args, cache),
     rotate: rotate(machine),
     route: route(machine),

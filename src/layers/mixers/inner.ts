@@ -16,7 +16,7 @@ export interface Inner<Spec extends InnerSpec = InnerSpec> extends Pick<Family<S
   states(spec: Spec): Record<string, StateShape>
   /** Numbers per row of what `scan` holds beside its input. */
   widths(spec: Spec): number[]
-  /** projected [T, rows of in_proj] -> y [T, E], or addTo + y, which may be addTo itself. */
+  /** projected [T, rows of in_proj] -> y [T, E], or addTo + y, which may be addTo itself; two directions alone give it. */
   scan(
     b: Backend,
     spec: Spec,

@@ -2,6 +2,7 @@ import type { MixerSpec, ModelSpec } from '../../spec.js'
 import { attention } from './attention.js'
 import { bidirectional } from './bidirectional.js'
 import { flowstate } from './flowstate.js'
+import { gatedDelta } from './gated-delta.js'
 import { mamba } from './mamba.js'
 import { mamba2 } from './mamba2.js'
 import type { Family } from './mixer.js'
@@ -10,7 +11,7 @@ import { retention } from './retention.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 
-const single: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate, attention, retention]
+const single: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate, attention, retention, gatedDelta]
 
 /** Every kind of mixer. */
 export const families: readonly Family[] = [...single, parallel(single)]

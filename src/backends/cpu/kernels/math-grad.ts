@@ -1,7 +1,7 @@
 // What the gradients need besides math.ts: slopes, and the last, partial vector of a row.
 import { decay, exp, madd, normalCdf, sigmoid } from './math'
 
-export { decay, expOfMinusAbs, madd, sigmoid, silu, softplusOf, sum4 } from './math'
+export { decay, exp, expOfMinusAbs, load1, madd, sigmoid, silu, softplus, softplusOf, sum4 } from './math'
 
 /** s(x) (1 + x (1 - s(x))), s the sigmoid. */
 // @ts-ignore: decorator
