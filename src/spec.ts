@@ -26,6 +26,8 @@ export interface MoeSpec {
   d_hidden: number
   /** What the softmax of the router is over: the `active` ones, or all experts before the others are dropped. */
   over: 'active' | 'all'
+  /** Width of one more expert that computes all rows, which a sigmoid of each weighs; absent: there is none. */
+  d_shared?: number
 }
 
 /** x + mixer(norm(x)), then x + mlp(norm2(x)) + moe(norm2(x)) with what there is of them. */

@@ -8,6 +8,7 @@ import { hfMamba2 } from './hf-mamba2.js'
 import { jamba } from './jamba.js'
 import type { Layout } from './layout.js'
 import { own } from './own.js'
+import { qwen3Next } from './qwen3-next.js'
 import { stateSpaces } from './state-spaces.js'
 
 /** Every layout that can be read; the first that recognises a checkpoint reads it. */
@@ -22,4 +23,5 @@ export const layouts: readonly Layout[] = [
   jamba,
   graniteHybrid,
   falconH1,
+  qwen3Next,
 ]

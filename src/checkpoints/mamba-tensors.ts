@@ -155,7 +155,8 @@ export async function isTied(tensors: Tensors, head: string, embedding: string):
   return true
 }
 
-function transposed({ dtype, rows, cols, data }: Weight): Weight {
+/** [cols, 1, K] of PyTorch's convolutions as [K, cols]. */
+export function transposed({ dtype, rows, cols, data }: Weight): Weight {
   const flipped = newWeight(dtype, cols, rows)
   for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) flipped.data[j * rows + i] = data[i * cols + j]
   return flipped

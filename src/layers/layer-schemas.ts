@@ -18,7 +18,13 @@ export const normSchema = record({ kind: oneOf('rms', 'layer'), eps: epsilon })
 export const mlpSchema = record({ d_hidden: width })
 
 export const moeSchema = v.pipe(
-  record({ experts: whole(1, 4096), active: whole(1, 4096), d_hidden: width, over: oneOf('active', 'all') }),
+  record({
+    experts: whole(1, 4096),
+    active: whole(1, 4096),
+    d_hidden: width,
+    over: oneOf('active', 'all'),
+    d_shared: v.optional(width),
+  }),
   consistent(function* ({ experts, active }: MoeSpec): Generator<Contradiction> {
     if (active > experts) yield ['active', `at most ${experts}, the experts`]
   }),

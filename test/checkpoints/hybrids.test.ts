@@ -24,7 +24,7 @@ test('Granite turns by position only where its config says rope', async () => {
 })
 
 test('a hybrid is saved in our own layout, and opens from it', async () => {
-  for (const name of ['hf-jamba', 'hf-granite-hybrid-moe', 'hf-falcon-h1']) {
+  for (const name of ['hf-jamba', 'hf-granite-hybrid-moe', 'hf-falcon-h1', 'hf-qwen3-next']) {
     const { spec, weights } = await openCheckpoint(`test/golden/${name}`)
     const folder = await newFolder()
     await saveCheckpoint(folder, spec, weights)
@@ -32,6 +32,14 @@ test('a hybrid is saved in our own layout, and opens from it', async () => {
     expect(own.spec).toEqual(spec)
     expect(own.weights).toEqual(weights)
   }
+})
+
+test('Qwen3-Next opens without the head that guesses several tokens ahead; its experts may keep their shares of all', async () => {
+  const { config, raw } = await goldenModel('hf-qwen3-next')
+  raw.set('mtp.fc.weight', { shape: [32, 64], values: noise(2048, 1) })
+  const { spec, weights } = await openCheckpoint(await writeModel({ ...config, norm_topk_prob: false }, raw))
+  expect(spec.blocks[0].moe).toEqual({ experts: 4, active: 2, d_hidden: 16, over: 'all', d_shared: 16 })
+  expect([...weights.keys()].filter((name) => name.includes('mtp'))).toEqual([])
 })
 
 describe('multipliers of Falcon-H1', () => {
@@ -84,6 +92,12 @@ describe('what does not fit is one line', () => {
     ['hf-granite-hybrid', { logits_scaling: 0 }, 'logits_scaling is 0, expected a number above 0'],
     ['hf-granite-hybrid-moe', { mamba_n_groups: 3 }, 'blocks[0].mixer'],
     ['hf-falcon-h1', { ssm_multipliers: [1, 2] }, 'ssm_multipliers is [1, 2], expected a list of 5 numbers above 0'],
+    ['hf-qwen3-next', { linear_num_key_heads: 3 }, 'blocks[0].mixer.d_key'],
+    [
+      'hf-qwen3-next',
+      { partial_rotary_factor: 0.2 },
+      'mixer.rotary is 3, expected an even number of at most 16, d_head',
+    ],
   ])('%s with %j', async (name, change, message) => {
     expect(await fails(name, (config) => Object.assign(config, change))).toContain(message)
   })

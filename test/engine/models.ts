@@ -119,14 +119,17 @@ export function tinySpec(
   }
 }
 
-/** A block with Mamba beside attention with a window and positions, and experts beside an MLP, all of it multiplied. */
+/** A block with Mamba beside attention with all its options, and experts, one of all rows, beside an MLP, all of it multiplied. */
 const sideBySide = (mamba: MambaSpec, { max_length: _, ...attention }: AttentionSpec): BlockSpec => ({
   mixer: {
     kind: 'parallel',
-    mixers: [mamba, { ...attention, window: 13, rope_theta: 100 } as AttentionSpec],
+    mixers: [
+      mamba,
+      { ...attention, window: 13, rope_theta: 100, rotary: 4, qk_norm_eps: 1e-6, gated: true } as AttentionSpec,
+    ],
   } as ParallelSpec,
   mlp: { d_hidden: 9 },
-  moe: { experts: 3, active: 2, d_hidden: 5, over: 'active' },
+  moe: { experts: 3, active: 2, d_hidden: 5, over: 'active', d_shared: 6 },
   residual_multiplier: 0.5,
 })
 

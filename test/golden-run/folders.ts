@@ -25,7 +25,7 @@ export type Check = (folder: string, backend: BackendName, longest?: number) => 
 export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'
 
 /** Families that later issues bring, as their config.json tells them. */
-const notYet = new Set(['qwen3_next', 'Mamba3'])
+const notYet = new Set(['Mamba3'])
 
 /** In plain JavaScript, as tests run it, the others take `tfjs` minutes. */
 const quickOnTfjs = ['hf-mamba', 'hf-falcon-mamba', 'caduceus-ph', 's4d']

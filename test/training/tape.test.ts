@@ -105,11 +105,12 @@ describe('the tape', () => {
     const settings = completeSettings({ ...small, mlp: 3, pool: 'mean' })
     const spec = classifierSpec(settings, ['a', 'b', 'c'], { longest: 7, shortest: 1 })
     const [block] = spec.blocks
-    const attention = { kind: 'attention', heads: 4, kv_heads: 2, d_head: 3, max_length: 7 }
+    const given = { kind: 'attention', heads: 4, kv_heads: 2, d_head: 4, max_length: 7 }
+    const attention = { ...given, rope_theta: 20, rotary: 2, qk_norm_eps: 1e-3, gated: true }
     const blocks = (['active', 'all'] as const).map((over) => ({
       ...block,
       mixer: over === 'all' ? { kind: 'parallel', mixers: [block.mixer, attention] } : block.mixer,
-      moe: { experts: 3, active: 2, d_hidden: 2, over },
+      moe: { experts: 3, active: 2, d_hidden: 2, over, ...(over === 'all' && { d_shared: 3 }) },
       residual_multiplier: 0.7,
     }))
     await checkGradients({ ...spec, blocks, embedding_multiplier: 3 }, randomBatch([7, 1, 5], 3))

@@ -3,9 +3,9 @@ import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
 import { exitCodes, UserError } from '../../errors.js'
 import type { MixerSpec } from '../../spec.js'
-import { type Contradiction, consistent, kind, positive, record, whole } from '../../text/schema.js'
-import { linear } from '../initial.js'
-import { width } from '../layer-schemas.js'
+import { type Contradiction, consistent, flag, kind, positive, record, whole } from '../../text/schema.js'
+import { constant, linear } from '../initial.js'
+import { epsilon, width } from '../layer-schemas.js'
 import type { Params } from '../params.js'
 import { ropeFrequencies, turnsOf } from '../rotation.js'
 import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.js'
@@ -23,6 +23,12 @@ export interface AttentionSpec {
   scale?: number
   /** Base of the rotary position embedding (arXiv 2104.09864); absent: rows do not know their position. */
   rope_theta?: number
+  /** Numbers of a head that are turned by it, the first ones; absent: all. */
+  rotary?: number
+  /** Of an RMSNorm of each head of queries and keys, before they are turned; absent: there is none. */
+  qk_norm_eps?: number
+  /** What a row gives is multiplied by the sigmoid of a projection of its own (arXiv 2505.06708). */
+  gated?: boolean
   /** Rows that a row sees, itself included; what lies further back is forgotten. */
   window?: number
   /** Rows of the longest sequence, where there is no window. */
@@ -38,6 +44,9 @@ const schema = v.pipe(
     d_head: width,
     scale: v.optional(positive(1e6)),
     rope_theta: v.optional(positive(1e15)),
+    rotary: v.optional(width),
+    qk_norm_eps: v.optional(epsilon),
+    gated: v.optional(flag),
     window: v.optional(whole(1, 2 ** 31 - 1)),
     max_length: v.optional(whole(1, 2 ** 31 - 1)),
   }),
@@ -46,12 +55,16 @@ const schema = v.pipe(
     kv_heads,
     d_head,
     rope_theta,
+    rotary,
     window,
     max_length,
   }: AttentionSpec): Generator<Contradiction> {
     if (heads % kv_heads !== 0) yield ['heads', `a multiple of ${kv_heads}, kv_heads`]
-    if (rope_theta !== undefined && d_head % 2 !== 0)
+    if (rope_theta !== undefined && rotary === undefined && d_head % 2 !== 0)
       yield ['d_head', 'an even number, for pairs of numbers that are turned']
+    if (rotary !== undefined && rope_theta === undefined) yield ['rotary', 'none without rope_theta']
+    if (rotary !== undefined && (rotary > d_head || rotary % 2 !== 0))
+      yield ['rotary', `an even number of at most ${d_head}, d_head`]
     if (window !== undefined && max_length !== undefined) yield ['max_length', 'none beside a window']
     if (window === undefined && max_length === undefined)
       yield ['max_length', 'a whole number, or a window in its place']
@@ -67,39 +80,52 @@ export const mostKept = ({ window, max_length }: AttentionSpec): number => (wind
 const firstKept = 64
 
 /**
- *     q_proj.weight [heads d_head, D], k_proj.weight, v_proj.weight [kv_heads d_head, D], out_proj.weight [D, heads d_head], each with
- *     .bias?
+ *     q_proj.weight [heads d_head, D], k_proj.weight, v_proj.weight [kv_heads d_head, D], gate_proj.weight [heads d_head, D] (if gated),
+ *     out_proj.weight [D, heads d_head], each with .bias?; q_norm.weight, k_norm.weight [1, d_head] (if there is a norm)
  */
 export const attention: Family<AttentionSpec> = {
   kind: 'attention',
   schema,
   causal: () => true,
-  weights: ({ heads, kv_heads, d_head }, D) =>
-    projections(heads * d_head, kv_heads * d_head, D).flatMap(({ name, rows, cols }) => [
+  weights: (spec, D) => [
+    ...projections(spec, D).flatMap(({ name, rows, cols }) => [
       { name: `${name}.weight`, rows, cols },
       { name: `${name}.bias`, rows: 1, cols: rows, optional: true as const },
     ]),
-  widths: ({ heads, kv_heads, d_head, rope_theta }, D) => {
+    ...norms(spec).map((name) => ({ name, rows: 1, cols: spec.d_head })),
+  ],
+  widths: ({ heads, kv_heads, d_head, rope_theta, rotary = d_head, qk_norm_eps, gated }, D) => {
     const [Q, K] = [heads * d_head, kv_heads * d_head]
-    return [Q, K, K, Q, D, ...(rope_theta === undefined ? [] : [d_head, Q, K])]
+    return [
+      ...[Q, K, K, Q, D],
+      ...(rope_theta === undefined ? [] : [rotary, Q, K]),
+      ...(qk_norm_eps === undefined ? [] : [Q, K]),
+      ...(gated ? [Q, Q] : []),
+    ]
   },
   cached: (spec) => ({ rows: mostKept(spec), numbers: 2 * spec.kv_heads * spec.d_head }),
-  initialise: ({ heads, kv_heads, d_head }, D, random, branches) =>
-    new Map(
-      projections(heads * d_head, kv_heads * d_head, D).map(({ name, rows, cols }) => [
-        `${name}.weight`,
-        linear(random, rows, cols, name === 'out_proj' ? Math.sqrt(branches) : 1),
-      ]),
-    ),
+  initialise: (spec, D, random, branches) =>
+    new Map([
+      ...projections(spec, D).map(({ name, rows, cols }) => {
+        return [`${name}.weight`, linear(random, rows, cols, name === 'out_proj' ? Math.sqrt(branches) : 1)] as const
+      }),
+      ...norms(spec).map((name) => [name, constant(spec.d_head, 1)] as const),
+    ]),
   make: (spec, params) => new Attention(spec, params),
 }
 
-const projections = (Q: number, K: number, D: number) => [
-  { name: 'q_proj', rows: Q, cols: D },
-  { name: 'k_proj', rows: K, cols: D },
-  { name: 'v_proj', rows: K, cols: D },
-  { name: 'out_proj', rows: D, cols: Q },
-]
+function projections({ heads, kv_heads, d_head, gated }: AttentionSpec, D: number) {
+  const [Q, K] = [heads * d_head, kv_heads * d_head]
+  return [
+    { name: 'q_proj', rows: Q, cols: D },
+    { name: 'k_proj', rows: K, cols: D },
+    { name: 'v_proj', rows: K, cols: D },
+    ...(gated ? [{ name: 'gate_proj', rows: Q, cols: D }] : []),
+    { name: 'out_proj', rows: D, cols: Q },
+  ]
+}
+
+const norms = ({ qk_norm_eps }: AttentionSpec) => (qk_norm_eps === undefined ? [] : ['q_norm.weight', 'k_norm.weight'])
 
 class Attention implements Mixer {
   readonly directions = ['forward'] as const
@@ -124,25 +150,41 @@ class Attention implements Mixer {
       q: await this.linear(b, 'q_proj', x),
       k: await this.linear(b, 'k_proj', x),
       v: await this.linear(b, 'v_proj', x),
+      ...(this.spec.gated && { gate: await this.linear(b, 'gate_proj', x) }),
     }
   }
 
   async scan(b: Backend, { q, k, v }: Projected, segments: Segments, _: Direction, state: MixerState | null) {
     const { heads, kv_heads, d_head: width, scale = width ** -0.5, rope_theta, window = Infinity } = this.spec
+    const { rotary = width, qk_norm_eps: eps } = this.spec
     this.checkLengths(segments)
-    const turns = rope_theta === undefined ? null : turnsOf(b, segments, ropeFrequencies(width / 2, rope_theta))
-    const [turnedQ, turnedK] = turns
-      ? [b.rotate(q, turns, heads, 'halves'), b.rotate(k, turns, kv_heads, 'halves')]
-      : [q, k]
+    const turns = rope_theta === undefined ? null : turnsOf(b, segments, ropeFrequencies(rotary / 2, rope_theta))
+    const made: Tensor[] = []
+    const keep = (x: Tensor) => {
+      made.push(x)
+      return x
+    }
+    const normed = (x: Tensor, norm: string) => {
+      if (eps === undefined) return x
+      const each = b.reshape(x, (x.rows * x.cols) / width, width)
+      return b.reshape(keep(b.norm(each, { kind: 'rms', eps }, this.params.get(norm), null)), x.rows, x.cols)
+    }
+    const turned = (x: Tensor, count: number) => (turns ? keep(b.rotate(x, turns, count, 'halves')) : x)
+    const queries = turned(normed(q, 'q_norm.weight'), heads)
+    const keys = turned(normed(k, 'k_norm.weight'), kv_heads)
     if (state) await this.makeRoom(b, segments, state)
     const cache = state && { keys: state.key_cache, values: state.value_cache }
-    const y = b.attention({ q: turnedQ, k: turnedK, v, heads, width, scale, window, segments }, cache) // [T, heads d_head]
-    if (turns) b.release(turns, turnedQ, turnedK)
+    const y = b.attention({ q: queries, k: keys, v, heads, width, scale, window, segments }, cache) // [T, heads d_head]
+    b.release(turns, ...made)
     return y
   }
 
-  finish(b: Backend, _: Projected, [y]: readonly Tensor[], residual: Tensor | null): Promise<Tensor> {
-    return this.linear(b, 'out_proj', y, residual)
+  async finish(b: Backend, { gate }: Projected, [y]: readonly Tensor[], residual: Tensor | null): Promise<Tensor> {
+    if (!gate) return this.linear(b, 'out_proj', y, residual)
+    const gated = b.combine(y, gate, 'glu')
+    const out = await this.linear(b, 'out_proj', gated, residual)
+    b.release(gated)
+    return out
   }
 
   private linear(b: Backend, name: string, x: Tensor, residual: Tensor | null = null): Promise<Tensor> {

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import type { Backend, Tensor } from '../../backends/backend.js'
 import type { Direction, Segments } from '../../backends/segments.js'
 import type { Weight } from '../../backends/weight.js'
+import type { MixerSpec } from '../../spec.js'
 import { type Contradiction, consistent, kind, record } from '../../text/schema.js'
 import { constant, filled, type Random, uniform } from '../initial.js'
 import { epsilon, width } from '../layer-schemas.js'
@@ -42,6 +43,8 @@ const schema = v.pipe(
     if (heads % key_heads) yield ['key_heads', `a part of the ${heads} heads`]
   }),
 )
+
+export const isGatedDelta = (mixer: MixerSpec): mixer is GatedDeltaSpec => mixer.kind === 'gated-delta'
 
 export const gatedDelta = causalFamily<GatedDeltaSpec>({
   kind: 'gated-delta',
