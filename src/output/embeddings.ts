@@ -79,7 +79,7 @@ export const embeddingPaths = (format: EmbeddingFormat, output: string): string[
   isMatrix(format) && output !== '-' ? [output, idsPath(output)] : [output]
 
 /** Bytes of memory that a run must leave to the writer: measured; JavaScript's arrays of a row group, and garbage (docs/decisions.md). */
-export const writerBytes = (format: EmbeddingFormat) => (format === 'parquet' ? 96 * 2 ** 20 : 0)
+export const writerBytes = (format: EmbeddingFormat) => (format === 'parquet' ? 192 * 2 ** 20 : 0)
 
 export async function embeddingRows(
   format: EmbeddingFormat,
