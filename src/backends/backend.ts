@@ -130,6 +130,54 @@ export interface SsdArgs {
   direction: Direction
 }
 
+/** What the heads of Mamba-3 (arXiv 2603.15569) turn by: angles that add up along the rows, each row pi tanh(angle) times the step of the head. */
+export interface TurnsArgs {
+  /** [T, A S], before tanh: head h uses group floor(h A / H). */
+  angles: Tensor
+  /** S */
+  pairs: number
+  /** [T, H], before bias and softplus (identity above 20). */
+  dt: Tensor
+  /** [1, H] */
+  dtBias: Tensor
+  segments: Segments
+}
+
+/**
+ * The recurrence of Mamba-3 (arXiv 2603.15569), H heads of P channels each: S = a S + (1 - w) dt a v' k'^T + w dt v k^T, y = S q + D v, where v'
+ * and k' are those of the row before, a = exp(-rate dt), w = sigmoid(trap), and rate = h(A), but at least `leastRate`, with h(x) = 1 + x from 0
+ * on and 1 / (1 - x) below: the variant of state-spaces/mamba.
+ */
+export interface TrapezoidArgs {
+  /** [T, H P]: the channels of a head side by side. */
+  v: Tensor
+  /** [T, H N] */
+  k: Tensor
+  /** [T, H N] */
+  q: Tensor
+  /** [T, H], before bias and softplus (identity above 20). */
+  dt: Tensor
+  /** [T, H] */
+  A: Tensor
+  /** [T, H] */
+  trap: Tensor
+  /** [1, H] */
+  D: Tensor
+  /** [1, H] */
+  dtBias: Tensor
+  leastRate: number
+  segments: Segments
+}
+
+/** What the recurrence of Mamba-3 carries. */
+export interface TrapezoidState {
+  /** [slots H P, N] */
+  ssm: Tensor
+  /** Of the last row, [slots H, N] and [slots H, P]. */
+  k: Tensor
+  v: Tensor
+}
+
 /**
  * The gated delta rule (arXiv 2412.06464): S decays, then what its key reads is moved towards the value by the share beta,
  * S = a S + k' beta (v - k a S), y = q S. H heads of values, of which G in turn share queries and keys; a = exp(dt A).
@@ -265,6 +313,10 @@ export interface Backend {
   ssd(args: SsdArgs, state: Tensor | null): Tensor
   /** [T, H V]; state [slots H K, V]. */
   gatedDelta(args: GatedDeltaArgs, state: Tensor | null): Tensor
+  /** [T, H 2 S]: S cosines, then S sines for each head; state [slots H, S]: the angles of the last row, modulo 2 pi. */
+  turns(args: TurnsArgs, state: Tensor | null): Tensor
+  /** [T, H P] */
+  trapezoid(args: TrapezoidArgs, state: TrapezoidState | null): Tensor
   /** [T, H d]; the keys and values of segments with a slot are added to the cache. */
   attention(args: AttentionArgs, cache: AttentionCache | null): Tensor
   /**
@@ -346,8 +398,18 @@ export interface Gradients {
   /** `ends`: of the only segment. */
   ssd(dy: Tensor, args: SsdArgs, into: SsdGradients, ends?: SsdEnds): void
   gatedDelta(dy: Tensor, args: GatedDeltaArgs, into: GatedDeltaGradients): void
+  turns(dy: Tensor, args: TurnsArgs, into: TurnsGradients): void
+  trapezoid(dy: Tensor, args: TrapezoidArgs, into: TrapezoidGradients): void
   attention(dy: Tensor, args: AttentionArgs, into: AttentionGradients): void
-  rotate(dy: Tensor, turns: Tensor, heads: number, pairs: Pairs, dx: Tensor): void
+  /** x is read for dturns only. */
+  rotate(
+    dy: Tensor,
+    x: Tensor,
+    turns: Tensor,
+    heads: number,
+    pairs: Pairs,
+    into: { dx: Tensor | null; dturns: Tensor | null },
+  ): void
   route(dy: Tensor, logits: Tensor, active: number, over: 'active' | 'all', dlogits: Tensor): void
   addRows(
     dy: Tensor,
@@ -419,6 +481,23 @@ export interface GatedDeltaGradients {
   ddt: Tensor | null
   dbeta: Tensor | null
   dA_log: Tensor | null
+  ddtBias: Tensor | null
+}
+
+export interface TurnsGradients {
+  dangles: Tensor | null
+  ddt: Tensor | null
+  ddtBias: Tensor | null
+}
+
+export interface TrapezoidGradients {
+  dv: Tensor | null
+  dk: Tensor | null
+  dq: Tensor | null
+  ddt: Tensor | null
+  dA: Tensor | null
+  dtrap: Tensor | null
+  dD: Tensor | null
   ddtBias: Tensor | null
 }
 

@@ -59,20 +59,21 @@ export function mamba2Spec(tensors: Tensors, prefix: string, { groups, limit, no
 }
 
 /** `ssm_cfg` of state-spaces/mamba, which other layouts have taken over, with the defaults of the official code. */
-export const ssmConfig = v.nullish(
-  openRecord({
-    layer: v.nullish(oneOf('Mamba1', 'Mamba2')),
-    bias: v.nullish(flag, false),
-    conv_bias: v.nullish(flag, true),
-    ngroups: v.nullish(whole(1), 1),
-    norm_before_gate: v.nullish(flag, false),
-    dt_limit: v.nullish(dtLimit, [0, Number.POSITIVE_INFINITY]),
-  }),
-  {},
-)
+export const ssmKeys = {
+  layer: v.nullish(oneOf('Mamba1', 'Mamba2')),
+  bias: v.nullish(flag, false),
+  conv_bias: v.nullish(flag, true),
+  ngroups: v.nullish(whole(1), 1),
+  norm_before_gate: v.nullish(flag, false),
+  dt_limit: v.nullish(dtLimit, [0, Number.POSITIVE_INFINITY]),
+}
+
+export const ssmConfig = v.nullish(openRecord(ssmKeys), {})
+
+type SsmConfig = Omit<v.InferOutput<typeof ssmConfig>, 'layer'> & { layer?: string | null }
 
 /** A mixer of state-spaces/mamba: Mamba-2 where the config says so, or else has no word and there are its tensors. */
-export function ssmSpec(tensors: Tensors, prefix: string, config: v.InferOutput<typeof ssmConfig>): AnyMambaSpec {
+export function ssmSpec(tensors: Tensors, prefix: string, config: SsmConfig): AnyMambaSpec {
   const { layer, ngroups, norm_before_gate, dt_limit } = config
   const isMamba2 = layer ? layer === 'Mamba2' : tensors.has(`${prefix}dt_bias`)
   if (!isMamba2) return mambaSpec(tensors, prefix)

@@ -1,10 +1,12 @@
 import * as v from 'valibot'
 import { isAnyMamba } from '../layers/mixers/any-mamba.js'
+import type { Mamba3Spec } from '../layers/mixers/mamba3.js'
 import type { Weights } from '../layers/params.js'
-import type { BlockSpec, ModelSpec } from '../spec.js'
-import { flag, openRecord, whole } from '../text/schema.js'
+import type { BlockSpec, MixerSpec, ModelSpec } from '../spec.js'
+import { flag, oneOf, openRecord, positive, whole } from '../text/schema.js'
 import type { Layout } from './layout.js'
-import { countLayers, isTied, mambaWeights, normWeights, ssmConfig, ssmSpec } from './mamba-tensors.js'
+import { countLayers, isTied, mambaWeights, normWeights, ssmKeys, ssmSpec } from './mamba-tensors.js'
+import { mamba3Spec, mamba3Weights } from './mamba3-tensors.js'
 import type { Tensors } from './tensors.js'
 
 const embedding = 'backbone.embedding.weight'
@@ -20,10 +22,18 @@ const keys = openRecord({
   ),
   rms_norm: v.nullish(flag, true),
   tie_embeddings: v.nullish(flag, true),
-  ssm_cfg: ssmConfig,
+  ssm_cfg: v.nullish(
+    openRecord({
+      ...ssmKeys,
+      layer: v.nullish(oneOf('Mamba1', 'Mamba2', 'Mamba3')),
+      A_floor: v.nullish(positive(1), 1e-4),
+      is_mimo: v.nullish(v.literal(false, 'false: the MIMO form of Mamba-3 is not supported')),
+    }),
+    {},
+  ),
 })
 
-/** state-spaces/mamba `MambaLMHeadModel` with Mamba-1 or Mamba-2 layers; an MLP after each mixer when `d_intermediate` is set. */
+/** state-spaces/mamba `MambaLMHeadModel` with Mamba-1, Mamba-2 or Mamba-3 layers; an MLP after each mixer when `d_intermediate` is set. */
 export const stateSpaces: Layout = {
   name: 'state-spaces Mamba',
   recognise: (config, tensors) => tensors.has(embedding) && 'd_model' in config.values,
@@ -44,7 +54,7 @@ export const stateSpaces: Layout = {
       // The official code has no key for it: MixerModel's default.
       norm: { kind: rms_norm ? 'rms' : 'layer', eps: 1e-5 },
       blocks: Array.from({ length: n }, (_, i) => ({
-        mixer: ssmSpec(tensors, `${layer(i)}mixer.`, ssm_cfg),
+        mixer: mixerSpec(tensors, `${layer(i)}mixer.`, ssm_cfg),
         ...mlpSpec(tensors, i, d_intermediate > 0),
       })),
       head: { kind: 'tokens', tied },
@@ -61,10 +71,11 @@ export const stateSpaces: Layout = {
     const weights: Weights = new Map()
     weights.set('embedding.weight', await tensors.weight(embedding, [V, D]))
     for (const [i, { mixer, mlp }] of spec.blocks.entries()) {
-      if (!isAnyMamba(mixer)) throw new Error('unreachable: this layout has Mamba mixers only')
       const [from, to] = [layer(i), `blocks.${i}.`]
       await normWeights(tensors, weights, { from: `${from}norm`, to: `${to}norm` }, norm, D)
-      await mambaWeights(tensors, weights, { from: `${from}mixer.`, to: `${to}mixer.` }, mixer, D, biases)
+      const names = { from: `${from}mixer.`, to: `${to}mixer.` }
+      if (isAnyMamba(mixer)) await mambaWeights(tensors, weights, names, mixer, D, biases)
+      else await mamba3Weights(tensors, weights, names, mixer as Mamba3Spec, D)
       if (!mlp) continue
       await normWeights(tensors, weights, { from: `${from}norm2`, to: `${to}norm2` }, norm, D)
       await linear(tensors, weights, `${from}mlp.fc1`, `${to}mlp.fc1`, 2 * mlp.d_hidden, D)
@@ -76,6 +87,12 @@ export const stateSpaces: Layout = {
     }
     return weights
   },
+}
+
+/** Mamba-3 where the config says so, or else has no word and there are its tensors. */
+function mixerSpec(tensors: Tensors, prefix: string, config: v.InferOutput<typeof keys>['ssm_cfg']): MixerSpec {
+  const isMamba3 = config.layer ? config.layer === 'Mamba3' : tensors.has(`${prefix}B_bias`)
+  return isMamba3 ? mamba3Spec(tensors, prefix, config) : ssmSpec(tensors, prefix, config)
 }
 
 /** GatedMLP rounds its width up, so the width comes from the tensor. */

@@ -17,6 +17,9 @@ import type {
   ScanArgs,
   SsdArgs,
   Tensor,
+  TrapezoidArgs,
+  TrapezoidState,
+  TurnsArgs,
 } from '../backends/backend.js'
 import type { Segments } from '../backends/segments.js'
 import type { Weight } from '../backends/weight.js'
@@ -246,6 +249,33 @@ export class Tape implements Backend {
     })
   }
 
+  turns(args: TurnsArgs, state: Tensor | null): Tensor {
+    expectWhole(args.segments)
+    const { angles, dt, dtBias } = args
+    const inputs = [angles, dt, dtBias]
+    return this.#record(this.#backend.turns(args, state), inputs, inputs, (dy) => {
+      this.#gradients.turns(dy, args, { dangles: this.#grad(angles), ddt: this.#grad(dt), ddtBias: this.#grad(dtBias) })
+    })
+  }
+
+  trapezoid(args: TrapezoidArgs, state: TrapezoidState | null): Tensor {
+    expectWhole(args.segments)
+    const { v, k, q, dt, A, trap, D, dtBias } = args
+    const inputs = [v, k, q, dt, A, trap, D, dtBias]
+    return this.#record(this.#backend.trapezoid(args, state), inputs, inputs, (dy) => {
+      this.#gradients.trapezoid(dy, args, {
+        dv: this.#grad(v),
+        dk: this.#grad(k),
+        dq: this.#grad(q),
+        ddt: this.#grad(dt),
+        dA: this.#grad(A),
+        dtrap: this.#grad(trap),
+        dD: this.#grad(D),
+        ddtBias: this.#grad(dtBias),
+      })
+    })
+  }
+
   attention(args: AttentionArgs, cache: AttentionCache | null): Tensor {
     expectWhole(args.segments)
     const { q, k, v } = args
@@ -256,7 +286,10 @@ export class Tape implements Backend {
 
   rotate(x: Tensor, turns: Tensor, heads: number, pairs: Pairs): Tensor {
     const y = this.#backend.rotate(x, turns, heads, pairs)
-    return this.#record(y, [x], [turns], (dy) => this.#gradients.rotate(dy, turns, heads, pairs, this.#grad(x)!))
+    const values = this.#learns([turns]) ? [x, turns] : [turns]
+    return this.#record(y, [x, turns], values, (dy) =>
+      this.#gradients.rotate(dy, x, turns, heads, pairs, { dx: this.#grad(x), dturns: this.#grad(turns) }),
+    )
   }
 
   route(logits: Tensor, active: number, over: 'active' | 'all'): Tensor {

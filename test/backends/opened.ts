@@ -30,7 +30,7 @@ export const backends: UnderTest[] = [
     name: 'tfjs',
     open: openTfjsBackend,
     gradients: false,
-    lacks: ['gatedDelta', 'attention', 'rotate', 'route', 'addRows', 'scale'],
+    lacks: ['gatedDelta', 'turns', 'trapezoid', 'attention', 'rotate', 'route', 'addRows', 'scale'],
     sameBytes: false,
     cutEvery: 5,
     slack: 1,

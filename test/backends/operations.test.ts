@@ -244,6 +244,36 @@ describe.each(
     await check(piece, x, [1, 67, 3, 4], 'forward', values(4 * H * K, V))
   })
 
+  it.skipIf(lacks?.includes('turns'))('turns', async () => {
+    const [T, H, S] = [43, 6, 3]
+    const dtBias = put(values(1, H))
+    const piece: Piece = async (x, segments, before) => {
+      const state = put(before)
+      const args = { angles: put(x.angles), pairs: S, dt: put(x.dt), dtBias, segments }
+      return { y: await get(backend.turns(args, state)), state: await get(state) }
+    }
+    await check(piece, { angles: values(T, 2 * S), dt: values(T, H) }, [1, 19, 2, 21], 'forward', values(4 * H, S))
+  })
+
+  it.skipIf(lacks?.includes('trapezoid'))('trapezoid', async () => {
+    // As many channels as states, so that one tensor holds all that is carried.
+    const [T, H, P] = [75, 3, 6]
+    const cols = H * P
+    const [D, dtBias] = [put(values(1, H)), put(values(1, H))]
+    const piece: Piece = async (x, segments, before) => {
+      const ends = [0, 4 * cols, 4 * (cols + H), before.rows]
+      const [ssm, k, v] = [0, 1, 2].map((i) => put(slice(before, ends[i], ends[i + 1])))
+      const given = { v: put(x.v), k: put(x.k), q: put(x.q), dt: put(x.dt), A: put(x.A), trap: put(x.trap) }
+      const y = backend.trapezoid({ ...given, D, dtBias, leastRate: 0.1, segments }, { ssm, k, v })
+      const after: number[] = []
+      for (const state of [ssm, k, v]) after.push(...(await backend.download(state)))
+      return { y: await get(y), state: { ...before, data: Float64Array.from(after) } }
+    }
+    const wide = Object.fromEntries(['v', 'k', 'q'].map((name) => [name, values(T, cols)]))
+    const perHead = Object.fromEntries(['dt', 'A', 'trap'].map((name) => [name, values(T, H)]))
+    await check(piece, { ...wide, ...perHead }, [1, 67, 3, 4], 'forward', values(4 * (cols + 2 * H), P))
+  })
+
   it.each([
     [3, 1],
     [3, 2],

@@ -14,6 +14,8 @@ import type {
   ScanArgs,
   SsdArgs,
   Tensor,
+  TrapezoidArgs,
+  TurnsArgs,
 } from '../../src/backends/backend.js'
 import type { Discretisation } from '../../src/backends/discretise.js'
 import type { Direction } from '../../src/backends/segments.js'
@@ -591,6 +593,94 @@ export function gatedDeltaCase(shape: GatedDeltaShape): Operation {
   }
 }
 
+interface TurnsShape {
+  lengths: number[]
+  H: number
+  S: number
+  A?: number
+  state?: boolean
+  views?: boolean
+}
+export function turnsCase({ lengths, H, S, A = 1, state = false, views = false }: TurnsShape): Operation {
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
+  const T = total(lengths)
+  const argsOf = ({ angles, dt, dtBias }: Named<Tensor>): TurnsArgs => ({ angles, pairs: S, dt, dtBias, segments })
+  const op: Operation = {
+    name: `turns rows ${lengths.join('+')} H ${H} S ${S} A ${A}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    inputs: {
+      angles: values(T, A * S),
+      dt: values(T, H, 1, -2),
+      dtBias: values(1, H),
+      // Away from the ends of 0 to 2 pi, where a rounding more or less is a turn more or less.
+      ...optional(state, 'state', () => values(lengths.length * H, S, 0.1, 3)),
+    },
+    views,
+    whole: ['dtBias', 'state'],
+    // The angles are sums over all rows.
+    terms: 16 * Math.max(...lengths),
+    forward: async (b, x) => withState(b.turns(argsOf(x), x.state ?? null), x),
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['angles', 'dt', 'dtBias'],
+    backward: (g, { y }, x, into) =>
+      g.turns(y, argsOf(x), { dangles: into.angles, ddt: into.dt, ddtBias: into.dtBias }),
+  }
+}
+
+interface TrapezoidShape {
+  lengths: number[]
+  H: number
+  P: number
+  N: number
+  leastRate?: number
+  state?: boolean
+  views?: boolean
+}
+export function trapezoidCase(shape: TrapezoidShape): Operation {
+  const { lengths, H, P, N, leastRate = 1e-4, state = false, views = false } = shape
+  const segments = state ? middlesOf(lengths) : segmentsOf(lengths)
+  const [T, S] = [total(lengths), lengths.length]
+  const argsOf = ({ v, k, q, dt, A, trap, D, dtBias }: Named<Tensor>): TrapezoidArgs => ({
+    ...{ v, k, q, dt, A, trap, D, dtBias, leastRate, segments },
+  })
+  const op: Operation = {
+    name: `trapezoid rows ${lengths.join('+')} H ${H} P ${P} N ${N} rate ${leastRate}${state ? ' state' : ''}${views ? ' views' : ''}`,
+    inputs: {
+      v: values(T, H * P),
+      k: values(T, H * N),
+      q: values(T, H * N),
+      dt: steps(T, H, true),
+      A: values(T, H, 2),
+      trap: values(T, H, 2),
+      D: values(1, H),
+      dtBias: values(1, H),
+      ...optional(state, 'ssm', () => values(S * H * P, N)),
+      ...optional(state, 'lastK', () => values(S * H, N)),
+      ...optional(state, 'lastV', () => values(S * H, P)),
+    },
+    views,
+    whole: ['D', 'dtBias', 'ssm', 'lastK', 'lastV'],
+    terms: Math.max(T, N, H * P),
+    forward: async (b, x) => {
+      const { ssm, lastK, lastV } = x
+      const y = b.trapezoid(argsOf(x), state ? { ssm, k: lastK, v: lastV } : null)
+      return { y, ...(state && { ssm, lastK, lastV }) }
+    },
+  }
+  if (state) return op
+  return {
+    ...op,
+    differentiable: ['v', 'k', 'q', 'dt', 'A', 'trap', 'D', 'dtBias'],
+    backward: (g, { y }, x, into) =>
+      g.trapezoid(y, argsOf(x), {
+        ...{ dv: into.v, dk: into.k, dq: into.q, ddt: into.dt, dA: into.A },
+        ...{ dtrap: into.trap, dD: into.D, ddtBias: into.dtBias },
+      }),
+  }
+}
+
 interface AttentionShape {
   lengths: number[]
   heads: number
@@ -645,10 +735,10 @@ export function rotateCase(T: number, heads: number, width: number, n: number, p
     name: `rotate ${pairs} ${n} of [${T}, ${heads} ${width}]${views ? ' views' : ''}`,
     inputs: { x: values(T, heads * width), turns: values(T, 2 * n) },
     views,
-    terms: 2,
+    terms: 2 * heads,
     forward: async (b, { x, turns }) => ({ y: b.rotate(x, turns, heads, pairs) }),
-    differentiable: ['x'],
-    backward: (g, { y }, { turns }, into) => g.rotate(y, turns, heads, pairs, into.x),
+    differentiable: ['x', 'turns'],
+    backward: (g, { y }, { x, turns }, into) => g.rotate(y, x, turns, heads, pairs, { dx: into.x, dturns: into.turns }),
   }
 }
 
@@ -875,6 +965,21 @@ export function operations(): Operation[] {
       // More rows and channels than a block of the cpu gradient has.
       scanCase({ lengths: [3, 259], E: 137, N: 4, direction }),
     ]),
+    ...[1, 2, 4, 7].flatMap((S, i) => [
+      turnsCase({ lengths: [1], H: 1, S }),
+      turnsCase({ lengths: [7, 1, 29], H: 6, S, A: 3, views: i % 2 === 0 }),
+      turnsCase({ lengths: [4, 31], H: 5, S, state: true, views: i % 2 === 1 }),
+    ]),
+    ...[1, 3, 4, 7, 33].flatMap((N, i) => [
+      trapezoidCase({ lengths: [1], H: 1, P: 1, N }),
+      trapezoidCase({ lengths: [7, 1, 19], H: 3, P: 5, N, views: i % 2 === 0 }),
+      trapezoidCase({ lengths: [5, 3], H: 2, P: 4, N, leastRate: 0.6 }),
+      trapezoidCase({ lengths: [3, 32, 1], H: 2, P: 7, N, state: true, views: i % 2 === 1 }),
+    ]),
+    // Around the rows of a block of the gradient, and more states than a thread of a GPU has.
+    ...[64, 65, 129].map((rows) => trapezoidCase({ lengths: [rows, 3], H: 2, P: 8, N: 4 })),
+    trapezoidCase({ lengths: [3, 145], H: 2, P: 9, N: 70, views: true }),
+    trapezoidCase({ lengths: [131], H: 3, P: 16, N: 32, state: true }),
     ...(['add', 'multiply', 'gate', 'glu'] as const).flatMap((how) => [
       combineCase({ T: 1, D: 1, how }),
       combineCase({ T: 5, D: 17, how, views: true }),

@@ -153,6 +153,12 @@ describe('Mamba-2', () => {
     expect(bare).toEqual({ ...official, norm: undefined })
   })
 
+  test('of the third kind has its sizes from its tensors, whatever the config calls it', async () => {
+    const sizes = { kind: 'mamba3', d_inner: 64, headdim: 16, n_groups: 1, d_state: 16, angles: 4 }
+    expect(await mixerOf('ssm-mamba3', {})).toEqual({ ...sizes, least_rate: 1e-4 })
+    expect(await mixerOf('ssm-mamba3', { ssm_cfg: { A_floor: 0.01 } })).toEqual({ ...sizes, least_rate: 0.01 })
+  })
+
   test('has the limits of its steps, in every notation of Python', async () => {
     const limits = async (limit: unknown) =>
       (await mixerOf('hf-mamba2', { time_step_limit: limit })) as { dt_limit?: unknown }
@@ -261,6 +267,12 @@ describe('broken checkpoints are one line with exit code 69', () => {
       'ssm-mamba1',
       { attn_layer_idx: [1] },
       'attn_layer_idx is [1], expected none: attention is not supported yet',
+    ],
+    [
+      'Mamba-3 in its MIMO form',
+      'ssm-mamba3',
+      { ssm_cfg: { layer: 'Mamba3', is_mimo: true } },
+      'is_mimo is true, expected false: the MIMO form of Mamba-3 is not supported',
     ],
     [
       'a Caduceus strategy',

@@ -20,13 +20,14 @@ const planOn = (spec: ModelSpec, gpu: GpuFacts, chunk?: number) =>
   planOf(spec, { device: 'webgpu', gpu, threads: 8, chunk, weights: new Map() })
 
 /** A block of this width. */
-function wideSpec(mixer: 'mamba' | 'add' | 's4d' | 'mamba2', D: number): ModelSpec {
+function wideSpec(mixer: 'mamba' | 'add' | 's4d' | 'mamba2' | 'mamba3', D: number): ModelSpec {
   const spec = tinySpec(mixer)
   const inner = { kind: 'mamba', d_inner: 2 * D, d_state: 16, dt_rank: Math.ceil(D / 16), d_conv: 4 }
   const wide = {
     mamba: inner,
     add: { ...spec.blocks[0].mixer, mamba: inner },
     s4d: { kind: 's4d', d_state: 64 },
+    mamba3: { kind: 'mamba3', d_inner: 2 * D, headdim: 64, n_groups: 1, d_state: 128, angles: 32, least_rate: 1e-4 },
     mamba2: { kind: 'mamba2', d_inner: 2 * D, headdim: 64, n_groups: 1, d_state: 128, d_conv: 4 },
   }[mixer]
   return { ...spec, d_embed: D, d_model: D, blocks: [{ mixer: wide, mlp: { d_hidden: D } }] }
@@ -101,6 +102,7 @@ describe('1,048,576 tokens on a GPU on paper', () => {
     ['add', 2048, 1024],
     ['s4d', 2048, 2048],
     ['mamba2', 2048, 1024],
+    ['mamba3', 256, 128],
     ['mamba', 8, 128],
   ] as const)('%s, width %i, tensors of %i MiB: every buffer fits, every index is one', async (mixer, D, size) => {
     const { plan, reads, asked } = await onPaper(wideSpec(mixer, D), card(size * MiB), ids, {
@@ -119,10 +121,9 @@ describe('the footprint of a chunk', () => {
   const both = { complement: [3, 2, 1, 0, 4], fused: false }
   const specs: Record<string, ModelSpec> = {
     ...Object.fromEntries(
-      (['mamba', 'add', 'multiply', 'untied', 's4d', 'mamba2', 'mamba2 both', 'attention'] as const).map((m) => [
-        m,
-        tinySpec(m),
-      ]),
+      (['mamba', 'add', 'multiply', 'untied', 's4d', 'mamba2', 'mamba2 both', 'mamba3', 'attention'] as const).map(
+        (m) => [m, tinySpec(m)],
+      ),
     ),
     stem: tinySpec('mamba', true),
     'both strands': { ...tinySpec('add'), reverse_complement: both },

@@ -7,6 +7,7 @@ import type { BidirectionalSpec } from '../../src/layers/mixers/bidirectional.js
 import type { GatedDeltaSpec } from '../../src/layers/mixers/gated-delta.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
+import type { Mamba3Spec } from '../../src/layers/mixers/mamba3.js'
 import type { ParallelSpec } from '../../src/layers/mixers/parallel.js'
 import type { RetentionSpec } from '../../src/layers/mixers/retention.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
@@ -38,6 +39,7 @@ export function tinySpec(
     | 's5'
     | 'mamba2'
     | 'mamba2 both'
+    | 'mamba3'
     | 'attention'
     | 'retention'
     | 'gated-delta',
@@ -69,6 +71,10 @@ export function tinySpec(
     d_conv: 4,
     norm: { eps: 1e-5, groups: 2, before_gate: wide },
   }
+  const mamba3: Mamba3Spec = {
+    ...{ kind: 'mamba3', d_inner: 4 * d_model, headdim: d_model, n_groups: 2, d_state: 5, angles: 2 },
+    ...{ least_rate: 1e-4, norm_eps: 1e-5 },
+  }
   const attention: AttentionSpec = { kind: 'attention', heads: 4, kv_heads: 2, d_head: wide ? 8 : 6, max_length: 600 }
   const retention: RetentionSpec = {
     kind: 'retention',
@@ -90,6 +96,7 @@ export function tinySpec(
     ...{
       mamba,
       mamba2,
+      mamba3,
       s4d,
       s4,
       s5,

@@ -20,6 +20,7 @@ const mixers = [
   's5',
   'mamba2',
   'mamba2 both',
+  'mamba3',
   'attention',
   'retention',
   'gated-delta',
@@ -32,7 +33,7 @@ for (const device of ['reference', 'cpu'] as const) {
 
     for (const mixer of mixers) {
       // The others are what their operations are: once is enough.
-      const shapes = ['s4', 's5', 'gated-delta'].includes(mixer)
+      const shapes = ['s4', 's5', 'gated-delta', 'mamba3'].includes(mixer)
         ? ['stem']
         : device === 'cpu'
           ? ['narrow', 'stem', 'wide']

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { gpu } from '../backends/has-gpu.js'
 import { checkFlowState } from './flowstate.js'
 import { checkKernel } from './kernel.js'
+import { checkMamba3 } from './mamba3.js'
 import { checkModel } from './model.js'
 import { checkRetention } from './retention.js'
 import { checkS4block, checkS4d } from './s4d.js'
@@ -25,7 +26,7 @@ export type Check = (folder: string, backend: BackendName, longest?: number) => 
 export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'
 
 /** Families that later issues bring, as their config.json tells them. */
-const notYet = new Set(['Mamba3'])
+const notYet = new Set<string>()
 
 /** In plain JavaScript, as tests run it, the others take `tfjs` minutes. */
 const quickOnTfjs = ['hf-mamba', 'hf-falcon-mamba', 'caduceus-ph', 's4d']
@@ -56,6 +57,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   if (config.kind === 's5') return { check: checkS5, backends }
   if (config.kind === 's4block-diag') return { check: checkS4block, backends }
   if (config.kind === 'retnet-retention') return { check: checkRetention, backends }
+  if (config.rope_angles) return { check: checkMamba3, backends }
   if (config.kernel === 'ssd') return { check: checkSsd, backends }
   return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }
 }

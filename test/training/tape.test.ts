@@ -81,6 +81,21 @@ const cases: Case[] = [
     pool: 'last',
     given: { mixer: { kind: 'attention', heads: 4, kv_heads: 2, d_head: 4, rope_theta: 20, window: 3 } },
   },
+  {
+    pool: 'last',
+    given: {
+      mixer: {
+        kind: 'mamba3',
+        d_inner: 8,
+        headdim: 2,
+        n_groups: 2,
+        d_state: 5,
+        angles: 2,
+        least_rate: 1e-4,
+        norm_eps: 1e-5,
+      },
+    },
+  },
   { pool: 'last', given: { mixer: { kind: 'retention', heads: 2, d_key: 4, d_value: 3, norm_eps: 1e-6 } } },
   {
     pool: 'last',

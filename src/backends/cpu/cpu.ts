@@ -16,6 +16,9 @@ import type {
   ScanArgs,
   SsdArgs,
   Tensor,
+  TrapezoidArgs,
+  TrapezoidState,
+  TurnsArgs,
 } from '../backend.js'
 import { groupsOf } from '../norm-groups.js'
 import type { Segments } from '../segments.js'
@@ -52,6 +55,8 @@ import {
   SharedWeight,
   withScratch,
 } from './tensor.js'
+import { trapezoid } from './trapezoid.js'
+import { turns } from './turns.js'
 
 export interface CpuOptions {
   kernels?: KernelSet
@@ -243,6 +248,14 @@ export class CpuBackend implements Backend {
 
   gatedDelta(args: GatedDeltaArgs, state: Tensor | null): Tensor {
     return gatedDelta(this.machine, args, state)
+  }
+
+  turns(args: TurnsArgs, state: Tensor | null): Tensor {
+    return turns(this.machine, args, state)
+  }
+
+  trapezoid(args: TrapezoidArgs, state: TrapezoidState | null): Tensor {
+    return trapezoid(this.machine, args, state)
   }
 
   attention(args: AttentionArgs, cache: AttentionCache | null): Tensor {

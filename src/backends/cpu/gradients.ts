@@ -28,6 +28,8 @@ import {
   rowByRow,
   withScratch,
 } from './tensor.js'
+import { trapezoidGradient } from './trapezoid.js'
+import { turnsGradient } from './turns.js'
 
 /** What `accumulate` adds to its output, see kernels/rows-grad.ts. */
 const hows = {
@@ -191,9 +193,11 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
     s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
     ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
     gatedDelta: (dy, args, into) => gatedDeltaGradient(machine, dy, args, into),
+    turns: (dy, args, into) => turnsGradient(machine, dy, args, into),
+    trapezoid: (dy, args, into) => trapezoidGradient(machine, dy, args, into),
 
     attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
-    rotate: (dy, turns, heads, pairs, dx) => rotateGradient(machine, dy, turns, heads, pairs, dx),
+    rotate: (dy, x, turns, heads, pairs, into) => rotateGradient(machine, dy, x, turns, heads, pairs, into),
     route: (dy, logits, active, over, dlogits) => routeGradient(machine, dy, logits, active, over, dlogits),
     addRows: (dy, x, rows, shares, into) => addRowsGradient(machine, dy, x, rows, shares, into),
 

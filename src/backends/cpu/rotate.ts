@@ -10,9 +10,37 @@ export function rotate(machine: Machine, x: Tensor, turns: Tensor, heads: number
 }
 
 /** See `Gradients.rotate`. */
-export function rotateGradient(machine: Machine, dy: Tensor, turns: Tensor, heads: number, pairs: Pairs, dx: Tensor) {
+export function rotateGradient(
+  machine: Machine,
+  dy: Tensor,
+  x: Tensor,
+  turns: Tensor,
+  heads: number,
+  pairs: Pairs,
+  { dx, dturns }: { dx: Tensor | null; dturns: Tensor | null },
+) {
   expectShape('dx', dx, dy.rows, dy.cols)
-  turn(machine, cpu(dy), turns, heads, pairs, -1, true, cpu(dx))
+  expectShape('dturns', dturns, dy.rows, turns.cols)
+  if (dx) turn(machine, cpu(dy), turns, heads, pairs, -1, true, cpu(dx))
+  if (!dturns) return
+  expectShape('x', x, dy.rows, dy.cols)
+  const [d, from, to] = [dy, x, dturns].map(cpu)
+  machine.kernels.rotateTurnsGrad({
+    ...shapeOf(x, turns, heads, pairs),
+    dy: d.at,
+    dyStep: d.step,
+    x: from.at,
+    xStep: from.step,
+    dturns: to.at,
+    dturnsStep: to.step,
+  })
+}
+
+/** Pairs of numbers as the kernels have them. */
+function shapeOf({ rows, cols }: Tensor, turns: Tensor, heads: number, pairs: Pairs) {
+  const { width, n } = pairsTurned(cols, heads, turns.cols)
+  const [[a, b], [next]] = [pairOf(pairs, 0, n), pairOf(pairs, 1, n)]
+  return { rows, heads, dim: width, n, apart: 4 * (b - a), next: 4 * next }
 }
 
 function turn(
@@ -26,16 +54,9 @@ function turn(
   y: CpuTensor,
 ): void {
   expectShape('turns', turns, x.rows, turns.cols)
-  const { width, n } = pairsTurned(x.cols, heads, turns.cols)
-  const [[a, b], [next]] = [pairOf(pairs, 0, n), pairOf(pairs, 1, n)]
   const angles = cpu(turns)
   machine.kernels.rotateRows({
-    rows: x.rows,
-    heads,
-    dim: width,
-    n,
-    apart: 4 * (b - a),
-    next: 4 * next,
+    ...shapeOf(x, turns, heads, pairs),
     sign,
     x: x.at,
     xStep: x.step,

@@ -24,6 +24,8 @@ import { s4d, s4dGradient } from './s4d.js'
 import { s5, s5Gradient } from './s5.js'
 import { selectiveScan, selectiveScanGradient } from './scan.js'
 import { ssd, ssdGradient } from './ssd.js'
+import { trapezoid, trapezoidGradient } from './trapezoid.js'
+import { turns, turnsGradient } from './turns.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
 export function openReferenceBackend(): Backend {
@@ -80,6 +82,8 @@ export function openReferenceBackend(): Backend {
     s5,
     ssd,
     gatedDelta,
+    turns,
+    trapezoid,
     attention,
     rotate,
     route,
@@ -101,6 +105,8 @@ export function openReferenceBackend(): Backend {
       s5: s5Gradient,
       ssd: ssdGradient,
       gatedDelta: gatedDeltaGradient,
+      turns: turnsGradient,
+      trapezoid: trapezoidGradient,
       attention: attentionGradient,
       rotate: rotateGradient,
       route: routeGradient,

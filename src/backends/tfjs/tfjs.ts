@@ -110,6 +110,8 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     ssd: (args, state) =>
       make(() => ssd(tf, args, state && held(state, state.rows, args.B.cols / args.groups), tileNumbers)),
     gatedDelta: lacking('gatedDelta'),
+    turns: lacking('turns'),
+    trapezoid: lacking('trapezoid'),
     attention: lacking('attention'),
     rotate: lacking('rotate'),
     route: lacking('route'),

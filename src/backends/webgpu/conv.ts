@@ -54,7 +54,7 @@ const convKernel = ({ direction, silu, bias, state }: Shape): Kernel => ({
 })
 
 /** Leaves the last K inputs of each part in its block of the state; what an older state holds only moves to smaller rows. */
-const keepKernel = (direction: Direction): Kernel => ({
+export const keepKernel = (direction: Direction): Kernel => ({
   name: `keep ${direction}`,
   reads: ['x'],
   writes: ['state'],

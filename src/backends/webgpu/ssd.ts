@@ -1,5 +1,6 @@
 import type { SsdArgs, Tensor } from '../backend.js'
-import { ssdShape } from '../ssd.js'
+import type { Direction, Segments } from '../segments.js'
+import { type SsdShape, ssdShape } from '../ssd.js'
 import type { Machine } from './machine.js'
 import { partsOf } from './parts.js'
 import { cut, type ScanForm, together, wholeParts, worthCutting } from './scan.js'
@@ -12,36 +13,58 @@ const mostStates = 32
 /** The largest step, where there is no limit: WGSL has no infinity. */
 const mostStep = 3e38
 
-/** In the phases of the selective scan; steps and decays of a head are found once, and many states go in slices, one after the other. */
 export function ssd(machine: Machine, args: SsdArgs, states: Tensor | null, form: ScanForm): Tensor {
-  const { T, H, P, G, N } = ssdShape(args)
-  const E = H * P
-  const { parts } = partsOf(args.segments, args.direction, T)
-  const state = stateOf(states, E, N, parts)
-  const y = machine.allocate(T, E)
+  const shape = ssdShape(args)
+  const { T, H, P, G, N } = shape
   const steps = stepsOf(machine, args, T, H)
   const { BC, places, copied } = together(machine, gpu(args.B, T, G * N), gpu(args.C, T, G * N))
-  const operands = { x: gpu(args.x, T, E), steps, BC }
+  const operands = { x: gpu(args.x, T, H * P), steps, BC, D: gpu(args.D, 1, H) }
+  const y = phases(machine, { shape, operands, places, read: args, states, form })
+  machine.release(steps)
+  if (copied) machine.release(BC)
+  return y
+}
+
+export interface Phases {
+  shape: SsdShape
+  /** x and `before` [T, H P], steps [T, 2 H], of 3 H with `before`, and D [1, H]; BC holds what lies at the `places`. */
+  operands: Record<'x' | 'steps' | 'BC' | 'D', GpuTensor> & { before?: GpuTensor }
+  places: Record<string, number>
+  read: { segments: Segments; direction: Direction }
+  /** [slots H P, N] */
+  states: Tensor | null
+  form: ScanForm
+}
+
+/** In the phases of the selective scan; steps and decays of a head are found once, and many states go in slices, one after the other. */
+export function phases(machine: Machine, { shape, operands, places, read, states, form }: Phases): GpuTensor {
+  const { T, H, P, G, N } = shape
+  const E = H * P
+  const { parts } = partsOf(read.segments, read.direction, T)
+  const state = stateOf(states, E, N, parts)
+  const y = machine.allocate(T, E)
+  const { D, ...given } = operands
   const across = Math.ceil(E / 64)
-  const numbers = { H, P, G, N, across, backwards: args.direction === 'reverse' ? 1 : 0, ...places }
+  const numbers = { H, P, G, N, across, backwards: read.direction === 'reverse' ? 1 : 0, ...places }
   const eachSlice = (run: (slice: SsdSlice, first: number) => void) => {
-    for (let first = 0; first < N; first += mostStates) run({ N, width: Math.min(mostStates, N - first) }, first)
+    for (let first = 0; first < N; first += mostStates)
+      run({ N, width: Math.min(mostStates, N - first), past: !!operands.before }, first)
   }
   const apply = (pieces: Int32Array, from: GpuTensor | null) =>
     eachSlice((slice, first) =>
       machine.run(applyKernel(slice, first === 0, !!from), {
-        tensors: { ...operands, D: gpu(args.D, 1, H), y, ...(from && { state: from }) },
+        tensors: { ...given, D, y, ...(from && { state: from }) },
         tables: { pieces },
         numbers: { ...numbers, first },
         blocks: (pieces.length / 4) * across,
       }),
     )
   if (form === 'pieces' || (form === 'auto' && worthCutting(machine, parts, E, N))) {
-    const { fromZero, resumed, segments, count } = cut(parts, args, N)
+    const { fromZero, resumed, segments, count } = cut(parts, read, N)
     const [ends, sums] = [machine.allocate(count * E, N), machine.allocate(count, H)]
     eachSlice((slice, first) =>
       machine.run(summaryKernel(slice), {
-        tensors: { ...operands, state: ends, sums },
+        tensors: { ...given, state: ends, sums },
         tables: { pieces: fromZero },
         numbers: { ...numbers, first },
         blocks: count * across,
@@ -57,9 +80,7 @@ export function ssd(machine: Machine, args: SsdArgs, states: Tensor | null, form
     apply(resumed, ends)
     machine.release(ends)
     machine.release(sums)
-  } else apply(wholeParts(parts, args), state)
-  machine.release(steps)
-  if (copied) machine.release(BC)
+  } else apply(wholeParts(parts, read), state)
   return y
 }
 

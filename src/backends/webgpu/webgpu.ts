@@ -16,6 +16,8 @@ import { type ScanForm, selectiveScan } from './scan.js'
 import { ssd } from './ssd.js'
 import { columnsOf, GpuTensor, gpu, rowsOf } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
+import { trapezoid } from './trapezoid.js'
+import { turns } from './turns.js'
 import { partsOfWeight, uploadWeight } from './weights.js'
 
 export interface WebgpuOptions {
@@ -91,6 +93,8 @@ export function webgpuBackend(
     s5: (args, state) => s5(machine, args, state),
     ssd: (args, state) => ssd(machine, args, state, scan),
     gatedDelta: (args, state) => gatedDelta(machine, args, state),
+    turns: (args, state) => turns(machine, args, state),
+    trapezoid: (args, state) => trapezoid(machine, args, state, scan),
     attention: (args, cache) => attention(machine, args, cache),
     rotate: rotate(machine),
     route: route(machine),

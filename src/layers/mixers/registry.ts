@@ -5,13 +5,14 @@ import { flowstate } from './flowstate.js'
 import { gatedDelta } from './gated-delta.js'
 import { mamba } from './mamba.js'
 import { mamba2 } from './mamba2.js'
+import { mamba3 } from './mamba3.js'
 import type { Family } from './mixer.js'
 import { parallel } from './parallel.js'
 import { retention } from './retention.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 
-const single: readonly Family[] = [mamba, mamba2, bidirectional, s4d, s5, flowstate, attention, retention, gatedDelta]
+const single: readonly Family[] = [mamba, mamba2, mamba3, bidirectional, s4d, s5, flowstate, attention, retention, gatedDelta]
 
 /** Every kind of mixer. */
 export const families: readonly Family[] = [...single, parallel(single)]

@@ -23,6 +23,23 @@ export function rotateRows(
   }
 }
 
+/** Adds to the gradients of the cosines and sines of each row, over all heads. */
+export function rotateTurnsGrad(
+  rows: i32, heads: i32, dim: i32, n: i32, apart: i32, next: i32, dy: usize, dyStep: i32, x: usize, xStep: i32,
+  dturns: usize, dturnsStep: i32,
+): void {
+  for (let t = 0; t < rows; t++, dy += dyStep, x += xStep, dturns += dturnsStep) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < n; i++) {
+        const at = (h * dim << 2) + i * next
+        const a = load<f32>(x + at), b = load<f32>(x + at + apart), da = load<f32>(dy + at), db = load<f32>(dy + at + apart)
+        put(dturns + (i << 2), da * a + db * b, 1)
+        put(dturns + ((n + i) << 2), db * a - da * b, 1)
+      }
+    }
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 function put(at: usize, value: f32, add: i32): void {
