@@ -21,6 +21,10 @@ export async function readGolden(path: string): Promise<Map<string, Golden>> {
   return tensors
 }
 
+/** config.json of a folder; the literal `Infinity` of Python is in the way of JSON.parse. */
+export const readConfig = async (folder: string) =>
+  JSON.parse((await readFile(join(folder, 'config.json'), 'utf8')).replaceAll(/\bInfinity\b/g, '1e999'))
+
 /** Expected outputs with the tolerances of meta.json; keeps the result of every comparison. */
 export class Expected {
   readonly comparisons: Comparison[] = []

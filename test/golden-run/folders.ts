@@ -1,6 +1,7 @@
-import { access, readdir, readFile } from 'node:fs/promises'
+import { access, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { gpu } from '../backends/has-gpu.js'
+import { readConfig } from './expected.js'
 import { checkFlowState } from './flowstate.js'
 import { checkKernel } from './kernel.js'
 import { checkMamba3 } from './mamba3.js'
@@ -22,11 +23,8 @@ export interface Comparison {
 /** Cases of more than `longest` tokens are left out. */
 export type Check = (folder: string, backend: BackendName, longest?: number) => Promise<Comparison[]>
 
-/** What a golden folder holds: how it is checked, or a family that longwave does not know yet. */
-export type Kind = { check: Check; backends: readonly BackendName[] } | 'not supported yet' | 'no golden folder'
-
-/** Families that later issues bring, as their config.json tells them. */
-const notYet = new Set<string>()
+/** What a golden folder holds: how it is checked. */
+export type Kind = { check: Check; backends: readonly BackendName[] } | 'no golden folder'
 
 /** In plain JavaScript, as tests run it, the others take `tfjs` minutes. */
 const quickOnTfjs = ['hf-mamba', 'hf-falcon-mamba', 'caduceus-ph', 's4d']
@@ -46,10 +44,7 @@ export async function goldenFolders(root: string): Promise<string[]> {
 export async function kindOf(folder: string): Promise<Kind> {
   if (await exists(join(folder, 'tokenizer_cases.json'))) return { check: checkTokenizer, backends: ['reference'] }
   if (!(await exists(join(folder, 'config.json')))) return 'no golden folder'
-  // The literal `Infinity` of Python is in the way of JSON.parse.
-  const config = JSON.parse((await readFile(join(folder, 'config.json'), 'utf8')).replaceAll(/\bInfinity\b/g, '1e999'))
-  const family = [config.model_type, config.ssm_cfg?.layer, config.kernel, config.kind]
-  if (family.some((name) => notYet.has(name))) return 'not supported yet'
+  const config = await readConfig(folder)
   const backends: BackendName[] = ['reference', 'cpu', ...(gpu ? (['webgpu'] as const) : [])]
   if (quickOnTfjs.includes(basename(folder))) backends.push('tfjs')
   if (config.kind === 's4d') return { check: checkS4d, backends }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { devices } from '../../src/backends/registry.js'
 import { oneSegment } from '../../src/backends/segments.js'
-import { Expected, type Golden, readGolden } from './expected.js'
+import { Expected, type Golden, readConfig, readGolden } from './expected.js'
 import { type Check, slack } from './folders.js'
 import { nextTo } from './model.js'
 
@@ -11,7 +10,7 @@ import { nextTo } from './model.js'
  * functions, which are undone here. Samples of a batch are sequences of their own.
  */
 export const checkMamba3: Check = async (folder, backendName) => {
-  const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'))
+  const config = await readConfig(folder)
   const { batch, seqlen: L, groups: G, heads: H, d_state: N, headdim: P, rope_angles: S } = config
   const inputs = await readGolden(join(folder, 'inputs.safetensors'))
   const expected = await Expected.read(folder, slack[backendName])

@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { ForwardOptions, Model, ModelState } from '../../src/index.js'
 import { openModel } from '../../src/index.js'
 import { concatenate } from '../../src/runtime/concatenate.js'
-import { Expected } from './expected.js'
+import { Expected, readConfig } from './expected.js'
 import { type Check, slack } from './folders.js'
 
 /** One sample's outputs of a case. */
@@ -112,7 +110,7 @@ async function checkMasked(model: Model, expected: Expected): Promise<void> {
 
 /** The first L5 sample, then token by token what the model finds most likely; rows by which a vocabulary was padded are no tokens. */
 async function checkGreedy(model: Model, expected: Expected, folder: string): Promise<void> {
-  const { vocab_size } = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'))
+  const { vocab_size } = await readConfig(folder)
   const want = expected.get('greedy.output_ids').data
   const L = expected.get('L5.input_ids').shape[1]
   const got = [...expected.get('L5.input_ids').data.subarray(0, L)]
