@@ -1,18 +1,29 @@
 import * as Flags from '@oclif/core/flags'
 import { exitCodes, UserError } from '../src/errors.js'
-import { tableFormats } from '../src/output/formats.js'
+import { type TableFormat, tableFormats } from '../src/output/formats.js'
+import type { ScoredSite } from '../src/output/variants.js'
 import { LongwaveCommand } from '../src/shell/command.js'
-import { dnaFlags, format, inputs, shared } from '../src/shell/flags.js'
+import { dnaFlags, format, inputs, length, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
+import type { DnaFlags } from '../src/tasks/open.js'
 import type { Prediction } from '../src/tasks/predict.js'
+
+type VariantFlags = DnaFlags & {
+  vcf: string
+  reference: string
+  output: string
+  format: TableFormat | 'vcf'
+  'dry-run'?: boolean
+}
 
 export default class Score extends LongwaveCommand {
   static override description =
-    'Say how likely a model takes records, or windows of them, to be: log-likelihood, bits per base (text: per token), perplexity. A model that reads forward predicts the next token (train next-base makes one for DNA), and a long record is read in pieces, with its state carried along; one that reads both ways (Caduceus) predicts masked bases, in seven passes.'
+    'Say how likely a model takes records, or windows of them, to be: log-likelihood, bits per base (text: per token), perplexity. A model that reads forward predicts the next token (train next-base makes one for DNA), and a long record is read in pieces, with its state carried along; one that reads both ways (Caduceus) predicts masked bases, in seven passes. With --vcf: how likely the alleles of variants are, each in its surroundings.'
   static override examples = [
     '<%= config.bin %> score -m bases reads.fq.gz',
     '<%= config.bin %> score -m bases --window 10000 --strand + genome.fa -o windows.tsv.gz',
     '<%= config.bin %> score -m bases --per-token genome.bedgraph genome.fa -o genome.tsv',
+    '<%= config.bin %> score -m bases --vcf variants.vcf.gz --reference genome.fa -o scored.vcf.gz',
   ]
   static override args = { inputs }
   static override flags = {
@@ -20,17 +31,45 @@ export default class Score extends LongwaveCommand {
     output: shared.output,
     force: shared.force,
     resume: shared.resume,
-    format: format(tableFormats),
+    format: format([...tableFormats, 'vcf']),
     'per-token': Flags.string({
       helpValue: 'FILE',
       description:
         'also write the log-probability of each base or token: .bedgraph (DNA; of both strands a file each) or .jsonl',
     }),
+    vcf: Flags.string({
+      helpValue: 'FILE',
+      dependsOn: ['reference'],
+      exclusive: ['per-token', 'stride', 'min-length', 'max-length', 'infile-list'],
+      description: "score the variants of this VCF, plain or gzip, instead of records; '-': standard input",
+    }),
+    reference: Flags.string({
+      helpValue: 'FILE',
+      dependsOn: ['vcf'],
+      description: 'genome of --vcf: FASTA, plain or bgzip, with the index that samtools faidx makes',
+    }),
+    region: Flags.string({
+      helpValue: 'CHROM:FROM-TO',
+      dependsOn: ['vcf'],
+      description: 'only the variants of --vcf there, counted from 1, both ends included',
+    }),
     ...dnaFlags,
+    window: number({
+      ...length,
+      description:
+        'cut records into windows of this many bases (text: tokens), each read by itself; with --vcf: bases around a variant [default: what the model was trained on, at most 1024]',
+    }),
   }
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Score)
+    const { vcf, reference } = flags
+    if (vcf !== undefined && reference !== undefined) {
+      if (args.inputs?.length) throw new UserError('--vcf FILE is the input: leave the others out', exitCodes.usage)
+      return this.scoreVariants({ ...flags, vcf, reference })
+    }
+    const { format } = flags
+    if (format === 'vcf') throw new UserError('--format vcf needs --vcf', exitCodes.usage)
     const { Scores, TokenScores, wantLikelihoods } = await import('../src/tasks/score.js')
     const { defaultStrand } = await import('../src/tasks/dna/run.js')
     const { openRun } = await import('../src/tasks/open.js')
@@ -68,7 +107,7 @@ export default class Score extends LongwaveCommand {
     const paths = pathsFor(unit === 'base' ? (flags.strand ?? defaultStrand(spec)) : '+')
     const outputs = await openAll([flags.output, ...paths], { ...flags, resumed: opened.resume?.resumed })
     const [output, ...tokenOutputs] = outputs
-    const rows = await scoreRows(flags.format, output, unit, window !== undefined)
+    const rows = await scoreRows(format, output, unit, window !== undefined)
     const tokenRows =
       tokensAs === 'bedgraph'
         ? bedGraphRows(tokenOutputs)
@@ -89,5 +128,37 @@ export default class Score extends LongwaveCommand {
       await closeAll(...outputs)
     }
     await drain(opened, this.progress, take, finish, () => abortAll(...outputs))
+  }
+  private async scoreVariants(flags: VariantFlags): Promise<void> {
+    const { wantLikelihoods } = await import('../src/tasks/score.js')
+    const { drain, openVariants } = await import('../src/tasks/open.js')
+    const { openOutput } = await import('../src/output/output.js')
+    const { print } = await import('../src/output/print.js')
+    const { refuseScored, variantRows, vcfLines } = await import('../src/output/variants.js')
+
+    const { version } = this.config
+    const files = { command: { name: 'score', version }, outputs: [{ role: '-o', path: flags.output }] }
+    const opened = await openVariants(flags, files, wantLikelihoods, (line) => this.note(line))
+    if (flags['dry-run']) return print(await opened.run.dryRun())
+    const { vcf, window, resume } = opened
+    const { format } = flags
+    if (format === 'vcf') refuseScored(vcf)
+    const output = await openOutput(flags.output, { ...flags, resumed: resume?.resumed })
+    const rows =
+      format === 'vcf'
+        ? vcfLines(output, vcf.header, { version, model: flags.model!, window })
+        : await variantRows(format, output)
+    this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
+    const finish = async () => {
+      await rows.end()
+      await output.close()
+    }
+    await drain(
+      opened,
+      this.progress,
+      (site: ScoredSite) => rows.write(site),
+      finish,
+      () => output.abort(),
+    )
   }
 }

@@ -99,7 +99,7 @@ export interface Work {
   records: number
   totalRecords?: number
   /** What they are called. */
-  item?: 'record' | 'window'
+  item?: 'record' | 'window' | 'variant'
   /** Tokens (bases, samples) done. */
   tokens: number
   unit: 'bp' | 'tokens' | 'samples'

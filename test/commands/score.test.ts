@@ -4,10 +4,10 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { ModelSpec } from '../../src/spec.js'
-import { openModel } from '../../src/tasks/model.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
+import { complement, maskedBases, nextBases } from './likelihoods.js'
 
 const folder = temporaryFolder()
 const path = (name: string) => join(folder, name)
@@ -20,11 +20,6 @@ const records: Record<string, string> = {
   two: 'AC',
   nothing: 'NNNN',
 }
-const complement = (text: string) =>
-  [...text]
-    .reverse()
-    .map((base) => 'TGCAN'['ACGTN'.indexOf(base)])
-    .join('')
 
 beforeAll(async () => {
   const spec: ModelSpec = { ...tinySpec('mamba'), head: { kind: 'tokens', tied: true }, strand: 'symmetric' }
@@ -55,22 +50,7 @@ const score = async (...args: string[]) => {
   return JSON.parse(stdout.toString())
 }
 
-/** By the logits of all rows at once: the sum of the log-probabilities in nats, and how many. */
-async function expected(text: string): Promise<[nats: number, bases: number]> {
-  const model = await openModel(path('model'))
-  const ids = Int32Array.from(text, (base) => 'ACGTN'.indexOf(base))
-  const { logits } = await model.forward(ids)
-  await model.close()
-  const V = logits!.length / ids.length
-  let [nats, bases] = [0, 0]
-  for (let t = 1; t < ids.length; t++) {
-    if (ids[t] === 4) continue
-    const row = logits!.subarray((t - 1) * V, t * V)
-    nats += row[ids[t]] - Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0))
-    bases++
-  }
-  return [nats, bases]
-}
+const expected = (text: string) => nextBases(path('model'), text)
 
 describe('score', () => {
   test('is the sum over the bases of a strand, N and the first left out, whatever the chunk', async () => {
@@ -177,26 +157,9 @@ describe('score', () => {
     const args = ['score', '-q', '-m', golden, '-f', 'json', '--per-token', path(`${name}.jsonl`), path('masked.fa')]
     const { code, stdout, stderr } = await command([...args, '-t', '2', '--force'])
     expect([code, stderr]).toEqual([0, ''])
-    const model = await openModel(golden)
     const strands = name === 'caduceus-ph' ? [text, complement(text)] : [text]
     const expected: number[][] = []
-    for (const strand of strands) {
-      const ids = await model.tokenize(strand)
-      const each: number[] = []
-      for (let stripe = 0; stripe < 7; stripe++) {
-        const masked = ids.slice()
-        const places = [...strand].flatMap((base, t) => (t % 7 === stripe && base !== 'N' ? [t] : []))
-        for (const t of places) masked[t] = 3
-        const { logits } = await model.forward(masked)
-        const V = logits!.length / ids.length
-        for (const t of places) {
-          const row = logits!.subarray(t * V, (t + 1) * V)
-          each[t] = row[ids[t]] - Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0))
-        }
-      }
-      expected.push(each)
-    }
-    await model.close()
+    for (const strand of strands) expected.push(await maskedBases(golden, strand))
     const [a, n] = JSON.parse(stdout.toString())
     const sums = expected.map((each) => each.reduce((sum, x) => sum + x, 0))
     expect(a.bases).toBe(13)

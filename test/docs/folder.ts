@@ -75,8 +75,13 @@ function records(at: (name: string) => string, { fasta, labelOf }: Labelled): vo
   for (const name of ['reads.fq.gz', 'reads.fastq.gz']) writeFileSync(at(name), gzipSync(fastq))
   // As docs/results.md makes it.
   writeFileSync(at('contigs.fa'), `>contig1\n${bases.slice(0, 4).join('')}`)
-  const genome = `>chr1\n${bases.join('\n')}\n`
+  const genome = `>chr1\n${bases.join('')}\n`
   writeFileSync(at('genome.fa'), genome)
+  const length = genome.length - '>chr1\n\n'.length
+  writeFileSync(at('genome.fa.fai'), `chr1\t${length}\t6\t${length}\t${length + 1}\n`)
+  const columns = '#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO'
+  const variant = `chr1\t101\t.\t${bases[0][100]}\tA,C,G,T\t.\tPASS\t.`
+  writeFileSync(at('variants.vcf.gz'), gzipSync(`##fileformat=VCFv4.2\n${columns}\n${variant}\n`))
   mkdirSync(at('genomes'))
   for (const name of ['genome.fna.gz', 'ecoli_k12_mg1655.fna.gz', 'genomes/one.fna.gz', 'genomes/two.fna.gz'])
     writeFileSync(at(name), gzipSync(genome))
