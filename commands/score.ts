@@ -129,6 +129,7 @@ export default class Score extends LongwaveCommand {
     }
     await drain(opened, this.progress, take, finish, () => abortAll(...outputs))
   }
+
   private async scoreVariants(flags: VariantFlags): Promise<void> {
     const { wantLikelihoods } = await import('../src/tasks/score.js')
     const { drain, openVariants } = await import('../src/tasks/open.js')

@@ -1,14 +1,26 @@
 import { exitCodes, UserError } from '../errors.js'
-import type { Vcf } from '../input/vcf/read.js'
-import type { Site } from '../input/vcf/site.js'
 import type { TableFormat } from './formats.js'
 import { openRows } from './formats.js'
 import type { Output } from './output.js'
 import { type RowWriter, significant } from './rows.js'
 
+/** A line of a VCF. */
+export interface VariantSite {
+  /** All of it, without the line feed. */
+  bytes: Buffer
+  chrom: string
+  /** From 1. */
+  position: number
+  id: string
+  ref: string
+  alts: string[]
+  /** Where its INFO stands in `bytes`. */
+  info: { start: number; end: number }
+}
+
 /** A site and how likely its alleles are. */
 export interface ScoredSite {
-  site: Site
+  site: VariantSite
   /** Nats, of the windows with REF and with each ALT; null: not scored. */
   logLikelihoods: (number | null)[]
 }
@@ -49,7 +61,7 @@ const [likelihoods, ratios] = ['LW_LL', 'LW_LLR']
 const lineFeed = Buffer.from('\n')
 
 /** Errors: 65 for a VCF that has one of the keys already. */
-export function refuseScored({ file, header }: Vcf): void {
+export function refuseScored({ file, header }: { file: string; header: readonly Buffer[] }): void {
   const own = new RegExp(`^##INFO=<ID=(${likelihoods}|${ratios}),`)
   if (!header.some((line) => own.test(line.toString('latin1', 0, 64)))) return
   const cure = `bcftools annotate -x INFO/${likelihoods},INFO/${ratios} removes them`
@@ -88,7 +100,7 @@ const headerLines = ({ version, model, window }: VcfNotes) => [
   `##INFO=<ID=${ratios},Number=A,Type=Float,Description="Log-likelihood ratio in nats, that with ALT less that with REF: positive where the model takes ALT to be likelier, negative where REF">`,
 ]
 
-function annotated({ bytes, info, alts }: Site, all: ScoredSite['logLikelihoods']): Buffer[] {
+function annotated({ bytes, info, alts }: VariantSite, all: ScoredSite['logLikelihoods']): Buffer[] {
   if (all[0] === null) return [bytes]
   const list = (numbers: (number | null)[]) => numbers.map((x) => (x === null ? '.' : significant(x))).join(',')
   const added = `${likelihoods}=${list(all)};${ratios}=${list(alts.map((_, i) => ratio(all, i + 1)))}`

@@ -18,10 +18,9 @@ export interface Site {
 }
 
 const [tab, CR] = [9, 13]
-const isBases = (text: string) => /^[ACGTN]+$/i.test(text)
 
 /** Whether an allele is spelt out, and not symbolic (`<DEL>`), missing (`.`), deleted further up (`*`) or an end of a break (`]2:9]A`). */
-export const isSpelt = isBases
+export const isSpelt = (text: string) => /^[ACGTN]+$/i.test(text)
 
 const isOther = (text: string) =>
   /^(\*|\.|<[^<>]+>|[ACGTN.]*[[\]][^[\]]+[[\]][ACGTN.]*|\.[ACGTN]+|[ACGTN]+\.)$/i.test(text)
@@ -41,7 +40,7 @@ export function parseSite(bytes: Buffer, line: number): Site | string {
   const [chrom, position, id, ref, alt] = [0, 1, 2, 3, 4].map(field)
   if (chrom === '') return 'no CHROM'
   if (!/^\d{1,15}$/.test(position)) return `POS is ${shown(position)}, expected a whole number`
-  if (!isBases(ref)) return `REF is ${shown(ref)}, expected bases: A, C, G, T or N`
+  if (!isSpelt(ref)) return `REF is ${shown(ref)}, expected bases: A, C, G, T or N`
   const alts = alt.split(',')
   const bad = alts.find((one) => !isSpelt(one) && !isOther(one))
   if (bad !== undefined) return `ALT has ${shown(bad)}, expected bases, *, <NAME>, a breakend or .`
