@@ -132,7 +132,8 @@ export default class Score extends LongwaveCommand {
 
   private async scoreVariants(flags: VariantFlags): Promise<void> {
     const { wantLikelihoods } = await import('../src/tasks/score.js')
-    const { drain, openVariants } = await import('../src/tasks/open.js')
+    const { drain } = await import('../src/tasks/drain.js')
+    const { openVariants } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
     const { print } = await import('../src/output/print.js')
     const { refuseScored, variantRows, vcfLines } = await import('../src/output/variants.js')
