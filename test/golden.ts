@@ -4,7 +4,7 @@ import { type Comparison, goldenFolders, kindOf } from './golden-run/folders.js'
 
 /**
  * `npm run test:golden`: every folder under LONGWAVE_GOLDEN (default test/golden) on every backend, one line each, and
- * at the end how many held. A folder of a family that is not supported yet is listed and not counted.
+ * at the end how many held. What is no golden folder is listed and not counted.
  */
 process.env.LONGWAVE_TFJS ??= 'javascript'
 const clone = fileURLToPath(new URL('../..', import.meta.url)) // this file runs as dist/test/golden.js

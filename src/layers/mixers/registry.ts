@@ -12,7 +12,18 @@ import { retention } from './retention.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 
-const single: readonly Family[] = [mamba, mamba2, mamba3, bidirectional, s4d, s5, flowstate, attention, retention, gatedDelta]
+const single: readonly Family[] = [
+  mamba,
+  mamba2,
+  mamba3,
+  bidirectional,
+  s4d,
+  s5,
+  flowstate,
+  attention,
+  retention,
+  gatedDelta,
+]
 
 /** Every kind of mixer. */
 export const families: readonly Family[] = [...single, parallel(single)]
