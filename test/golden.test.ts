@@ -1,20 +1,23 @@
 import { copyFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { gpu } from './backends/has-gpu.js'
 import { goldenModel, writeModel } from './checkpoints/folders.js'
 import { goldenFolders, kindOf } from './golden-run/folders.js'
 
 /**
  * The folders of `npm run test:golden`, as tests: selective scans, with their gradients, are in
- * backends/golden-kernels.test.ts, and all but `cpu`, which are slow, leave out the longest cases.
+ * backends/golden-kernels.test.ts, and all but `cpu`, which are slow, leave out the longest cases, on a GPU that a processor plays those
+ * of more than 100 tokens.
  */
+const longest = { reference: 1000, cpu: undefined, tfjs: 1000, webgpu: gpu?.facts.software ? 100 : 1000 }
 const folders = (await goldenFolders('test/golden')).filter((folder) => !folder.includes('kernel-selscan'))
 
 describe.each(folders.map((folder) => [basename(folder), folder]))('%s', async (_, folder) => {
   const kind = await kindOf(folder)
   if (typeof kind === 'string') throw new Error(`${folder}: ${kind}`)
   test.each(kind.backends)('%s', async (backend) => {
-    const comparisons = await kind.check(folder, backend, backend === 'cpu' ? undefined : 1000)
+    const comparisons = await kind.check(folder, backend, longest[backend])
     expect(comparisons.length).toBeGreaterThan(1)
     expect(comparisons.filter(({ share }) => !(share <= 1))).toEqual([])
   })
