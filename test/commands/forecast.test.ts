@@ -73,7 +73,7 @@ describe('longwave forecast', () => {
     expect([code, stderr]).toEqual([2, `longwave: ${line}\n`])
   })
 
-  test.each([
+  const refused: [table: string, line: string][] = [
     ['x\n1\ntwo\n', "stdin: line 3: column 'x': 'two', expected a number or nothing"],
     ['x\n1\nInfinity\n', "stdin: line 3: column 'x': 'Infinity', expected a number or nothing"],
     ['x,y\n1,2\n\n3\n', 'stdin: line 4: 1 cells, expected 2'],
@@ -85,11 +85,15 @@ describe('longwave forecast', () => {
     ['t,x\n2024-01-01,1\nlater,2\n', "stdin: line 3: 'later', expected a date such as 2024-05-31 or a number"],
     ['t,x\n2024-02-30,1\n', "stdin: line 2: '2024-02-30', expected a date such as 2024-05-31 or a number"],
     ['2024-01-01\n2024-01-02\n', 'stdin: has no column of numbers'],
+    ['x\n1e308\n-1e308\n1e308\n', "series 'x': its numbers are too large"],
+    [`x\n5\n${'NaN\n'.repeat(3000)}`, "series 'x' has no values in the last 2048 steps, which the model reads"],
+    ['1\n'.repeat(5_000_001), 'stdin: more than 5,000,000 cells, expected a table of series'],
     [
       't,x\n2024-01-01T00:00:00,1\n2024-01-01T00:00:01,2\n2024-03-01T00:00:00,3\n',
       'stdin: line 4: the times have no step in common: 5184001 steps for 3 rows',
     ],
-  ])('%j is refused', async (table, line) => {
+  ]
+  test.each(refused.map(([table, line]) => [line, table] as const))('%s', async (line, table) => {
     const out = path('refused.csv')
     const { code, stdout, stderr } = await forecast(['-o', out], table)
     expect([code, stdout.toString(), stderr]).toEqual([65, '', `longwave: ${line}\n`])
@@ -98,6 +102,9 @@ describe('longwave forecast', () => {
 
   test('usage errors, and models that do something else', async () => {
     const table = 'x\n1\n2\n'
+    const far = await forecast(['--horizon', '9000'], 'year,x\n2000-01-01,1\n2001-01-01,2\n')
+    const line = 'longwave: dates behind the year 9999 cannot be written: a smaller --horizon\n'
+    expect([far.code, far.stdout.length, far.stderr]).toEqual([2, 0, line])
     expect((await forecast(['--column', 'y'], table)).stderr).toBe("longwave: no column 'y'; there are 'x'\n")
     const other = await command(['forecast', '-m', 'bases'], { input: table })
     expect([other.code, other.stderr]).toEqual([2, 'longwave: this model does not forecast; FlowState does\n'])

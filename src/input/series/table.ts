@@ -25,6 +25,10 @@ interface Columns {
   series?: readonly string[]
 }
 
+/** A table is held as cells, some 150 bytes each. */
+const mostCells = 5_000_000
+const mostBytes = 2 ** 28
+
 const missing = new Set(['', 'na', 'nan', 'null', 'none'])
 
 /**
@@ -36,7 +40,10 @@ export async function readSeries(path: string, columns: Columns): Promise<Series
   const file = path === '-' ? stdinName : path
   const bad = (what: string, line?: number) =>
     new UserError(`${file}${line === undefined ? '' : `: line ${line}`}: ${what}`, exitCodes.data)
-  const { names, rows } = cellsOf(decodeText((await readTextFile(path)).bytes), bad)
+  const { bytes } = await readTextFile(path)
+  if (bytes.length > mostBytes) throw bad('more than 256 MiB, expected a table of series')
+  if (separators(bytes) > mostCells) throw bad('more than 5,000,000 cells, expected a table of series')
+  const { names, rows } = cellsOf(decodeText(bytes), bad)
   const timeAt = timeColumn(names, rows[0].cells, columns.time)
   const timeCells = rows.map(({ cells, line }) => ({ text: cells[timeAt], line }))
   const times = timeAt < 0 ? null : readTimes(timeCells, bad)
@@ -91,6 +98,13 @@ function numberOf(cell: string): number | null {
 }
 
 const isValue = (cell: string) => numberOf(cell) !== null || isDate(cell)
+
+/** Line feeds, and what may stand between cells. */
+function separators(bytes: Uint8Array): number {
+  let count = 0
+  for (const byte of bytes) if (byte === 10 || byte === 44 || byte === 59 || byte === 9) count++
+  return count
+}
 
 /** What stands most often in the first line that has anything. */
 function delimiterOf(text: string): string {

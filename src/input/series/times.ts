@@ -1,10 +1,10 @@
-import type { UserError } from '../../errors.js'
+import { exitCodes, UserError } from '../../errors.js'
 import { printable, shortened } from '../../text/printable.js'
 
 /** Times of rows: which step each of them is, from 0, and how later steps are written. */
 export interface Times {
   steps: number[]
-  /** As the last time of the table is written. */
+  /** As the last time of the table is written. Errors: 2 for a date behind the year 9999. */
   text(step: number): string
 }
 
@@ -41,6 +41,7 @@ export function readTimes(cells: readonly Cell[], bad: Bad): Times {
 }
 
 const day = 86_400_000
+const endOfYears = Date.UTC(10_000, 0)
 const datePattern = /^\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:?\d\d)?)?)?$/
 
 export const isDate = (text: string) => datePattern.test(text)
@@ -58,6 +59,8 @@ function dateOf(text: string): number {
 
 /** In the way of an example, which is in UTC or has no zone; one with another zone goes on in UTC. */
 function dateText(time: number, like: string): string {
+  if (!(time < endOfYears))
+    throw new UserError('dates behind the year 9999 cannot be written: a smaller --horizon', exitCodes.usage)
   const iso = new Date(time).toISOString()
   if (like.length <= 10) return iso.slice(0, like.length)
   const [, seconds, , zone] = /(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?$/.exec(like.slice(16)) ?? []
@@ -82,12 +85,13 @@ function inMonths(times: number[], written: (time: number) => string, cells: rea
   return { steps, text: (n) => written(addMonths(times[0], n * step)) }
 }
 
-/** Steps that a table may have for each of its rows: beyond that a time is wrong, or the rows have no step. */
+/** Steps that a table may have for each of its rows, and how many more than rows: beyond that a time is wrong, or the rows have no step. */
 const mostSteps = 1000
+const mostLacking = 10_000_000
 
 function refuseMany(steps: readonly number[], cells: readonly Cell[], bad: Bad): void {
   const last = steps[steps.length - 1]
-  if (last + 1 <= mostSteps * steps.length) return
+  if (last + 1 <= Math.min(mostSteps * steps.length, steps.length + mostLacking)) return
   throw bad(
     `the times have no step in common: ${last + 1} steps for ${steps.length} rows`,
     cells[cells.length - 1].line,

@@ -46,6 +46,8 @@ export async function* forecasts(
   const context = contextSteps(head, scale, horizon)
   const plan = planFor(model, options, { uncut: context + masked })
   const weights = inScale(spec, model.weights, scale)
+  // A date that cannot be written is found out before anything is computed.
+  if (series.length > 0) times?.text(series[0].values.length + horizon - 1)
   const pieces = piecesOf(series, context, masked, spec.d_embed)
   const how = { device, plan, wanted: { head: true }, tmpDir, onStarted: startNote(options) }
   for await (const answer of predict(pieces, { spec, weights }, how)) {
@@ -53,6 +55,8 @@ export async function* forecasts(
     const failure = notFinite(answer, `series '${name}'`)
     if (failure) throw failure
     const steps = forecastSteps(head, scale, horizon, seen, answer.data, answer.note)
+    if (!steps.every(({ mean }) => Number.isFinite(mean)))
+      throw new UserError(`series '${name}': its numbers are too large`, exitCodes.data)
     for (const [h, { mean, quantiles }] of steps.entries())
       yield { series: name, time: times ? times.text(next + h) : String(next + h + 1), mean, quantiles }
   }
@@ -65,11 +69,13 @@ async function* piecesOf(
   width: number,
 ): AsyncGenerator<Piece<SeriesNote>> {
   for (const { name, values } of series) {
-    const given = values.findLastIndex((value) => !Number.isNaN(value)) + 1
-    if (given === 0) throw new UserError(`series '${name}' has no values`, exitCodes.data)
     if (width === 1 && values.includes(Number.NaN))
       throw new UserError(`series '${name}' has missing values, which this model does not take`, exitCodes.data)
     const read = values.subarray(Math.max(0, values.length - context))
+    if (read.every(Number.isNaN)) {
+      const where = read.length < values.length ? ` in the last ${read.length} steps, which the model reads` : ''
+      throw new UserError(`series '${name}' has no values${where}`, exitCodes.data)
+    }
     const rows = seriesRows(read, masked, width)
     const note = { ...rows, name, seen: read.length, next: values.length }
     yield { input: rows.rows, note, start: 0, ends: true, slot: -1 }
