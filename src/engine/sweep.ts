@@ -1,7 +1,7 @@
 import type { Tensor } from '../backends/backend.js'
 import { type Direction, oneSegment, type Segments } from '../backends/segments.js'
 import type { MixerState } from '../layers/mixers/mixer.js'
-import type { Chunk, Input } from './chunk.js'
+import type { Chunk } from './chunk.js'
 import { type KeptSweep, tellAgain } from './kept-sweep.js'
 import { reverseNumbers } from './memory.js'
 import type { Neighbour, Neighbours } from './neighbour.js'
@@ -63,13 +63,14 @@ export async function* sweep(
   const state = network.zeroState(1)
   const kept: Partial<Kept> = {}
   try {
-    const longest = Math.max(...cuts.slice(1).map((cut, c) => cut - cuts[c]))
     const blocks = cuts.length - 1
+    let longest = 0
+    for (let c = 0; c < blocks; c++) longest = Math.max(longest, cuts[c + 1] - cuts[c])
     const open = (name: string, numbers: number, half = false) =>
       saved ? saved.spool(b, name, numbers, half) : openSpool(b, { blocks, numbers, half }, place)
     kept.stream = await open('stream', Math.ceil(longest / network.stride) * network.spec.d_model, place.half)
     kept.borders = await open('borders', reverseNumbers(network.spec))
-    yield* new Sweep(network, state, kept as Kept, reading, neighbours, saved).run(chunk, cuts)
+    yield* new Sweep(network, chunk, cuts, state, kept as Kept, reading, neighbours, saved).run()
   } finally {
     b.release(...stateTensors(state))
     await kept.stream?.close()
@@ -91,12 +92,14 @@ interface Kept {
 }
 
 class Sweep {
-  private segments: Segments[] = []
   /** What is read, as steps of the network. */
   private readonly read: readonly number[]
+  private readonly chunks: number
 
   constructor(
     private readonly network: Network,
+    private readonly whole: Chunk,
+    private readonly cuts: readonly number[],
     private readonly state: NetworkState,
     private readonly kept: Kept,
     private readonly reading: Observer,
@@ -104,18 +107,14 @@ class Sweep {
     private readonly saved?: KeptSweep,
   ) {
     this.read = reading.layers.map((layer) => network.stepOf(layer))
+    this.chunks = cuts.length - 1
   }
 
-  async *run(chunk: Chunk, cuts: number[]): AsyncGenerator<void> {
+  async *run(): AsyncGenerator<void> {
     const { network, reading, neighbours, saved } = this
     const b = network.backend
-    const { start, ends } = chunk.segments
-    const tokens = cuts
-      .slice(1)
-      .map((to, c) => oneSegment(to - cuts[c], start[0] + cuts[c], to === cuts[cuts.length - 1] && ends[0] === 1, 0))
-    this.segments = tokens.map((segments) => network.entered(segments))
     if (saved) tellAgain(saved, neighbours)
-    if (this.lacks(0, 'last')) yield* this.enter(chunk.input, cuts, tokens)
+    if (this.lacks(0, 'last')) yield* this.enter()
 
     // Nothing is computed that nobody reads.
     const steps = Math.max(...this.read)
@@ -123,19 +122,20 @@ class Sweep {
     if (steps <= network.blocks.length) return
     for (const c of this.order('forward')) {
       const x = await this.next(network.blocks.length, c, 'forward')
-      const hidden = await network.leave(x, this.segments[c], reading.onHidden)
-      await reading.onRows(hidden, this.segments[c])
+      const segments = this.rows(c)
+      const hidden = await network.leave(x, segments, reading.onHidden)
+      await reading.onRows(hidden, segments)
       b.release(hidden)
       yield
     }
   }
 
-  private async *enter(input: Input, cuts: number[], tokens: Segments[]): AsyncGenerator<void> {
-    const { network, state, neighbours } = this
+  private async *enter(): AsyncGenerator<void> {
+    const { network, cuts, state, neighbours } = this
     await this.arrive(0, neighbours.left, state.stem)
-    for (const [c, segments] of tokens.entries()) {
-      const part = network.slice(input, cuts[c], cuts[c + 1])
-      const { x } = await network.enter(part, segments, state, this.reading.onHidden)
+    for (const c of this.order('forward')) {
+      const part = network.slice(this.whole.input, cuts[c], cuts[c + 1])
+      const { x } = await network.enter(part, this.tokens(c), state, this.reading.onHidden)
       await this.kept.stream.put(this.block(0, c), x)
       network.backend.release(x)
       yield
@@ -159,7 +159,7 @@ class Sweep {
         // Behind it nobody asks.
         if (c === order[order.length - 1] && !this.from(last)) break
         const x = await this.next(i, c, first)
-        await network.blocks[i].carry(b, x, this.segments[c], first, before)
+        await network.blocks[i].carry(b, x, this.rows(c), first, before)
         b.release(x)
         yield
       }
@@ -175,7 +175,7 @@ class Sweep {
       const x = await this.next(i, c, last)
       if (before) this.expect(kept.borders, (each) => each, c, last)
       const directions = { [last]: carried, ...(before && { [first]: at }) }
-      const out = await network.runBlock(i, x, this.segments[c], directions, reading.onHidden)
+      const out = await network.runBlock(i, x, this.rows(c), directions, reading.onHidden)
       b.release(...border)
       await kept.stream.put(this.block(step, c), out)
       b.release(out)
@@ -184,14 +184,26 @@ class Sweep {
     await this.over(step, 'last', this.from(first), Object.values(carried))
   }
 
+  /** The segment of chunk c on entering; a chromosome has too many chunks to keep them. */
+  private tokens(c: number): Segments {
+    const { cuts, whole } = this
+    const { start, ends } = whole.segments
+    return oneSegment(cuts[c + 1] - cuts[c], start[0] + cuts[c], c === this.chunks - 1 && ends[0] === 1, 0)
+  }
+
+  /** The same behind the stem. */
+  private rows(c: number): Segments {
+    return this.network.entered(this.tokens(c))
+  }
+
   /** The block of the stream of chunk c behind so many layers. */
   private block(layers: number, c: number): number {
-    return this.saved ? (layers % 2) * this.segments.length + c : c
+    return this.saved ? (layers % 2) * this.chunks + c : c
   }
 
   /** The chunks in the order in which a direction reads them. */
   private order(direction: Direction): number[] {
-    const chunks = [...this.segments.keys()]
+    const chunks = [...Array(this.chunks).keys()]
     return direction === 'forward' ? chunks : chunks.reverse()
   }
 
@@ -205,7 +217,7 @@ class Sweep {
 
   private expect(spool: Spool, blockOf: (c: number) => number, c: number, direction: Direction): void {
     const next = direction === 'forward' ? c + 1 : c - 1
-    if (next >= 0 && next < this.segments.length) spool.expect(blockOf(next))
+    if (next >= 0 && next < this.chunks) spool.expect(blockOf(next))
   }
 
   /** Where a direction comes from. */
@@ -227,13 +239,12 @@ class Sweep {
 
   /** A pass is over; where it goes on into the other half, that is told its state. */
   private async over(step: number, pass: Pass, neighbour: Neighbour | undefined, tensors: Tensor[]): Promise<void> {
-    const { segments } = this
+    const { chunks } = this
     // What was read does not wait on the disk: such a pass is done again.
     const saved = this.read.includes(step) ? undefined : this.saved
     const sent = neighbour && { step, numbers: await downloaded(this.network.backend, tensors) }
     if (saved) {
       if (sent) saved.tells(sent)
-      const chunks = segments.length
       const from = this.block(pass === 'first' ? step - 1 : step, 0)
       const stream: [number, number] = [from, from + chunks]
       await saved.save(passesUpTo(step, pass), pass === 'first' ? { stream, borders: [0, chunks] } : { stream })

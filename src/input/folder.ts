@@ -32,7 +32,8 @@ export async function inputFiles(
 ): Promise<InputFile[]> {
   const files: InputFile[] = []
   for (const path of paths) {
-    if (path !== '-' && (await isFolder(path))) files.push(...(await filesBelow(path, await readable(), note)))
+    if (path !== '-' && (await isFolder(path)))
+      for (const file of await filesBelow(path, await readable(), note)) files.push(file)
     else files.push({ path, name: basename(path) })
   }
   return files
