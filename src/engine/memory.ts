@@ -17,8 +17,11 @@ const workerBytes = 30 * mebibyte
 /** Of a model that hears, besides: a decoder, filters and the search for words. */
 const audioBytes = 40 * mebibyte
 
-/** Of logits that are made, copied by the product and read a few rows at a time, and garbage. */
-const likelihoodBytes = 24 * mostLogits
+/** Of logits of so many rows that are made, copied by the product and read a few rows at a time, and garbage of the reading. */
+const likelihoodBytes = (spec: ModelSpec, rows: number): number => {
+  const V = headWidth(spec)
+  return 32 * Math.min(rows * V, Math.max(V, mostLogits))
+}
 
 /** Where allocations leave gaps in the memory of a backend. */
 const gaps = 1.25
@@ -62,7 +65,7 @@ export function runBytes(
     programBytes +
     (spec.input.kind === 'log-mel' ? audioBytes : 0) +
     weights.stored +
-    workers * (workerBytes + kept + (wanted?.likelihood ? likelihoodBytes : 0)) +
+    workers * (workerBytes + kept + (wanted?.likelihood ? likelihoodBytes(spec, rows) : 0)) +
     depth * (2 * input + 2 * output)
   )
 }

@@ -1,13 +1,15 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runMeasured } from '../../dist/src/bench/child.js'
+import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
+import type { ModelSpec } from '../../src/spec.js'
 import { parseSize } from '../../src/text/size.js'
-import { seeded } from '../engine/models.js'
+import { randomWeights, seeded, tinySpec } from '../engine/models.js'
 import { command } from '../run-command.js'
 import { cleanEnv, shell, temporaryFolder } from '../shell/run.js'
 import { recordingOf, talk } from './talk.js'
@@ -17,9 +19,11 @@ const spools = join(folder, 'spools')
 const long = join(folder, 'long.fa')
 const longer = join(folder, 'longer.fa')
 const speech = join(folder, 'speech.wav')
+const prose = join(folder, 'prose.txt')
+const vocabulary = join(folder, 'vocabulary')
 const MiB = 2 ** 20
 
-beforeAll(() => {
+beforeAll(async () => {
   mkdirSync(spools)
   const random = seeded(5)
   const bases = (count: number) =>
@@ -29,6 +33,14 @@ beforeAll(() => {
   writeFileSync(long, `>long\n${bases(30_001)}\n>short\n${bases(100)}\n`)
   writeFileSync(longer, `>longer\n${bases(100_000)}\n`)
   writeFileSync(speech, recordingOf(talk(120)))
+  writeFileSync(prose, `${bases(800)}\n`)
+  const spec: ModelSpec = {
+    ...tinySpec('mamba'),
+    input: { kind: 'tokens', tokenizer: 'ids', vocab_size: 50_280 },
+    head: { kind: 'tokens', tied: true },
+  }
+  await saveCheckpoint(vocabulary, spec, randomWeights(spec))
+  cpSync(join(packageRoot, 'test/specimens/text/byte-level.json'), join(vocabulary, 'tokenizer.json'))
 })
 
 /** The least that a command says it needs. */
@@ -121,6 +133,8 @@ describe('the process keeps within --max-memory', () => {
     ['embed', '-m', 'origin', '-t', '1', '--pool', 'none', '-o', `${out}.npy`, longer],
     ['embed', '-m', 'origin', '-t', '1', '--pool', 'none', '-o', `${out}.parquet`, longer],
     ['classify', '-m', 'origin', '-t', '1', '-o', out, longer],
+    ['score', '-m', 'bases', '-t', '1', '-o', out, long],
+    ['score', '-m', vocabulary, '-t', '1', '-o', out, prose],
     ['transcribe', '-m', 'english', '-t', '1', '-o', out, speech],
     ['embed', '-m', 'sounds', '-t', '1', '-o', `${out}.npy`, speech],
   ]
