@@ -48,24 +48,29 @@ for (const device of ['reference', 'cpu'] as const) {
           const pieces = sequences.map((input): Piece<null> => ({ input, note: null, start: 0, ends: true, slot: -1 }))
           const outputs = outputsOf(net)
           const expected: number[][] = outputs.map(() => [])
-          for (const [i, output] of outputs.entries())
-            for (const ids of sequences) expected[i].push(...(await alone(net, ids, output)))
+          for (const ids of sequences)
+            for (const [i, read] of (await alone(net, ids, outputs)).entries()) expected[i].push(...read)
           for (const chunk of [6, 60, 300]) expect(await packed(net, pieces, chunk, outputs)).toEqual(expected)
+        })
+
+        test(`${name}: whatever else is read`, async () => {
+          const ids = randomIds(31, seeded(9))
+          const outputs = outputsOf(net)
+          const together = await alone(net, ids, outputs)
+          for (const [i, output] of outputs.entries()) expect(await alone(net, ids, [output])).toEqual([together[i]])
         })
 
         test(`${name}: whatever the cut`, async () => {
           const random = seeded(11)
           for (const length of [1, 61, 131]) {
             const ids = randomIds(length, random)
-            for (const output of outputsOf(net)) {
-              const expected = await alone(net, ids, output)
-              for (let trial = 0; trial < 2; trial++) {
-                const chunk = net.stride * (1 + Math.floor((random() * length) / net.stride))
-                expect(await push(new Session(net, { chunk, outputs: [output] }), whole(ids))).toEqual(expected)
-              }
-              if (net.causal)
-                expect(await packed(net, cut(net, ids, 0, 40, random), 6000, [output])).toEqual([expected])
+            const outputs = outputsOf(net)
+            const expected = await alone(net, ids, outputs)
+            for (let trial = 0; trial < 4; trial++) {
+              const chunk = net.stride * (1 + Math.floor((random() * length) / net.stride))
+              expect(await push(new Session(net, { chunk, outputs }), whole(ids))).toEqual(expected)
             }
+            if (net.causal) expect(await packed(net, cut(net, ids, 0, 40, random), 6000, outputs)).toEqual(expected)
           }
         })
 
@@ -80,23 +85,23 @@ for (const device of ['reference', 'cpu'] as const) {
             pieces.push(next[Math.floor(random() * next.length)].shift()!)
             next = streams.filter(({ length }) => length > 0)
           }
-          for (const output of outputsOf(net)) {
-            const session = new Session(net, { chunk: 120, outputs: [output], slots: 8 })
-            const found = sequences.map((): number[] => [])
-            let most = 0
-            for await (const { notes, ...chunk } of pack(pieces, 120)) {
-              most = Math.max(most, notes.length)
-              const [{ data, width, rows }] = (await session.push(chunk)).reads
+          const outputs = outputsOf(net)
+          const session = new Session(net, { chunk: 120, outputs, slots: 8 })
+          const found = sequences.map(() => outputs.map((): number[] => []))
+          let most = 0
+          for await (const { notes, ...chunk } of pack(pieces, 120)) {
+            most = Math.max(most, notes.length)
+            for (const [i, { data, width, rows }] of (await session.push(chunk)).reads.entries()) {
               let at = 0
               for (const [s, slot] of notes.entries()) {
-                found[slot].push(...data.subarray(at, at + rows[s] * width))
+                found[slot][i].push(...data.subarray(at, at + rows[s] * width))
                 at += rows[s] * width
               }
             }
-            expect(most).toBeGreaterThan(3)
-            for (const [slot, ids] of sequences.entries()) expect(found[slot]).toEqual(await alone(net, ids, output))
-            session.close()
           }
+          expect(most).toBeGreaterThan(3)
+          for (const [slot, ids] of sequences.entries()) expect(found[slot]).toEqual(await alone(net, ids, outputs))
+          session.close()
         })
       }
     }
@@ -127,18 +132,17 @@ for (const device of ['reference', 'cpu'] as const) {
       const head = { kind: 'tokens' as const, tied: true }
       const net = network(backend, { ...tinySpec('add'), head, reverse_complement: both })
       const ids = randomIds(131, seeded(23))
-      for (const output of outputsOf(net)) {
-        const expected = await alone(net, ids, output)
-        for (const chunk of [7, 64, 130])
-          expect(await push(new Session(net, { chunk, outputs: [output] }), whole(ids))).toEqual(expected)
-      }
+      const outputs = outputsOf(net)
+      const expected = await alone(net, ids, outputs)
+      for (const chunk of [7, 64, 130])
+        expect(await push(new Session(net, { chunk, outputs }), whole(ids))).toEqual(expected)
     })
 
     test('bins are the means of their rows, the last one of fewer', async () => {
       const net = network(backend, tinySpec('add', true))
       const ids = randomIds(131, seeded(29))
       const D = net.spec.d_model
-      const rows = await alone(net, ids, {}) // 22 of 6 tokens
+      const [rows] = await alone(net, ids, [{}]) // 22 of 6 tokens
       const means = (size: number) =>
         Array.from({ length: Math.ceil(22 / size) * D }, (_, i) => {
           const [from, to] = [Math.floor(i / D) * size, Math.min(22, (Math.floor(i / D) + 1) * size)]
@@ -147,11 +151,11 @@ for (const device of ['reference', 'cpu'] as const) {
           return sum / (to - from)
         })
       for (const bin of [1, 5, 11, 22, 100]) {
-        const found = await alone(net, ids, { bin })
+        const [found] = await alone(net, ids, [{ bin }])
         for (const [i, value] of means(bin).entries()) expect(found[i]).toBeCloseTo(value, 5)
         expect(found.length).toBe(means(bin).length)
         for (const chunk of [6, 24, 66])
-          expect(await push(new Session(net, { chunk, outputs: [{ bin }] }), whole(ids))).toEqual(found)
+          expect(await push(new Session(net, { chunk, outputs: [{ bin }] }), whole(ids))).toEqual([found])
       }
     })
 
@@ -170,16 +174,17 @@ for (const device of ['reference', 'cpu'] as const) {
         const twin = await first.fork()
         const rest = await reads(first, 50, 90, true)
         expect(await reads(twin, 50, 90, true)).toEqual(rest)
-        expect(rest[0]).toEqual(await alone(net, ids, { pool: 'mean' }))
-        expect([...one[1], ...rest[1]]).toEqual(await alone(net, ids, {}))
-        expect([...one[2], ...rest[2]]).toEqual(await alone(net, ids, { bin: 7 }))
+        const [mean, rows, bins] = await alone(net, ids, options.outputs)
+        expect(rest[0]).toEqual(mean)
+        expect([...one[1], ...rest[1]]).toEqual(rows)
+        expect([...one[2], ...rest[2]]).toEqual(bins)
         const resumed = new Session(net, { ...options, outputs: [{}] })
         const saved = new Session(net, options)
         await reads(saved, 0, 50, false)
         resumed.load(await saved.save())
-        const [rows] = await reads(resumed, 50, 90, true)
+        const [later] = await reads(resumed, 50, 90, true)
         // A saved state is float32.
-        if (device === 'cpu') expect(rows).toEqual(rest[1])
+        if (device === 'cpu') expect(later).toEqual(rest[1])
         await expect(reads(resumed, 10, 20, true)).rejects.toThrow('slot 0 is at row 90, not at 10')
         for (const session of [first, twin, resumed, saved]) session.close()
       },
@@ -193,14 +198,15 @@ function outputsOf(net: Network): Output[] {
 
 const whole = (input: Int32Array): Chunk => ({ input, segments: wholeSegments(Int32Array.of(0, input.length)) })
 
-async function push(session: Session, chunk: Chunk): Promise<number[]> {
-  return [...(await session.push(chunk)).reads[0].data]
+/** Of each output what the chunk gave. */
+async function push(session: Session, chunk: Chunk): Promise<number[][]> {
+  return (await session.push(chunk)).reads.map(({ data }) => [...data])
 }
 
-const alone = (net: Network, ids: Int32Array, output: Output): Promise<number[]> =>
-  push(new Session(net, { chunk: 6000, outputs: [output] }), whole(ids))
+const alone = (net: Network, ids: Int32Array, outputs: Output[]): Promise<number[][]> =>
+  push(new Session(net, { chunk: 6000, outputs }), whole(ids))
 
-/** Of each output what all chunks gave. */
+/** The same of all chunks. */
 async function packed<Note>(net: Network, pieces: Piece<Note>[], chunk: number, outputs: Output[]) {
   const session = new Session(net, { chunk, outputs })
   const found: number[][] = outputs.map(() => [])
