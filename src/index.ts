@@ -12,7 +12,7 @@ export {
   type OpenOptions,
   openModel,
 } from './tasks/model.js'
-export type { ModelSession, PushResult, ReadOptions } from './tasks/model-session.js'
+export type { ModelSession, PushOptions, PushResult, ReadOptions } from './tasks/model-session.js'
 export type {
   ClassifiedRow,
   ClassifyOptions,

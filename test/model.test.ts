@@ -168,6 +168,51 @@ test('a language model with a stem goes on where its stride allows it', async ()
   expect(Float32Array.of(...first.logits!, ...second.logits!)).toEqual(whole.logits)
 })
 
+test('a model that tells modalities apart reads parts of a sequence, each as what it is', async () => {
+  const folder = await newFolder()
+  const spec = { ...tinySpec('mixture'), head: { kind: 'tokens', tied: true } as const }
+  await saveCheckpoint(folder, spec, randomWeights(spec))
+  const [model, small] = [await open(folder), await open(folder, 4)]
+  expect(model.spec).toEqual(spec)
+  const ids = sequence(30, 5)
+  const parts = [
+    { ids: ids.subarray(0, 9) },
+    { ids: ids.subarray(9, 20), modality: 2 },
+    { ids: ids.subarray(20), modality: 1 },
+  ]
+  const session = model.session()
+  const logits: number[] = []
+  for (const { ids, modality } of parts) logits.push(...(await session.push(ids, { modality })).logits!)
+  let state: Awaited<ReturnType<typeof model.forward>>['state']
+  const called: number[] = []
+  for (const { ids, modality } of parts) {
+    const result = await small.forward(ids, { state, modality })
+    called.push(...result.logits!)
+    state = result.state
+  }
+  expect(called).toEqual(logits)
+  expect(await session.save()).toEqual(state)
+  session.close()
+  const first = (await model.forward(ids)).logits!
+  expect(first.slice(0, 9 * 5)).toEqual(Float32Array.from(logits.slice(0, 9 * 5)))
+  expect(first.slice(9 * 5, 10 * 5)).not.toEqual(Float32Array.from(logits.slice(9 * 5, 10 * 5)))
+  for (const modality of [3, -1, 0.5, Number.NaN])
+    await expect(model.forward(ids, { modality })).rejects.toMatchObject({
+      exitCode: 2,
+      message: `modality is ${modality}, expected a whole number from 0 to 2`,
+    })
+})
+
+test('a model that reads all alike has no other modality than 0', async () => {
+  const model = await open('test/golden/hf-mamba')
+  const ids = sequence(5, 64)
+  expect(await model.forward(ids, { modality: 0 })).toEqual(await model.forward(ids))
+  await expect(model.forward(ids, { modality: 1 })).rejects.toMatchObject({
+    exitCode: 2,
+    message: 'modality is 1, expected 0: the model reads all alike',
+  })
+})
+
 test.each([0, -5, 1.5, Number.NaN])('a chunk of %d tokens is a usage error', async (chunk) => {
   await expect(openModel('test/golden/hf-mamba', { chunk })).rejects.toMatchObject({
     exitCode: 2,

@@ -13,6 +13,8 @@ export interface Segments {
   readonly ends: Uint8Array
   /** [S] which block of a state tensor the segment reads and writes; -1: none. No two segments of a chunk have the same. */
   readonly slot: Int32Array
+  /** [S] what the rows of the segment stand for (text, images ...), for mixers that tell modalities apart; absent: 0 in all. */
+  readonly modality?: Int32Array
 }
 
 /** Whole sequences, one after the other; offsets [S + 1]. */
@@ -29,6 +31,16 @@ export function oneSegment(rows: number, start: number, ends: boolean, slot: num
     ends: Uint8Array.of(ends ? 1 : 0),
     slot: Int32Array.of(slot),
   }
+}
+
+/** Rows from .. to - 1 of the only segment, with their state in `at`. */
+export function pieceOf(
+  { offsets, start, ends, slot, modality }: Segments,
+  from: number,
+  to: number,
+  at = slot[0],
+): Segments {
+  return { ...oneSegment(to - from, start[0] + from, to === offsets[1] && ends[0] === 1, at), modality }
 }
 
 /** A segment on its way through an operation that looks across rows. */

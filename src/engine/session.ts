@@ -1,5 +1,5 @@
 import type { FloatArray } from '../backends/backend.js'
-import { oneSegment, type Segments } from '../backends/segments.js'
+import { pieceOf, type Segments } from '../backends/segments.js'
 import { concatenate } from '../runtime/concatenate.js'
 import type { Chunk } from './chunk.js'
 import { tokensPerRow } from './footprint.js'
@@ -227,7 +227,7 @@ async function* runWhole(
   try {
     for (const [c, from] of cuts.slice(0, -1).entries()) {
       const to = cuts[c + 1]
-      const piece = { input: network.slice(input, from, to), segments: oneSegment(to - from, from, to === length, 0) }
+      const piece = { input: network.slice(input, from, to), segments: pieceOf(segments, from, to, 0) }
       await runCut(network, piece, limit, state, reading)
       yield
     }
@@ -255,11 +255,10 @@ async function runCut(
   }
   refuseSeveral(segments)
   if (!network.last) throw new Error('blocks with others after them take no more than a chunk')
-  const { start, ends, slot } = segments
   for (let from = 0; from < length; from += limit) {
     const to = Math.min(from + limit, length)
-    const piece = oneSegment(to - from, start[0] + from, to === length && ends[0] === 1, slot[0])
-    await runCut(network, { input: network.slice(input, from, to), segments: piece }, limit, state, reading)
+    const piece = { input: network.slice(input, from, to), segments: pieceOf(segments, from, to) }
+    await runCut(network, piece, limit, state, reading)
   }
   return null
 }

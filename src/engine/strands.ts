@@ -1,5 +1,5 @@
 import type { FloatArray } from '../backends/backend.js'
-import { oneSegment, type Segments } from '../backends/segments.js'
+import { pieceOf, type Segments } from '../backends/segments.js'
 import { mergeHidden, mergeLogits, reverseComplementIds } from '../layers/reverse-complement.js'
 import { discard } from '../runtime/discard.js'
 import type { ModelSpec } from '../spec.js'
@@ -55,9 +55,7 @@ export async function* runBothStrands(
     const [ofG, ofR] = kept
     for (let c = 0; c < chunks; c++) {
       const [from, to] = [cuts[c], cuts[c + 1]]
-      const { start, ends } = chunk.segments
-      const last = c + 1 === chunks && ends[0] === 1
-      const segments = cut ? oneSegment(to - from, start[0] + from, last, 0) : chunk.segments
+      const segments = cut ? pieceOf(chunk.segments, from, to, 0) : chunk.segments
       for (const [i, output] of outputs.entries()) {
         const g = await numbersOf(network, ofG, i * chunks + c)
         const r = await numbersOf(network, ofR, i * chunks + chunks - 1 - c)
@@ -120,7 +118,8 @@ function otherStrand(
     other.set(reverseComplementIds(input.subarray(offsets[s], offsets[s + 1]), rc.complement), offsets[s])
   }
   if (!left && !right) return { input: other, segments }
-  return { input: other, segments: oneSegment(input.length, right?.tokens ?? 0, right !== undefined, -1) }
+  const [start, ends] = [Float64Array.of(right?.tokens ?? 0), Uint8Array.of(right ? 1 : 0)]
+  return { input: other, segments: { ...segments, start, ends } }
 }
 
 /** What the official code gives for an output, from the rows of both runs: logits [T, V], or hidden rows [T, 2D]. */

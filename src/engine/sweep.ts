@@ -1,5 +1,5 @@
 import type { Tensor } from '../backends/backend.js'
-import { type Direction, oneSegment, type Segments } from '../backends/segments.js'
+import { type Direction, pieceOf, type Segments } from '../backends/segments.js'
 import type { MixerState } from '../layers/mixers/mixer.js'
 import type { Chunk } from './chunk.js'
 import { type KeptSweep, tellAgain } from './kept-sweep.js'
@@ -187,8 +187,7 @@ class Sweep {
   /** The segment of chunk c on entering; a chromosome has too many chunks to keep them. */
   private tokens(c: number): Segments {
     const { cuts, whole } = this
-    const { start, ends } = whole.segments
-    return oneSegment(cuts[c + 1] - cuts[c], start[0] + cuts[c], c === this.chunks - 1 && ends[0] === 1, 0)
+    return pieceOf(whole.segments, cuts[c], cuts[c + 1], 0)
   }
 
   /** The same behind the stem. */

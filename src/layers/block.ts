@@ -41,16 +41,16 @@ export class Block {
     state: BlockState | null,
     onMixer?: (mixed: Tensor) => Promise<void>,
   ): Promise<Tensor> {
-    const projected = await this.project(b, x)
+    const projected = await this.project(b, x, segments)
     const ys: Tensor[] = []
     for (const direction of this.mixer.directions)
       ys.push(await this.mixer.scan(b, projected, segments, direction, state?.[direction] ?? null, ys))
     let out: Tensor
     if (onMixer) {
-      const mixed = await this.mixer.finish(b, projected, ys, null)
+      const mixed = await this.mixer.finish(b, projected, ys, null, segments)
       await onMixer(mixed)
       out = this.add(b, mixed, x)
-    } else out = await this.addTo(b, x, (residual) => this.mixer.finish(b, projected, ys, residual))
+    } else out = await this.addTo(b, x, (residual) => this.mixer.finish(b, projected, ys, residual, segments))
     b.release(...new Set([...Object.values(projected), ...ys]))
     const parts = feedForwardsOf(this.spec)
     if (parts.length === 0) return out
@@ -70,7 +70,7 @@ export class Block {
 
   /** Takes the state of one direction from one end of a chunk to the other, and nothing else. */
   async carry(b: Backend, x: Tensor, segments: Segments, direction: Direction, state: MixerState): Promise<void> {
-    const projected = await this.project(b, x)
+    const projected = await this.project(b, x, segments)
     const y = await this.mixer.scan(b, projected, segments, direction, state, [])
     b.release(...new Set([...Object.values(projected), y]))
   }
@@ -90,9 +90,9 @@ export class Block {
     return sum
   }
 
-  private async project(b: Backend, x: Tensor): Promise<Projected> {
+  private async project(b: Backend, x: Tensor, segments: Segments): Promise<Projected> {
     const normed = this.norm(b, x, 'norm')
-    const projected = await this.mixer.project(b, normed)
+    const projected = await this.mixer.project(b, normed, segments)
     // A mixer may read its input as it stands.
     if (normed !== x && !Object.values(projected).includes(normed)) b.release(normed)
     return projected

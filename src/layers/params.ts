@@ -19,10 +19,12 @@ export class Params {
   constructor(
     private readonly tensors: Map<string, Tensor>,
     private readonly prefix = '',
+    private readonly shared: Params | null = null,
   ) {}
 
-  within(part: string): Params {
-    return new Params(this.tensors, `${this.prefix}${part}.`)
+  /** Of a part; `shared` has what it lacks. */
+  within(part: string, shared: Params | null = null): Params {
+    return new Params(this.tensors, `${this.prefix}${part}.`, shared)
   }
 
   get(name: string): Tensor {
@@ -32,7 +34,7 @@ export class Params {
   }
 
   optional(name: string): Tensor | null {
-    return this.tensors.get(this.prefix + name) ?? null
+    return this.tensors.get(this.prefix + name) ?? this.shared?.optional(name) ?? null
   }
 }
 

@@ -1,5 +1,5 @@
 import { MessageChannel } from 'node:worker_threads'
-import { oneSegment } from '../backends/segments.js'
+import { pieceOf } from '../backends/segments.js'
 import { tokensPerRow } from '../engine/footprint.js'
 import type { ModelSpec } from '../spec.js'
 import type { ChunkJob } from './worker.js'
@@ -14,14 +14,14 @@ export function halvesOf(spec: ModelSpec, { input, segments, targets, folder }: 
   return [
     {
       input: input.subarray(0, at),
-      segments: oneSegment(middle, 0, false, -1),
+      segments: pieceOf(segments, 0, middle),
       targets: targets?.slice(0, middle / stride),
       folder,
       other: { side: 'right', tokens: tokens - middle, port: port1 },
     },
     {
       input: input.slice(at),
-      segments: oneSegment(tokens - middle, middle, true, -1),
+      segments: pieceOf(segments, middle, tokens),
       targets: targets?.slice(middle / stride),
       folder,
       other: { side: 'left', tokens: middle, port: port2 },

@@ -6,6 +6,7 @@ import { Session } from '../engine/session.js'
 import type { ModelState } from '../engine/state.js'
 import type { CutLimits } from '../engine/sweep.js'
 import { exitCodes, UserError } from '../errors.js'
+import { modalitiesOf } from '../layers/mixers/registry.js'
 import { firstNotFinite } from '../runtime/numbers.js'
 import type { InputSpec, ModelSpec } from '../spec.js'
 
@@ -14,6 +15,11 @@ export interface ReadOptions {
   logits?: 'all' | 'last' | 'none'
   /** Default none. */
   hidden?: 'none' | 'last' | 'all'
+}
+
+export interface PushOptions {
+  /** What the tokens or rows stand for, of a model that tells modalities apart (mixture-of-mamba); default 0. */
+  modality?: number
 }
 
 export interface PushResult {
@@ -56,14 +62,16 @@ export class ModelSession {
 
   /**
    * The next ids [L] or rows [L, d_embed] of the sequence; a model that needs its sequence whole takes one call.
-   * Errors: UserError with exit code 65 for what the model does not read, 2 where there is no state to go on from.
+   * Errors: UserError with exit code 65 for what the model does not read, 2 where there is no state to go on from, and for a
+   * modality that it does not know.
    */
-  async push(input: Input): Promise<PushResult> {
+  async push(input: Input, { modality = 0 }: PushOptions = {}): Promise<PushResult> {
     if (this.isClosed()) throw closedError()
     this.check(input)
+    checkModality(modality, modalitiesOf(this.network.spec))
     const slot = this.causal ? 0 : -1
     const length = this.network.length(input)
-    const segments = oneSegment(length, this.length, true, slot)
+    const segments = { ...oneSegment(length, this.length, true, slot), modality: Int32Array.of(modality) }
     const { reads } = await this.session.push({ input, segments })
     this.pushed += length
     return this.resultOf(reads.map(({ data }) => data))
@@ -111,6 +119,12 @@ export class ModelSession {
     if (this.wanted.hidden === 'all') result.hidden = values
     return result
   }
+}
+
+function checkModality(modality: number, known: number): void {
+  if (Number.isInteger(modality) && modality >= 0 && modality < known) return
+  const expected = known === 1 ? '0: the model reads all alike' : `a whole number from 0 to ${known - 1}`
+  throw new UserError(`modality is ${modality}, expected ${expected}`, exitCodes.usage)
 }
 
 function checkIds(ids: Input, V: number): void {

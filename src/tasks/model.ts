@@ -16,7 +16,7 @@ import { availableThreads } from '../runtime/threads.js'
 import type { ModelSpec } from '../spec.js'
 import type { TextTokenizer } from '../tokens/text.js'
 import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
-import { closedError, ModelSession, type PushResult, type ReadOptions } from './model-session.js'
+import { closedError, ModelSession, type PushOptions, type PushResult, type ReadOptions } from './model-session.js'
 import type {
   ClassifiedRow, ClassifyOptions, EmbeddedRow, EmbedOptions, GeneratedRow, GenerateOptions, Inputs, ScoredRow, ScoreOptions,
   TranscribeOptions, TranscriptLine,
@@ -34,7 +34,7 @@ export interface OpenOptions {
   note?: (line: string) => void
 }
 
-export interface ForwardOptions extends ReadOptions {
+export interface ForwardOptions extends ReadOptions, PushOptions {
   /** The state that an earlier call on the tokens before these has given; causal models only. */
   state?: ModelState
 }
@@ -85,13 +85,13 @@ export class Model {
 
   /**
    * Token ids [L]; of a model whose input is no tokens float32 rows [L, d_embed]. A session of one call. Errors:
-   * UserError with exit code 65 for what the model does not read, 2 for a state it cannot take and for a model that was
+   * UserError with exit code 65 for what the model does not read, 2 for a state or a modality it cannot take and for a model that was
    * closed.
    */
-  async forward(input: Input, { state, ...wanted }: ForwardOptions = {}): Promise<ForwardResult> {
+  async forward(input: Input, { state, modality, ...wanted }: ForwardOptions = {}): Promise<ForwardResult> {
     const session = this.session(wanted, state)
     try {
-      const result: ForwardResult = await session.push(input)
+      const result: ForwardResult = await session.push(input, { modality })
       if (session.resumable) result.state = await session.save()
       return result
     } finally {

@@ -8,6 +8,7 @@ import type { GatedDeltaSpec } from '../../src/layers/mixers/gated-delta.js'
 import type { MambaSpec } from '../../src/layers/mixers/mamba.js'
 import type { Mamba2Spec } from '../../src/layers/mixers/mamba2.js'
 import type { Mamba3Spec } from '../../src/layers/mixers/mamba3.js'
+import type { MixtureOfMambaSpec } from '../../src/layers/mixers/mixture-of-mamba.js'
 import type { ParallelSpec } from '../../src/layers/mixers/parallel.js'
 import type { RetentionSpec } from '../../src/layers/mixers/retention.js'
 import type { S4dSpec } from '../../src/layers/mixers/s4d.js'
@@ -40,6 +41,7 @@ export function tinySpec(
     | 'mamba2'
     | 'mamba2 both'
     | 'mamba3'
+    | 'mixture'
     | 'attention'
     | 'retention'
     | 'gated-delta',
@@ -75,6 +77,7 @@ export function tinySpec(
     ...{ kind: 'mamba3', d_inner: 4 * d_model, headdim: d_model, n_groups: 2, d_state: 5, angles: 2 },
     ...{ least_rate: 1e-4, norm_eps: 1e-5 },
   }
+  const mixture: MixtureOfMambaSpec = { kind: 'mixture-of-mamba', modalities: 3, mamba }
   const attention: AttentionSpec = { kind: 'attention', heads: 4, kv_heads: 2, d_head: wide ? 8 : 6, max_length: 600 }
   const retention: RetentionSpec = {
     kind: 'retention',
@@ -97,6 +100,7 @@ export function tinySpec(
       mamba,
       mamba2,
       mamba3,
+      mixture,
       s4d,
       s4,
       s5,

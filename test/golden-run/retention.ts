@@ -34,9 +34,10 @@ export const checkRetention: Check = async (folder, backendName) => {
     const out: number[] = []
     for (let from = 0; from < L; from += chunk) {
       const x = b.upload(rows.subarray(from * D, (from + chunk) * D), chunk, D)
-      const projected = await layer.project(b, x)
-      const y = await layer.scan(b, projected, cutSegments([L], from, from + chunk), 'forward', state, [])
-      out.push(...(await b.download(await layer.finish(b, projected, [y], null))))
+      const segments = cutSegments([L], from, from + chunk)
+      const projected = await layer.project(b, x, segments)
+      const y = await layer.scan(b, projected, segments, 'forward', state, [])
+      out.push(...(await b.download(await layer.finish(b, projected, [y], null, segments))))
     }
     return { out, state: await b.download(state.prev_key_value) }
   }

@@ -51,8 +51,9 @@ async function checkLayer(
     const ys: FloatArray[] = []
     for (const [i, to] of [...cuts, L].entries()) {
       const from = cuts[i - 1] ?? 0
-      const projected = await of.project(b, b.upload(rows.subarray(from * H, to * H), to - from, H))
-      ys.push(await b.download(await of.scan(b, projected, cutSegments([L], from, to), 'forward', state, [])))
+      const segments = cutSegments([L], from, to)
+      const projected = await of.project(b, b.upload(rows.subarray(from * H, to * H), to - from, H), segments)
+      ys.push(await b.download(await of.scan(b, projected, segments, 'forward', state, [])))
     }
     return { y: ys.flatMap((y) => [...y]), state: [...(await b.download(state.ssm))] }
   }
@@ -67,7 +68,7 @@ async function checkLayer(
     const [scanned, out, last]: number[][] = [[], [], []]
     for (let sample = 0; sample < batch; sample++) {
       const { y, state } = await scan(tokensFirst(input, sample), L, cuts)
-      const finished = await b.download(await layer.finish(b, {}, [b.upload(y, L, H)], null))
+      const finished = await b.download(await layer.finish(b, {}, [b.upload(y, L, H)], null, cutSegments([L], 0, L)))
       scanned.push(...channelsFirst(y, L))
       out.push(...channelsFirst(finished, L))
       last.push(...state)

@@ -33,9 +33,10 @@ export const checkS5: Check = async (folder, backendName) => {
       [33, L],
     ]) {
       const x = b.upload(data.subarray((sample * L + from) * D, (sample * L + to) * D), to - from, D)
-      const projected = await layer.project(b, x)
-      const states = await layer.scan(b, projected, cutSegments([L], from, to), 'forward', state, [])
-      out.push(...(await b.download(await layer.finish(b, projected, [states], null))))
+      const segments = cutSegments([L], from, to)
+      const projected = await layer.project(b, x, segments)
+      const states = await layer.scan(b, projected, segments, 'forward', state, [])
+      out.push(...(await b.download(await layer.finish(b, projected, [states], null, segments))))
     }
     last.push(...(await b.download(state.ssm)))
   }

@@ -69,6 +69,10 @@ export function initialiseInner<S extends InnerSpec>(
 export const projectIn = (b: Backend, x: Tensor, params: Params): Promise<Tensor> =>
   b.linear(x, params.get('in_proj.weight'), { bias: params.optional('in_proj.bias') })
 
+/** y [T, E] -> [T, D], plus the residual if there is one. */
+export const projectOut = (b: Backend, y: Tensor, params: Params, residual: Tensor | null): Promise<Tensor> =>
+  b.linear(y, params.get('out_proj.weight'), { bias: params.optional('out_proj.bias'), residual })
+
 /** The family of mixers that read forward only. */
 export const causalFamily = <S extends InnerSpec>(inner: Inner<S>): Family<S> => ({
   kind: inner.kind,
@@ -102,6 +106,6 @@ class Causal<S extends InnerSpec> implements Mixer {
   }
 
   finish(b: Backend, _: Projected, [y]: readonly Tensor[], residual: Tensor | null): Promise<Tensor> {
-    return b.linear(y, this.params.get('out_proj.weight'), { bias: this.params.optional('out_proj.bias'), residual })
+    return projectOut(b, y, this.params, residual)
   }
 }

@@ -34,7 +34,7 @@ export interface Mixer {
   /** What a direction carries from chunk to chunk, by the names of the official code. */
   states(direction: Direction): Record<string, StateShape>
   /** x [T, D], normed. */
-  project(b: Backend, x: Tensor): Promise<Projected>
+  project(b: Backend, x: Tensor, segments: Segments): Promise<Projected>
   /**
    * The recurrence. `state` is updated in place, a cache of it replaced as it grows; null: every sequence begins and ends in the chunk. `ys`: what the directions before
    * this one gave; a mixer may add to one of these and return it.
@@ -48,7 +48,13 @@ export interface Mixer {
     ys: readonly Tensor[],
   ): Promise<Tensor>
   /** mixer(x) + residual [T, D], from what each direction gave; a null residual adds nothing. */
-  finish(b: Backend, projected: Projected, ys: readonly Tensor[], residual: Tensor | null): Promise<Tensor>
+  finish(
+    b: Backend,
+    projected: Projected,
+    ys: readonly Tensor[],
+    residual: Tensor | null,
+    segments: Segments,
+  ): Promise<Tensor>
 }
 
 export interface WeightShape {
@@ -74,6 +80,8 @@ export interface Family<Spec extends MixerSpec = MixerSpec> {
   reverseStates?(spec: Spec, d_model: number): Record<string, StateShape>
   /** Rows of a sequence that it keeps at the most, and the numbers of each, where what it carries grows with the sequence. */
   cached?(spec: Spec): { rows: number; numbers: number }
+  /** How many modalities it tells apart; absent or infinite: it reads all alike. */
+  modalities?(spec: Spec): number
   /** Weights of a fresh mixer. `branches`: how many branches are added to the residual stream of its model. */
   initialise(spec: Spec, d_model: number, random: Random, branches: number): Map<string, Weight>
   make(spec: Spec, params: Params): Mixer

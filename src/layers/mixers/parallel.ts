@@ -43,6 +43,7 @@ export function parallel(families: readonly Family[]): Family<ParallelSpec> {
           rows: 0,
           numbers: 0,
         }),
+    modalities: ({ mixers }) => Math.min(...mixers.map((mixer) => familyOf(mixer).modalities?.(mixer) ?? Infinity)),
     initialise: ({ mixers }, D, random, branches) =>
       new Map(mixers.flatMap((mixer, i) => named(familyOf(mixer).initialise(mixer, D, random, branches), i))),
     make: ({ mixers }, params) =>
@@ -71,10 +72,10 @@ class Parallel implements Mixer {
     return all
   }
 
-  async project(b: Backend, x: Tensor): Promise<Projected> {
+  async project(b: Backend, x: Tensor, segments: Segments): Promise<Projected> {
     const all: Projected = {}
     for (const [i, mixer] of this.mixers.entries())
-      for (const [name, tensor] of Object.entries(await mixer.project(b, x))) all[`${i}.${name}`] = tensor
+      for (const [name, tensor] of Object.entries(await mixer.project(b, x, segments))) all[`${i}.${name}`] = tensor
     return all
   }
 
@@ -87,7 +88,7 @@ class Parallel implements Mixer {
       const y = await mixer.scan(b, mine, segments, direction, carried, [])
       // A cache may have grown.
       for (const [own, ours] of carried ? this.names[i] : []) state![ours] = carried![own]
-      const next: Tensor = await mixer.finish(b, mine, [y], sum)
+      const next: Tensor = await mixer.finish(b, mine, [y], sum, segments)
       b.release(y, sum)
       sum = next
     }

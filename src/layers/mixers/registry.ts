@@ -7,6 +7,7 @@ import { mamba } from './mamba.js'
 import { mamba2 } from './mamba2.js'
 import { mamba3 } from './mamba3.js'
 import type { Family } from './mixer.js'
+import { mixtureOfMamba } from './mixture-of-mamba.js'
 import { parallel } from './parallel.js'
 import { retention } from './retention.js'
 import { s4d } from './s4d.js'
@@ -16,6 +17,7 @@ const single: readonly Family[] = [
   mamba,
   mamba2,
   mamba3,
+  mixtureOfMamba,
   bidirectional,
   s4d,
   s5,
@@ -38,3 +40,9 @@ export function familyOf({ kind }: MixerSpec): Family {
 /** Each row of the model depends only on rows before it: it streams, and its state can be carried. */
 export const isCausal = ({ blocks }: Pick<ModelSpec, 'blocks'>): boolean =>
   blocks.every(({ mixer }) => familyOf(mixer).causal(mixer))
+
+/** How many modalities a model tells apart: those that all of its mixers know that know any, else one. */
+export function modalitiesOf({ blocks }: Pick<ModelSpec, 'blocks'>): number {
+  const known = Math.min(...blocks.map(({ mixer }) => familyOf(mixer).modalities?.(mixer) ?? Infinity))
+  return Number.isFinite(known) ? known : 1
+}
