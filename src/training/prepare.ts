@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { checkSpec } from '../checkpoints/spec-schema.js'
+import { weightShapes } from '../checkpoints/weight-shapes.js'
 import { exitCodes, UserError } from '../errors.js'
 import { readWhole } from '../input/bytes.js'
 import type { Weights } from '../layers/params.js'
@@ -55,7 +56,10 @@ export function start(
 ): { weights: Weights; trainable: string[] } {
   checkSpec(spec, (what) => usage(`these settings make no model: ${what}`))
   const weights = from ? startedFrom(from, spec, seed) : initialise(spec, seed)
-  return { weights, trainable: trainableNames([...weights.keys()], freeze, spec.blocks.length) }
+  // All that is read is modality 0: weights of others have no gradient, and nothing but their decay would move them.
+  const unread = new Set(weightShapes(spec).flatMap(({ name, modality = 0 }) => (modality > 0 ? [name] : [])))
+  const read = [...weights.keys()].filter((name) => !unread.has(name))
+  return { weights, trainable: trainableNames(read, freeze, spec.blocks.length) }
 }
 
 /** The settings of a JSON file. Errors: 66 unreadable, 2 no JSON object. */

@@ -2,7 +2,9 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test, vi } from 'vitest'
+import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
+import { randomWeights, tinySpec } from '../engine/models.js'
 import { temporaryFolder } from '../shell/run.js'
 import { documentedBlocks } from './commands.js'
 
@@ -10,6 +12,9 @@ const folder = temporaryFolder()
 symlinkSync(join(packageRoot, 'fixtures'), join(folder, 'fixtures'))
 cpSync(join(packageRoot, 'test/golden/hf-mamba'), join(folder, 'mamba-tiny'), { recursive: true })
 cpSync(join(packageRoot, 'test/specimens/text/characters.json'), join(folder, 'mamba-tiny/tokenizer.json'))
+const mixture = { ...tinySpec('mixture'), head: { kind: 'tokens', tied: true } as const }
+mkdirSync(join(folder, 'mixture-tiny'))
+await saveCheckpoint(join(folder, 'mixture-tiny'), mixture, randomWeights(mixture))
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(packageRoot, join(folder, 'node_modules/longwave'))
 afterAll(() => process.chdir(packageRoot))

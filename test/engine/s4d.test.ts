@@ -51,8 +51,9 @@ for (const how of ['zoh', 'bilinear'] as const)
     const random = seeded(29)
     const u = Float64Array.from({ length: T * D }, () => random() - 0.5)
     const x = b.upload(u, T, D)
+    const segments = segmentsOf([T])
     const ys: Tensor[] = []
-    for (const direction of layer.directions) ys.push(await layer.scan(b, { x }, segmentsOf([T]), direction, null, ys))
+    for (const direction of layer.directions) ys.push(await layer.scan(b, { x }, segments, direction, null, ys))
     // k = pad(k0, (0, L)) + pad(flip(k1), (L, 0)): the reverse kernel begins at the next row.
     const convolved = new Float64Array(T * D)
     for (let h = 0; h < D; h++) {
@@ -63,8 +64,8 @@ for (const how of ['zoh', 'bilinear'] as const)
         convolved[t * D + h] = y
       }
     }
-    const expected = await b.download(await layer.finish(b, {}, [b.upload(convolved, T, D)], null))
-    const got = await b.download(await layer.finish(b, {}, ys, null))
+    const expected = await b.download(await layer.finish(b, {}, [b.upload(convolved, T, D)], null, segments))
+    const got = await b.download(await layer.finish(b, {}, ys, null, segments))
     for (let i = 0; i < T * D; i++) expect(got[i]).toBeCloseTo(expected[i], 12)
     await b.close()
   })

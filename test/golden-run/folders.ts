@@ -5,6 +5,7 @@ import { readConfig } from './expected.js'
 import { checkFlowState } from './flowstate.js'
 import { checkKernel } from './kernel.js'
 import { checkMamba3 } from './mamba3.js'
+import { checkMixtureOfMamba } from './mixture-of-mamba.js'
 import { checkModel } from './model.js'
 import { checkRetention } from './retention.js'
 import { checkS4block, checkS4d } from './s4d.js'
@@ -52,6 +53,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   if (config.kind === 's5') return { check: checkS5, backends }
   if (config.kind === 's4block-diag') return { check: checkS4block, backends }
   if (config.kind === 'retnet-retention') return { check: checkRetention, backends }
+  if (config.kind === 'mixture-of-mamba') return { check: checkMixtureOfMamba, backends }
   if (config.rope_angles) return { check: checkMamba3, backends }
   if (config.kernel === 'ssd') return { check: checkSsd, backends }
   return { check: config.kernel === 'selective_scan' ? checkKernel : checkModel, backends }

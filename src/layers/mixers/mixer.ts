@@ -63,6 +63,8 @@ export interface WeightShape {
   cols: number
   /** A bias that a model has or has not. */
   optional?: true
+  /** The only modality that reads it; absent: all do. */
+  modality?: number
 }
 
 /** Everything that is known of a kind of mixer. */

@@ -24,7 +24,9 @@ export const mixtureOfMamba: Family<MixtureOfMambaSpec> = {
   causal: () => true,
   weights: ({ modalities, mamba }, D) =>
     innerWeights(mambaInner, mamba, D).flatMap((shape) =>
-      namesOf(shape.name, modalities).map((name) => ({ ...shape, name })),
+      namesOf(shape.name, modalities).map((name, modality) =>
+        name === shape.name ? shape : { ...shape, name, modality },
+      ),
     ),
   // Where modalities come together: the rows of one, and the chunk that they are put back into.
   widths: (spec, D) => [...mamba.widths(spec.mamba, D), ...[D, 1, spec.mamba.d_inner, spec.mamba.d_inner, D, D]],
