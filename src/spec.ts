@@ -97,9 +97,9 @@ export type HeadSpec =
   /**
    * Class logits [records, labels]. `length` (bases) is required by the pooling `flatten`. Probabilities are the softmax of logits
    * divided by the `temperature` (1 if absent): fitted on records that were not learnt from, it makes scores honest and changes
-   * no label (Guo et al. 2017, arXiv 1706.04599).
+   * no label (Guo et al. 2017, arXiv 1706.04599). `appended`: special tokens that the tokenizer appends are pooled too.
    */
-  | { kind: 'classes'; labels: string[]; pool: Pool; length?: number; temperature?: number }
+  | { kind: 'classes'; labels: string[]; pool: Pool; length?: number; temperature?: number; appended?: true }
   /** Logits [T, V] of connectionist temporal classification (tasks/language/ctc-decode.ts): class 0 is the blank, class i writes vocabulary[i]. */
   | { kind: 'ctc'; vocabulary: string[]; language?: LanguageSpec }
   | ForecastHead
@@ -134,7 +134,7 @@ export interface LanguageSpec {
 export interface TokensInput {
   kind: 'tokens'
   /** What ids are made from: bases; or (`ids`) text, by a tokenizer that lies beside the checkpoint, or the caller brings them. */
-  tokenizer: 'dna' | 'caduceus' | 'ids'
+  tokenizer: 'dna' | 'caduceus' | 'plantcaduceus' | 'ids'
   vocab_size: number
 }
 

@@ -1,4 +1,4 @@
-import { newWeight, type Weight } from '../backends/weight.js'
+import { newWeight, type Weight, weightOf, widened } from '../backends/weight.js'
 import { isBidirectional } from '../layers/mixers/bidirectional.js'
 import type { Weights } from '../layers/params.js'
 import type { MixerSpec } from '../spec.js'
@@ -31,9 +31,31 @@ export function mirrorBlock(weights: Weights, i: number, mixer: MixerSpec): void
   for (const weight of both('out_proj.weight')) reverseRows(weight)
 }
 
-/** The final norm and the head for reversed channels. */
+/** The final norm for reversed channels. */
+export function mirrorFinalNorm(weights: Weights): void {
+  for (const weight of named(weights, 'norm_f.weight', 'norm_f.bias')) reverseColumns(weight)
+}
+
+/** A head of tokens for reversed channels. */
 export function mirrorHead(weights: Weights): void {
-  for (const weight of named(weights, 'norm_f.weight', 'norm_f.bias', 'head.weight')) reverseColumns(weight)
+  reverseColumns(weights.get('head.weight')!)
+}
+
+/**
+ * A head of classes [labels, D] for rows [2D] of both strands, whose channels are in their places: the mean of what it says of the first
+ * half of them and of the second backwards. The order of the rows, which is the other in the second half, is nothing to the pooling.
+ */
+export function headOfBothStrands(weights: Weights): void {
+  const head = weights.get('head.weight')!
+  const [rows, D] = [head.rows, head.cols]
+  const half = widened(head).map((x) => x / 2)
+  const both = new Float32Array(2 * rows * D)
+  for (let i = 0; i < rows; i++) {
+    const row = half.subarray(i * D, (i + 1) * D)
+    both.set(row, 2 * i * D)
+    both.set(row.toReversed(), (2 * i + 1) * D)
+  }
+  weights.set('head.weight', weightOf(rows, 2 * D, both))
 }
 
 /** A mixer of one direction, as it stands before it is mirrored: the reverse half adds nothing. */

@@ -1,15 +1,26 @@
+import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { epsilon } from '../layers/layer-schemas.js'
 import { type AnyMambaSpec, isAnyMamba } from '../layers/mixers/any-mamba.js'
 import { type BidirectionalSpec, isBidirectional } from '../layers/mixers/bidirectional.js'
 import type { Weights } from '../layers/params.js'
-import type { BlockSpec, MixerSpec, ModelSpec } from '../spec.js'
+import type { BlockSpec, MixerSpec, ModelSpec, TokensInput } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
-import { isMirrored, mirrorBlock, mirrorHead, silenceReverse } from './caduceus-ps.js'
+import { plantCaduceusVocabulary } from '../tokens/plant-caduceus.js'
+import {
+  headOfBothStrands,
+  isMirrored,
+  mirrorBlock,
+  mirrorFinalNorm,
+  mirrorHead,
+  silenceReverse,
+} from './caduceus-ps.js'
 import { broken } from './files.js'
+import { headSpec, headWeights } from './heads.js'
 import type { Layout } from './layout.js'
 import { type Biases, countLayers, isTied, mambaWeights, normWeights, ssmConfig, ssmSpec } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
+import { checkIds } from './tokenizer-files.js'
 
 /** What of config.json is read, with the defaults of the official code. */
 const keysSchema = openRecord({
@@ -21,6 +32,8 @@ const keysSchema = openRecord({
   bidirectional: v.nullish(flag, true),
   bidirectional_strategy: v.nullish(oneOf('add', 'ew_multiply'), 'add'),
   bidirectional_weight_tie: v.nullish(flag, true),
+  // Of classes: an argument of the official code, which configs need not have; that code fails for 'first' and 'last'.
+  pooling_strategy: v.nullish(oneOf('mean', 'max'), 'mean'),
   complement_map: v.nullish(v.record(v.string(), whole(0), 'an object'), {}),
   ssm_cfg: ssmConfig,
 })
@@ -28,7 +41,7 @@ const keysSchema = openRecord({
 type Keys = v.InferOutput<typeof keysSchema>
 
 /**
- * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM`: Ph, a plain bidirectional stack, and PS, equivariant under the
+ * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM` and `CaduceusForSequenceClassification`: Ph, a plain bidirectional stack, and PS, equivariant under the
  * reverse complement by running the stack on both strands, which is rewritten as a plain stack (caduceus-ps.ts).
  * Projections that both directions share, and a tied head, may be saved once or twice. With Mamba-2 mixers it is what PlantCAD2 is taken
  * to be: the official code with the one mixer in place of the other.
@@ -46,19 +59,21 @@ export const caduceus: Layout = {
     for (let i = 0; i < n; i++) blocks.push({ mixer: await mixerSpec(keys, tensors, names, i) })
     const fused = keys.fused_add_norm
     const rc = names.ps ? { complement: await complementMap(keys, tensors, vocab_size), fused } : undefined
-    const tied = await isTied(tensors, names.head, names.embedding)
-    if (tied && !tensors.has(names.head) && !keys.tie_word_embeddings) {
-      throw tensors.broken(names.head, 'is missing, though tie_word_embeddings is false')
-    }
+    const { tie_word_embeddings, pooling_strategy: pool } = keys
+    const output = { ...names, name: names.head, untied: !tie_word_embeddings && 'tie_word_embeddings' } as const
+    // All rows are pooled, that of [SEP] too.
+    const head = await headSpec(config, tensors, output, { pool, appended: true })
+    const tokenizer = tokenizerOf(keys, vocab_size)
+    if (tokenizer === 'plantcaduceus') await checkIds(dirname(config.path), plantCaduceusVocabulary)
     return {
-      input: { kind: 'tokens', tokenizer: readsDna(keys, vocab_size) ? 'caduceus' : 'ids', vocab_size },
+      input: { kind: 'tokens', tokenizer, vocab_size },
       d_embed: d_model,
       stem: [],
       d_model,
       norm: { kind: keys.rms_norm ? 'rms' : 'layer', eps: keys.norm_epsilon },
       blocks,
       // A mirrored head reads its columns backwards, so that it is no longer the embedding.
-      head: { kind: 'tokens', tied: tied && !(rc && isMirrored(rc, n)) },
+      head: head.kind === 'tokens' && rc && isMirrored(rc, n) ? { ...head, tied: false } : head,
       strand: 'symmetric',
       ...(rc && { reverse_complement: rc }),
       hidden_states: { embedding: true, blocks: 'mixer', listed: n - 1, final: fused },
@@ -87,11 +102,11 @@ export const caduceus: Layout = {
       if (rc && isMirrored(rc, i + 1)) mirrorBlock(weights, i, mixer)
     }
     await normWeights(tensors, weights, { from: names.norm_f, to: 'norm_f' }, norm, D)
-    if (spec.head?.kind === 'tokens' && !spec.head.tied) {
-      const head = tensors.has(names.head) ? names.head : names.embedding
-      weights.set('head.weight', await tensors.weight(head, [V, D]))
-    }
-    if (rc && isMirrored(rc, spec.blocks.length)) mirrorHead(weights)
+    await headWeights(tensors, weights, spec, tensors.has(names.head) ? names.head : names.embedding)
+    const mirrored = rc && isMirrored(rc, spec.blocks.length)
+    if (mirrored) mirrorFinalNorm(weights)
+    if (rc && spec.head?.kind === 'classes') headOfBothStrands(weights)
+    else if (mirrored) mirrorHead(weights)
     return weights
   },
 }
@@ -126,13 +141,11 @@ async function mixerSpec(
     // Mirrored, it reads from right to left: a bidirectional mixer with one silent direction.
     return mirrored ? { kind: 'bidirectional', mamba, combine: 'add', tied: false } : mamba
   }
+  const untied = !keys.bidirectional_weight_tie && 'bidirectional_weight_tie'
   let tied = true
   for (const name of ['in_proj.weight', 'in_proj.bias', 'out_proj.weight', 'out_proj.bias']) {
     const [forward, reverse] = [`${prefix}mamba_fwd.${name}`, `${prefix}mamba_rev.${name}`]
-    tied = (await isTied(tensors, reverse, forward)) && tied
-    if (!tensors.has(reverse) && tensors.has(forward) && !keys.bidirectional_weight_tie) {
-      throw tensors.broken(reverse, 'is missing, though bidirectional_weight_tie is false')
-    }
+    tied = (await isTied(tensors, reverse, forward, untied)) && tied
   }
   return { kind: 'bidirectional', mamba, combine: keys.bidirectional_strategy === 'add' ? 'add' : 'multiply', tied }
 }
@@ -169,7 +182,12 @@ async function complementMap({ complement_map: said }: Keys, tensors: Tensors, V
   return map
 }
 
-/** The Caduceus alphabet has A C G T N at 7 to 11, with 7-10 and 8-9 as complements; other models use the layout too. */
-function readsDna({ complement_map: map }: Keys, vocab: number): boolean {
-  return vocab >= 12 && vocab <= 16 && (map[7] ?? 10) === 10 && (map[8] ?? 9) === 9
+/**
+ * By the vocabulary and what it takes for complements: the Caduceus alphabet has A C G T N at 7 to 11, that of PlantCaduceus A C G T at 3
+ * to 6. Other models use the layout too.
+ */
+function tokenizerOf({ complement_map: map }: Keys, vocab: number): TokensInput['tokenizer'] {
+  if (vocab >= 12 && vocab <= 16 && (map[7] ?? 10) === 10 && (map[8] ?? 9) === 9) return 'caduceus'
+  if (vocab >= 7 && vocab <= 8 && map[3] === 6 && map[4] === 5) return 'plantcaduceus'
+  return 'ids'
 }

@@ -1,25 +1,24 @@
 import * as v from 'valibot'
-import { epsilon, multiplier } from '../layers/layer-schemas.js'
-import { isAnyMamba } from '../layers/mixers/any-mamba.js'
+import { multiplier } from '../layers/layer-schemas.js'
 import { isAttention } from '../layers/mixers/attention.js'
 import type { Mamba2Spec } from '../layers/mixers/mamba2.js'
 import { isParallel } from '../layers/mixers/parallel.js'
 import type { Weights } from '../layers/params.js'
 import type { BlockSpec } from '../spec.js'
-import { flag, openRecord, positive, whole } from '../text/schema.js'
+import { flag, openRecord, positive } from '../text/schema.js'
 import {
   attentionSpec,
-  attentionWeights,
   hybridKeys,
   hybridSpec,
   hybridWeights,
-  mostPositions,
+  mambaKeys,
+  mixerWeights,
   multiplyRows,
   swigluSpec,
   swigluWeights,
 } from './hybrid-tensors.js'
 import type { Layout } from './layout.js'
-import { mamba2Spec, mambaWeights } from './mamba-tensors.js'
+import { mamba2Spec } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
 
 const factors = (count: number) =>
@@ -27,11 +26,9 @@ const factors = (count: number) =>
 
 /** What of config.json is read, with the defaults of the official code. */
 const keys = openRecord({
-  ...hybridKeys,
-  max_position_embeddings: v.nullish(mostPositions, 8192),
-  rms_norm_eps: v.nullish(epsilon, 1e-5),
+  ...hybridKeys({ max_position_embeddings: 8192, rms_norm_eps: 1e-5 }),
+  ...mambaKeys,
   rope_theta: v.nullish(positive(1e15), 100_000),
-  mamba_n_groups: v.nullish(whole(1, 65_536), 1),
   mamba_norm_before_gate: v.nullish(flag, true),
   embedding_multiplier: v.nullish(multiplier, 1),
   lm_head_multiplier: v.nullish(multiplier, 1),
@@ -56,32 +53,19 @@ export const falconH1: Layout = {
 
   spec: (config, tensors) => {
     const given = config.as(keys)
-    const { num_hidden_layers, rms_norm_eps: eps, embedding_multiplier, lm_head_multiplier } = given
     const block = (from: string) => blockSpec(tensors, from, given)
-    return hybridSpec(tensors, {
-      num_hidden_layers,
-      eps,
-      embedding_multiplier,
-      logits_multiplier: lm_head_multiplier,
-      block,
-    })
+    return hybridSpec(config, tensors, given, block, given.lm_head_multiplier)
   },
 
   weights: (tensors, spec, config) => {
     const given = config.as(keys)
-    const biases = { linear: given.mamba_proj_bias, conv: given.mamba_conv_bias }
     const names = { norm2: 'pre_ff_layernorm', final: 'model.final_layernorm' }
     return hybridWeights(tensors, spec, names, async (weights, { from, to }, { mixer, mlp }, D) => {
       for (const [i, each] of (isParallel(mixer) ? mixer.mixers : []).entries()) {
         const into = `${to}mixer.${i}.`
-        if (isAnyMamba(each)) {
-          await mambaWeights(tensors, weights, { from: `${from}mamba.`, to: into }, each, D, biases)
-          if (each.kind === 'mamba2') multiplyMamba(weights, into, each, given)
-        }
-        if (isAttention(each)) {
-          await attentionWeights(tensors, weights, { from: `${from}self_attn.`, to: into }, each, D)
-          multiplyAttention(weights, into, given)
-        }
+        await mixerWeights(tensors, weights, { from, to: into }, each, D, given)
+        if (isAttention(each)) multiplyAttention(weights, into, given)
+        else multiplyMamba(weights, into, each as Mamba2Spec, given)
       }
       const H = mlp!.d_hidden
       await swigluWeights(tensors, weights, { from: `${from}feed_forward.`, to: `${to}mlp.` }, H, D)

@@ -1,31 +1,27 @@
 import * as v from 'valibot'
 import { rowsOf } from '../backends/weight.js'
-import { epsilon, multiplier } from '../layers/layer-schemas.js'
-import { isAnyMamba } from '../layers/mixers/any-mamba.js'
-import { isAttention } from '../layers/mixers/attention.js'
+import { multiplier } from '../layers/layer-schemas.js'
 import type { BlockSpec } from '../spec.js'
 import { openRecord, positive, text, whole } from '../text/schema.js'
 import {
   attentionSpec,
-  attentionWeights,
   factor,
   hybridKeys,
   hybridSpec,
   hybridWeights,
-  mostPositions,
+  mambaKeys,
+  mixerWeights,
   upThenGate,
 } from './hybrid-tensors.js'
 import type { Layout } from './layout.js'
-import { mamba2Spec, mambaWeights } from './mamba-tensors.js'
+import { mamba2Spec } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
 
 /** What of config.json is read, with the defaults of the official code. */
 const keys = openRecord({
-  ...hybridKeys,
+  ...hybridKeys({ max_position_embeddings: 2048, rms_norm_eps: 1e-6 }),
+  ...mambaKeys,
   num_experts_per_tok: v.nullish(whole(0, 4096), 2),
-  max_position_embeddings: v.nullish(mostPositions, 2048),
-  rms_norm_eps: v.nullish(epsilon, 1e-6),
-  mamba_n_groups: v.nullish(whole(1, 65_536), 1),
   position_embedding_type: v.nullish(text(100)),
   rope_theta: v.nullish(positive(1e15), 10_000),
   embedding_multiplier: v.nullish(multiplier, 1),
@@ -43,25 +39,15 @@ export const graniteHybrid: Layout = {
 
   spec: (config, tensors) => {
     const given = config.as(keys)
-    const { num_hidden_layers, rms_norm_eps: eps, embedding_multiplier, logits_scaling } = given
     const block = (from: string) => blockSpec(tensors, from, given)
-    return hybridSpec(tensors, {
-      num_hidden_layers,
-      eps,
-      embedding_multiplier,
-      logits_multiplier: 1 / logits_scaling,
-      block,
-    })
+    return hybridSpec(config, tensors, given, block, 1 / given.logits_scaling)
   },
 
   weights: (tensors, spec, config) => {
-    const { mamba_conv_bias, mamba_proj_bias } = config.as(keys)
-    const biases = { linear: mamba_proj_bias, conv: mamba_conv_bias }
+    const given = config.as(keys)
     const names = { norm2: 'post_attention_layernorm', final: 'model.norm' }
     return hybridWeights(tensors, spec, names, async (weights, { from, to }, { mixer, mlp, moe }, D) => {
-      const within = (part: string) => ({ from: `${from}${part}.`, to: `${to}mixer.` })
-      if (isAnyMamba(mixer)) await mambaWeights(tensors, weights, within('mamba'), mixer, D, biases)
-      if (isAttention(mixer)) await attentionWeights(tensors, weights, within('self_attn'), mixer, D)
+      await mixerWeights(tensors, weights, { from, to: `${to}mixer.` }, mixer, D, given)
       if (mlp) {
         const [inside, H] = [`${from}shared_mlp.`, mlp.d_hidden]
         weights.set(`${to}mlp.fc1.weight`, upThenGate(await tensors.weight(`${inside}input_linear.weight`, [2 * H, D])))

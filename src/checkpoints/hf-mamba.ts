@@ -5,8 +5,9 @@ import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import type { Config } from './config.js'
+import { byLastToken, headSpec, headWeights } from './heads.js'
 import type { Layout } from './layout.js'
-import { countLayers, isTied, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
+import { countLayers, mambaSpec, mambaWeights, normWeights } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
 
 /** Hugging Face transformers `MambaForCausalLM`. */
@@ -38,10 +39,8 @@ export async function hfSpec(
   const embedding = embeddingName(tensors)
   const [vocab_size, d_model] = tensors.shape(embedding, 2)
   const n = countLayers(tensors, 'backbone.layers.', { num_hidden_layers, n_layer })
-  const tied = await isTied(tensors, 'lm_head.weight', embedding)
-  if (tied && !tensors.has('lm_head.weight') && !tie_word_embeddings) {
-    throw tensors.broken('lm_head.weight', 'is missing, though tie_word_embeddings is false')
-  }
+  const untied = !tie_word_embeddings && 'tie_word_embeddings'
+  const output = { name: 'lm_head.weight', embedding, untied } as const
   const blocks = Array.from({ length: n }, (_, i) => ({ mixer: mixerOf(`backbone.layers.${i}.mixer.`) }))
   return {
     input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
@@ -50,7 +49,7 @@ export async function hfSpec(
     d_model,
     norm: { kind: 'rms', eps: layer_norm_epsilon },
     blocks,
-    head: { kind: 'tokens', tied },
+    head: await headSpec(config, tensors, output, byLastToken),
     strand: 'stranded',
     hidden_states: { embedding: false, blocks: 'residual', listed: n, final: true },
   }
@@ -70,9 +69,7 @@ export async function hfWeights(tensors: Tensors, spec: ModelSpec, config: Confi
     await mambaWeights(tensors, weights, { from: `${from}.mixer.`, to: `blocks.${i}.mixer.` }, mixer, D, biases)
   }
   await normWeights(tensors, weights, { from: 'backbone.norm_f', to: 'norm_f' }, norm, D)
-  if (spec.head?.kind === 'tokens' && !spec.head.tied) {
-    weights.set('head.weight', await tensors.weight('lm_head.weight', [V, D]))
-  }
+  await headWeights(tensors, weights, spec, 'lm_head.weight')
   return weights
 }
 

@@ -10,7 +10,7 @@ import { flag, oneOf, openRecord, whole } from '../text/schema.js'
 import { broken } from './files.js'
 import type { Tensors } from './tensors.js'
 
-/** What the layouts with Mamba mixers have in common: the names inside a mixer, numbered layers, norms and a head that may be tied. */
+/** What the layouts with Mamba mixers have in common: the names inside a mixer, numbered layers and norms. */
 
 /** Which biases a config promises; one that is there without promise is used too. */
 export interface Biases {
@@ -148,11 +148,17 @@ export function countLayers(
   return count
 }
 
-/** Whether the output matrix is the embedding: it is absent, or the same values again. */
-export async function isTied(tensors: Tensors, head: string, embedding: string): Promise<boolean> {
-  if (!tensors.has(head)) return true
-  if (!(await tensors.equal(head, embedding))) return false
-  tensors.skip(head)
+/**
+ * Whether a tensor is its twin: it is absent, or the same values again. `untied`: the key by which the config says that it is another.
+ * Errors: 69 where it is absent all the same.
+ */
+export async function isTied(tensors: Tensors, name: string, twin: string, untied?: string | false): Promise<boolean> {
+  if (!tensors.has(name)) {
+    if (untied && tensors.has(twin)) throw tensors.broken(name, `is missing, though ${untied} is false`)
+    return true
+  }
+  if (!(await tensors.equal(name, twin))) return false
+  tensors.skip(name)
   return true
 }
 

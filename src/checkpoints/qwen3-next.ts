@@ -1,16 +1,18 @@
 import * as v from 'valibot'
-import { joinRows, rowsOf, type Weight, weightOf, widened } from '../backends/weight.js'
-import { epsilon, width } from '../layers/layer-schemas.js'
-import { type AttentionSpec, isAttention } from '../layers/mixers/attention.js'
+import { joinRows, type Weight, weightOf, widened } from '../backends/weight.js'
+import { width } from '../layers/layer-schemas.js'
+import type { AttentionSpec } from '../layers/mixers/attention.js'
 import { type GatedDeltaSpec, isGatedDelta } from '../layers/mixers/gated-delta.js'
 import type { Weights } from '../layers/params.js'
 import type { BlockSpec } from '../spec.js'
 import { flag, openRecord, positive, whole } from '../text/schema.js'
 import {
+  byKind,
+  expertsWeights,
   hybridKeys,
   hybridSpec,
   hybridWeights,
-  mostPositions,
+  mixerWeights,
   type Renamed,
   swigluSpec,
   swigluWeights,
@@ -19,17 +21,13 @@ import type { Layout } from './layout.js'
 import { transposed } from './mamba-tensors.js'
 import type { Tensors } from './tensors.js'
 
-const { hidden_act, num_hidden_layers, rope_scaling } = hybridKeys
-
 /** What of config.json is read, with the defaults of the official code. */
 const keys = openRecord({
-  ...{ hidden_act, num_hidden_layers, rope_scaling },
+  ...hybridKeys({ max_position_embeddings: 32_768, rms_norm_eps: 1e-6 }),
   linear_num_key_heads: v.nullish(width, 16),
-  max_position_embeddings: v.nullish(mostPositions, 32_768),
   norm_topk_prob: v.nullish(flag, true),
   num_experts_per_tok: v.nullish(whole(1, 4096), 10),
   partial_rotary_factor: v.nullish(positive(1), 0.25),
-  rms_norm_eps: v.nullish(epsilon, 1e-6),
   rope_theta: v.nullish(positive(1e15), 10_000),
 })
 
@@ -45,8 +43,7 @@ export const qwen3Next: Layout = {
 
   spec: (config, tensors) => {
     const given = config.as(keys)
-    const { num_hidden_layers, rms_norm_eps: eps } = given
-    return hybridSpec(tensors, { num_hidden_layers, eps, block: (from) => blockSpec(tensors, from, given) })
+    return hybridSpec(config, tensors, given, (from) => blockSpec(tensors, from, given))
   },
 
   weights: async (tensors, spec) => {
@@ -54,21 +51,19 @@ export const qwen3Next: Layout = {
     for (const name of tensors.names) if (name.startsWith('mtp.')) tensors.skip(name)
     const names = { norm2: 'post_attention_layernorm', final: 'model.norm' }
     const weights = await hybridWeights(tensors, spec, names, async (weights, { from, to }, { mixer, mlp, moe }, D) => {
-      const within = (part: string) => ({ from: `${from}${part}.`, to: `${to}mixer.` })
-      if (isGatedDelta(mixer)) await deltaWeights(tensors, weights, within('linear_attn'), mixer, D)
-      if (isAttention(mixer)) await gatedAttentionWeights(tensors, weights, within('self_attn'), mixer, D)
+      const into = `${to}mixer.`
+      if (isGatedDelta(mixer)) await deltaWeights(tensors, weights, { from: `${from}linear_attn.`, to: into }, mixer, D)
+      else await mixerWeights(tensors, weights, { from, to: into }, mixer, D)
       const inside = `${from}mlp.`
       if (mlp) await swigluWeights(tensors, weights, { from: inside, to: `${to}mlp.` }, mlp.d_hidden, D)
       if (!moe) return
-      const expert = (name: string, as: string, H: number) =>
-        swigluWeights(tensors, weights, { from: `${inside}${name}.`, to: `${to}moe.${as}.` }, H, D)
-      weights.set(`${to}moe.router.weight`, await tensors.weight(`${inside}gate.weight`, [moe.experts, D]))
-      for (let e = 0; e < moe.experts; e++) await expert(`experts.${e}`, `${e}`, moe.d_hidden)
-      await expert('shared_expert', 'shared', moe.d_shared!)
+      await expertsWeights(tensors, weights, { from: inside, to: `${to}moe.` }, 'gate', moe, D)
+      const shared = { from: `${inside}shared_expert.`, to: `${to}moe.shared.` }
+      await swigluWeights(tensors, weights, shared, moe.d_shared!, D)
       weights.set(`${to}moe.shared_gate.weight`, await tensors.weight(`${inside}shared_expert_gate.weight`, [1, D]))
     })
     for (const [name, weight] of weights)
-      if (/^(blocks\.\d+\.norm2?|norm_f)\.weight$/.test(name)) weights.set(name, plusOne(weight))
+      if (/^(blocks\.\d+\.(norm2?|mixer\.[qk]_norm)|norm_f)\.weight$/.test(name)) weights.set(name, plusOne(weight))
     return weights
   },
 }
@@ -100,7 +95,7 @@ function deltaSpec(tensors: Tensors, from: string, given: Keys): GatedDeltaSpec 
   return { kind: 'gated-delta', d_inner, heads, key_heads, d_key: (cols - d_inner) / 2 / key_heads, d_conv, norm_eps }
 }
 
-/** q_proj has the rows of a head's queries, then those of its gate, so the heads are told by the norm. */
+/** q_proj has rows of queries and of gates, so the heads are told by the norm. */
 function gatedAttentionSpec(tensors: Tensors, from: string, given: Keys): AttentionSpec {
   const [d_head] = tensors.shape(`${from}q_norm.weight`, 1)
   const rows = (name: string) => tensors.shape(`${from}${name}.weight`, 2)[0]
@@ -134,37 +129,6 @@ async function deltaWeights(
   for (const name of ['dt_bias', 'A_log']) weights.set(to + name, await read(name, [H]))
   weights.set(`${to}norm.weight`, await read('norm.weight', [E / H]))
   weights.set(`${to}out_proj.weight`, await read('out_proj.weight', [D, E]))
-}
-
-async function gatedAttentionWeights(
-  tensors: Tensors,
-  weights: Weights,
-  { from, to }: Renamed,
-  { heads, kv_heads, d_head }: AttentionSpec,
-  D: number,
-): Promise<void> {
-  const [Q, K] = [heads * d_head, kv_heads * d_head]
-  const read = (name: string, shape: number[]) => tensors.weight(`${from}${name}.weight`, shape)
-  const both = byKind(await read('q_proj', [2 * Q, D]), [d_head, d_head])
-  weights.set(`${to}q_proj.weight`, rowsOf(both, 0, Q))
-  weights.set(`${to}k_proj.weight`, await read('k_proj', [K, D]))
-  weights.set(`${to}v_proj.weight`, await read('v_proj', [K, D]))
-  weights.set(`${to}gate_proj.weight`, rowsOf(both, Q, 2 * Q))
-  weights.set(`${to}out_proj.weight`, await read('o_proj', [D, Q]))
-  for (const name of ['q_norm', 'k_norm']) weights.set(`${to}${name}.weight`, plusOne(await read(name, [d_head])))
-}
-
-/** Rows that lie head by head, in each so many of every kind, as all of the first kind, then all of the second. */
-function byKind(weight: Weight, counts: readonly number[]): Weight {
-  const perHead = counts.reduce((sum, count) => sum + count, 0)
-  const parts = counts.flatMap((count, i) => {
-    const before = counts.slice(0, i).reduce((sum, each) => sum + each, 0)
-    return Array.from({ length: weight.rows / perHead }, (_, head) => {
-      const first = head * perHead + before
-      return rowsOf(weight, first, first + count)
-    })
-  })
-  return joinRows(...parts)
 }
 
 const plusOne = (weight: Weight): Weight =>

@@ -44,6 +44,7 @@ const classesHead = record({
   pool: poolSchema,
   length: v.optional(whole(1)),
   temperature: v.optional(real(...temperatureBounds)),
+  appended: v.optional(v.literal(true, 'true')),
 })
 
 const headSchema = kinds([
@@ -62,12 +63,13 @@ const headSchema = kinds([
 const tokensInput = v.pipe(
   record({
     kind: kind('tokens'),
-    tokenizer: oneOf('dna', 'caduceus', 'ids'),
+    tokenizer: oneOf('dna', 'caduceus', 'plantcaduceus', 'ids'),
     vocab_size: whole(1, mostTokens),
   }),
   consistent(function* ({ tokenizer, vocab_size }: TokensInput): Generator<Contradiction> {
     if (tokenizer === 'dna' && vocab_size !== 5) yield ['vocab_size', '5 for dna']
     if (tokenizer === 'caduceus' && vocab_size < 12) yield ['vocab_size', 'at least 12 for caduceus']
+    if (tokenizer === 'plantcaduceus' && vocab_size < 7) yield ['vocab_size', 'at least 7 for plantcaduceus']
   }),
 )
 
@@ -149,5 +151,8 @@ function* ofStrands({ complement }: ReverseComplement, { input, stem, head }: Mo
   if (complement.length !== V || complement.some((id) => id >= V))
     yield ['reverse_complement.complement', `${V} ids below ${V}`]
   if (stem.length > 0) yield ['stem', 'none with reverse_complement']
-  if (head && head.kind !== 'tokens') yield ['head.kind', 'tokens with reverse_complement']
+  if (head && head.kind !== 'tokens' && head.kind !== 'classes')
+    yield ['head.kind', 'tokens or classes with reverse_complement']
+  if (head?.kind === 'classes' && head.pool !== 'mean' && head.pool !== 'max')
+    yield ['head.pool', 'mean or max with reverse_complement']
 }

@@ -4,6 +4,7 @@ import type { Mamba3Spec } from '../layers/mixers/mamba3.js'
 import type { Weights } from '../layers/params.js'
 import type { BlockSpec, MixerSpec, ModelSpec } from '../spec.js'
 import { flag, oneOf, openRecord, positive, whole } from '../text/schema.js'
+import { headWeights } from './heads.js'
 import type { Layout } from './layout.js'
 import { countLayers, isTied, mambaWeights, normWeights, ssmKeys, ssmSpec } from './mamba-tensors.js'
 import { mamba3Spec, mamba3Weights } from './mamba3-tensors.js'
@@ -42,10 +43,7 @@ export const stateSpaces: Layout = {
     const { n_layer, d_intermediate, rms_norm, tie_embeddings, ssm_cfg } = config.as(keys)
     const [vocab_size, d_model] = tensors.shape(embedding, 2)
     const n = countLayers(tensors, 'backbone.layers.', { n_layer })
-    const tied = await isTied(tensors, 'lm_head.weight', embedding)
-    if (tied && !tensors.has('lm_head.weight') && !tie_embeddings) {
-      throw tensors.broken('lm_head.weight', 'is missing, though tie_embeddings is false')
-    }
+    const tied = await isTied(tensors, 'lm_head.weight', embedding, !tie_embeddings && 'tie_embeddings')
     return {
       input: { kind: 'tokens', tokenizer: 'ids', vocab_size },
       d_embed: d_model,
@@ -82,9 +80,7 @@ export const stateSpaces: Layout = {
       await linear(tensors, weights, `${from}mlp.fc2`, `${to}mlp.fc2`, D, mlp.d_hidden)
     }
     await normWeights(tensors, weights, { from: 'backbone.norm_f', to: 'norm_f' }, norm, D)
-    if (spec.head?.kind === 'tokens' && !spec.head.tied) {
-      weights.set('head.weight', await tensors.weight('lm_head.weight', [V, D]))
-    }
+    await headWeights(tensors, weights, spec, 'lm_head.weight')
     return weights
   },
 }

@@ -25,6 +25,15 @@ export async function readTokenizer(folder: string, { input }: ModelSpec): Promi
   return tokenizer
 }
 
+/** Errors: 69 where a tokenizer lies beside a checkpoint and has other ids for tokens than those that are taken for granted, in order. */
+export async function checkIds(folder: string, tokens: readonly string[]): Promise<void> {
+  const file = join(folder, tokenizerFiles[0])
+  const { model } = (await optional(file)) as { model?: { vocab?: Record<string, unknown> } }
+  const idOf = (token: string) => model?.vocab?.[token] ?? model?.vocab?.[token.toLowerCase()]
+  const other = tokens.findIndex((token, id) => (idOf(token) ?? id) !== id)
+  if (other >= 0) throw broken(file, `has the id ${idOf(tokens[other])} for ${tokens[other]}, expected ${other}`)
+}
+
 /**
  * The ids that end a text: as the files of the checkpoint say that are about generation, the model or the tokenizer, the first that
  * does. Errors: 69.

@@ -39,12 +39,13 @@ export function weightShapes(spec: ModelSpec): WeightShape[] {
   if (spec.head?.kind === 'tokens' && !spec.head.tied) linear('head', V, D)
   if (spec.head?.kind === 'ctc') linear('head', spec.head.vocabulary.length, D)
   if (spec.head?.kind === 'forecast') linear('head', spec.head.quantiles.length * spec.head.d_basis, D)
-  if (spec.head?.kind === 'classes') linear('head', spec.head.labels.length, D * positionsRead(spec))
+  if (spec.head?.kind === 'classes') linear('head', spec.head.labels.length, D * rowsRead(spec))
   return shapes
 }
 
-/** How many rows the head reads at once: one, or for the pooling `flatten` all that `length` bases give. */
-function positionsRead({ head, stem }: ModelSpec): number {
+/** How many rows a head of classes reads at once: one, of both strands two, or for the pooling `flatten` all that `length` bases give. */
+function rowsRead({ head, stem, reverse_complement: both }: ModelSpec): number {
+  if (both) return 2
   if (head?.kind !== 'classes' || head.pool !== 'flatten') return 1
   return stem.reduce((rows, { stride }) => Math.ceil(rows / stride), head.length ?? 0)
 }

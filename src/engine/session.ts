@@ -10,7 +10,7 @@ import type { Output, Read } from './outputs.js'
 import { Reader, type Reading } from './reader.js'
 import type { SpoolPlace } from './spool.js'
 import { loadState, type ModelState, saveState } from './state.js'
-import { runBothStrands } from './strands.js'
+import { ofMerged, runBothStrands } from './strands.js'
 import { type CutLimits, cutsOf, refuseSeveral, runTogether, sweep } from './sweep.js'
 
 export interface SessionOptions extends CutLimits {
@@ -93,8 +93,8 @@ export class Session {
     const { network } = this
     const { outputs, appended = 0, chunk: limit, streamBytes, half } = this.options
     const both = network.spec.reverse_complement !== undefined
-    const merged = outputs.map(({ pool, bin, likelihood }) => ({ pool, bin, likelihood }))
-    const reader = new Reader(network, both ? merged : outputs, 1, appended)
+    const toRead = both ? outputs.map((output) => ofMerged(output, network.spec)) : outputs
+    const reader = new Reader(network, toRead, 1, appended)
     const { left, right } = neighbours ?? {}
     const before = left && (() => left.receive(carriedStep))
     const reading = reader.begin(chunk.segments.ends.length, chunk.targets, before)

@@ -72,11 +72,21 @@ export async function* runBothStrands(
   }
 }
 
+/** Logits of tokens are merged themselves. */
+const mergesLogits = ({ head }: Output, spec: ModelSpec) => head === true && spec.head?.kind === 'tokens'
+
+/** What is still to be read of merged rows: classes are told by hidden rows of both strands. */
+export const ofMerged = (output: Output, spec: ModelSpec): Output => ({
+  ...output,
+  layer: undefined,
+  head: output.head && !mergesLogits(output, spec),
+})
+
 /** Puts what output i reads of chunk c into block i * chunks + c. */
 function keeping(network: Network, outputs: readonly Output[], spool: Spool, chunks: number): Observer {
   const next = outputs.map((_, i) => i * chunks)
   return observerOf(outputs, async (i, rows) => {
-    const values = outputs[i].head ? await network.head(rows) : rows
+    const values = mergesLogits(outputs[i], network.spec) ? await network.head(rows) : rows
     await spool.put(next[i]++, values)
     if (values !== rows) network.backend.release(values)
   })
@@ -123,15 +133,17 @@ function otherStrand(
 }
 
 /** What the official code gives for an output, from the rows of both runs: logits [T, V], or hidden rows [T, 2D]. */
-function mergedRows(g: Rows, r: Rows, { offsets }: Segments, { layer, head }: Output, spec: ModelSpec): Rows {
+function mergedRows(g: Rows, r: Rows, { offsets }: Segments, output: Output, spec: ModelSpec): Rows {
+  const { layer } = output
+  const logits = mergesLogits(output, spec)
   const { listed } = spec.hidden_states
   const blocks = layer === undefined || layer > listed ? spec.blocks.length : layer
-  const width = head ? g.width : 2 * g.width
+  const width = logits ? g.width : 2 * g.width
   const data = new Float32Array((g.data.length / g.width) * width)
   for (let s = 0; s + 1 < offsets.length; s++) {
     const [from, to] = [offsets[s] * g.width, offsets[s + 1] * g.width]
     const [ofG, ofR] = [g.data.subarray(from, to), r.data.subarray(from, to)]
-    data.set(head ? mergeLogits(ofG, ofR, spec) : mergeHidden(ofG, ofR, spec, blocks), offsets[s] * width)
+    data.set(logits ? mergeLogits(ofG, ofR, spec) : mergeHidden(ofG, ofR, spec, blocks), offsets[s] * width)
   }
   return { data, width }
 }

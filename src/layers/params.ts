@@ -10,7 +10,8 @@ import type { Weight } from '../backends/weight.js'
  *     blocks.{i}.mixer.*            as the family of the mixer names them (layers/mixers/)
  *     blocks.{i}.norm2.weight, .bias?, blocks.{i}.mlp.*, blocks.{i}.moe.*   as their files name them (layers/feed-forward/)
  *     norm_f.weight, .bias?
- *     head.weight [V, labels or vocabulary, D] (pooling flatten: [labels, L' D]), head.bias?; absent for tied tokens
+ *     head.weight [V, labels or vocabulary, D] (labels of both strands: [labels, 2 D], pooling flatten: [labels, L' D]), head.bias?;
+ *                                   absent for tied tokens
  */
 export type Weights = Map<string, Weight>
 

@@ -74,7 +74,8 @@ export interface InferenceAnswer extends Pushed {
 
 const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, slots, stages } =
   workerData as InferenceSetup
-const options = { chunk, streamBytes, half, outputs: [wanted], slots, appended: appendedTokens(spec) }
+const appended = appendedTokens(spec, wanted.head === true)
+const options = { chunk, streamBytes, half, outputs: [wanted], slots, appended }
 const began = performance.now()
 const secondsSince = (from: number) => (performance.now() - from) / 1000
 let first = true

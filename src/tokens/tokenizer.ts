@@ -1,6 +1,7 @@
 import { exitCodes, UserError } from '../errors.js'
 import type { InputSpec, ModelSpec, TokensInput } from '../spec.js'
 import { caduceusIds, caduceusMask, caduceusVocabulary, isCaduceusBase } from './caduceus.js'
+import { isPlantCaduceusBase, plantCaduceusIds, plantCaduceusMask, plantCaduceusVocabulary } from './plant-caduceus.js'
 
 /**
  * From cleaned DNA, one code per base (A, C, G, T, N = 0 .. 4), to the ids of a model, piece by piece. One id per base.
@@ -31,6 +32,13 @@ const caduceus: DnaTokenizer = {
   letter: (id) => caduceusVocabulary[id],
   ids: caduceusIds,
 }
+const plantCaduceus: DnaTokenizer = {
+  appended: 0,
+  mask: plantCaduceusMask,
+  counts: isPlantCaduceusBase,
+  letter: (id) => plantCaduceusVocabulary[id],
+  ids: plantCaduceusIds,
+}
 
 /** Errors: 69 for a model that does not read DNA letters. */
 export function dnaTokenizer(input: InputSpec): DnaTokenizer {
@@ -39,6 +47,8 @@ export function dnaTokenizer(input: InputSpec): DnaTokenizer {
       return dna
     case 'caduceus':
       return caduceus
+    case 'plantcaduceus':
+      return plantCaduceus
     case 'log-mel':
       throw new UserError('this model reads audio, not DNA; use a DNA model', exitCodes.unavailable)
     case 'values':
@@ -48,9 +58,13 @@ export function dnaTokenizer(input: InputSpec): DnaTokenizer {
   }
 }
 
-/** How many special ids a model's tokenizer appends to a sequence; none where the caller brings ids. */
-export function appendedTokens({ input }: ModelSpec): number {
-  return input.kind !== 'tokens' || input.tokenizer === 'ids' ? 0 : dnaTokenizer(input).appended
+/**
+ * How many special ids at the end of a sequence are passed over: those that a model's tokenizer appends, none where the caller brings ids
+ * or where the head that reads the rows (`headReads`) is to see them.
+ */
+export function appendedTokens({ input, head }: ModelSpec, headReads: boolean): number {
+  if (input.kind !== 'tokens' || input.tokenizer === 'ids') return 0
+  return headReads && head?.kind === 'classes' && head.appended ? 0 : dnaTokenizer(input).appended
 }
 
 /** A model whose ids a tokenizer beside its checkpoint makes of text. */

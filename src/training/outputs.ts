@@ -29,7 +29,7 @@ export async function outputs(
   if (head === null) throw new Error('a model without a head is not trained')
   const network = new Network(tape, spec, weights)
   const { x: hidden, segments } = await network.forward(batch.input, wholeSegments(batch.offsets), null)
-  const own = withoutAppended(tape, hidden, segments, appendedTokens(spec))
+  const own = withoutAppended(tape, hidden, segments, appendedTokens(spec, true))
   const rows = head.kind === 'classes' ? poolRows(tape, own.hidden, own.segments, head.pool, null) : own.hidden
   const features = headDropout && headDropout.p > 0 ? tape.dropout(rows, headDropout.p, headDropout.random) : rows
   const logits = await network.head(features)

@@ -397,6 +397,17 @@ describe('broken checkpoints are one line with exit code 69', () => {
     const rc = { complement: [1, 0], fused: true }
     for (const [changes, line] of [
       [{ input: caduceus }, 'spec.input.vocab_size is 11, expected at least 12 for caduceus'],
+      [
+        { input: { ...caduceus, tokenizer: 'plantcaduceus', vocab_size: 6 } },
+        'spec.input.vocab_size is 6, expected at least 7 for plantcaduceus',
+      ],
+      [
+        {
+          reverse_complement: { complement: Array(64).fill(0), fused: true },
+          head: { kind: 'classes', labels: ['a', 'b'], pool: 'last' },
+        },
+        'spec.head.pool is "last", expected mean or max with reverse_complement',
+      ],
       [{ input: { kind: 'values' } }, 'spec.head.kind is "tokens", expected classes or ctc for values'],
       [{ input: { kind: 'image' } }, 'spec.input.kind is "image", expected tokens, log-mel, values'],
       [{ input: undefined, tokenizer: 'ids' }, 'spec.tokenizer is of a build before 0.1.0, expected spec.input'],

@@ -28,12 +28,14 @@ export async function nextBases(folder: string, text: string): Promise<[nats: nu
 /** Of each base, by a pass for every seventh; none for N. */
 export async function maskedBases(folder: string, text: string): Promise<number[]> {
   const model = await openModel(folder)
+  const { input } = model.spec
+  const mask = input.kind === 'tokens' && input.tokenizer === 'plantcaduceus' ? 1 : 3
   const ids = await model.tokenize(text)
   const each: number[] = []
   for (let stripe = 0; stripe < 7; stripe++) {
     const masked = ids.slice()
     const places = [...text].flatMap((base, t) => (t % 7 === stripe && base !== 'N' ? [t] : []))
-    for (const t of places) masked[t] = 3
+    for (const t of places) masked[t] = mask
     const { logits } = await model.forward(masked)
     const V = logits!.length / ids.length
     for (const t of places) each[t] = logProbability(logits!.subarray(t * V, (t + 1) * V), ids[t])

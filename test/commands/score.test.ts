@@ -150,32 +150,35 @@ describe('score', () => {
     expect([overlap.code, overlap.stderr]).toEqual([2, expect.stringMatching(/windows that do not overlap/)])
   })
 
-  test.each(['caduceus-ph', 'caduceus-ps'])('of %s masks every seventh base at a time', async (name) => {
-    const golden = join(packageRoot, 'test/golden', name)
-    const text = 'ACGTNGGCATTAGC'
-    writeFileSync(path('masked.fa'), `>a\n${text}\n>n\nNN\n`)
-    const args = ['score', '-q', '-m', golden, '-f', 'json', '--per-token', path(`${name}.jsonl`), path('masked.fa')]
-    const { code, stdout, stderr } = await command([...args, '-t', '2', '--force'])
-    expect([code, stderr]).toEqual([0, ''])
-    const strands = name === 'caduceus-ph' ? [text, complement(text)] : [text]
-    const expected: number[][] = []
-    for (const strand of strands) expected.push(await maskedBases(golden, strand))
-    const [a, n] = JSON.parse(stdout.toString())
-    const sums = expected.map((each) => each.reduce((sum, x) => sum + x, 0))
-    expect(a.bases).toBe(13)
-    expect(a.log_likelihood).toBeCloseTo(sums.reduce((sum, x) => sum + x, 0) / sums.length, 3)
-    expect(n).toMatchObject({ id: 'n', length: 2, bases: 0, log_likelihood: 0, perplexity: null })
-    const tokens = readFileSync(path(`${name}.jsonl`), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-    expect(tokens.length).toBe(13 * strands.length)
-    for (const { start, strand, base, log_probability } of tokens) {
-      const [s, t] = strand === '+' ? [0, start] : [1, text.length - 1 - start]
-      expect(base).toBe(strands[s][t])
-      expect(log_probability).toBeCloseTo(expected[s][t], 3)
-    }
-  })
+  test.each(['caduceus-ph', 'caduceus-ps', 'caduceus-m2-ps'])(
+    'of %s masks every seventh base at a time',
+    async (name) => {
+      const golden = join(packageRoot, 'test/golden', name)
+      const text = 'ACGTNGGCATTAGC'
+      writeFileSync(path('masked.fa'), `>a\n${text}\n>n\nNN\n`)
+      const args = ['score', '-q', '-m', golden, '-f', 'json', '--per-token', path(`${name}.jsonl`), path('masked.fa')]
+      const { code, stdout, stderr } = await command([...args, '-t', '2', '--force'])
+      expect([code, stderr]).toEqual([0, ''])
+      const strands = name === 'caduceus-ph' ? [text, complement(text)] : [text]
+      const expected: number[][] = []
+      for (const strand of strands) expected.push(await maskedBases(golden, strand))
+      const [a, n] = JSON.parse(stdout.toString())
+      const sums = expected.map((each) => each.reduce((sum, x) => sum + x, 0))
+      expect(a.bases).toBe(13)
+      expect(a.log_likelihood).toBeCloseTo(sums.reduce((sum, x) => sum + x, 0) / sums.length, 3)
+      expect(n).toMatchObject({ id: 'n', length: 2, bases: 0, log_likelihood: 0, perplexity: null })
+      const tokens = readFileSync(path(`${name}.jsonl`), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      expect(tokens.length).toBe(13 * strands.length)
+      for (const { start, strand, base, log_probability } of tokens) {
+        const [s, t] = strand === '+' ? [0, start] : [1, text.length - 1 - start]
+        expect(base).toBe(strands[s][t])
+        expect(log_probability).toBeCloseTo(expected[s][t], 3)
+      }
+    },
+  )
 
   test('is refused of models that do not predict the next base', async () => {
     for (const model of ['origin', 'digits', path('both')]) {

@@ -181,23 +181,26 @@ describe('score --vcf', () => {
     if (count > 0) expect(rows.map(({ pos }) => pos)).toContain(position)
   })
 
-  test.each(['caduceus-ph', 'caduceus-ps'])('takes a model that predicts masked bases: %s', async (name) => {
-    const golden = join(packageRoot, 'test/golden', name)
-    const more = ['--vcf', path('one.vcf'), '--reference', path('g.fa'), '--window', '30']
-    const { code, stdout } = await command(['score', '-q', '-m', golden, '-f', 'json', ...more])
-    const [row] = JSON.parse(stdout.toString())
-    const sums: number[] = []
-    for (const allele of [genome.chr1[199], snv]) {
-      const text = windowOf('chr1', 200, 1, allele, 30)
-      const strands = name === 'caduceus-ph' ? [text, complement(text)] : [text]
-      let sum = 0
-      for (const strand of strands) for (const nats of await maskedBases(golden, strand)) sum += nats / strands.length
-      sums.push(sum)
-    }
-    expect(code).toBe(0)
-    expect(row.ref_log_likelihood).toBeCloseTo(sums[0], 2)
-    expect(row.log_likelihood_ratio).toBeCloseTo(sums[1] - sums[0], 2)
-  })
+  test.each(['caduceus-ph', 'caduceus-ps', 'caduceus-m2-ps'])(
+    'takes a model that predicts masked bases: %s',
+    async (name) => {
+      const golden = join(packageRoot, 'test/golden', name)
+      const more = ['--vcf', path('one.vcf'), '--reference', path('g.fa'), '--window', '30']
+      const { code, stdout } = await command(['score', '-q', '-m', golden, '-f', 'json', ...more])
+      const [row] = JSON.parse(stdout.toString())
+      const sums: number[] = []
+      for (const allele of [genome.chr1[199], snv]) {
+        const text = windowOf('chr1', 200, 1, allele, 30)
+        const strands = name === 'caduceus-ph' ? [text, complement(text)] : [text]
+        let sum = 0
+        for (const strand of strands) for (const nats of await maskedBases(golden, strand)) sum += nats / strands.length
+        sums.push(sum)
+      }
+      expect(code).toBe(0)
+      expect(row.ref_log_likelihood).toBeCloseTo(sums[0], 2)
+      expect(row.log_likelihood_ratio).toBeCloseTo(sums[1] - sums[0], 2)
+    },
+  )
 
   test('goes on with --resume where a run broke off', async () => {
     const more = ['--vcf', '-', '--window', '64', '--chunk', '64', '-o', path('kept.vcf'), '--resume']

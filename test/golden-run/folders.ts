@@ -1,6 +1,7 @@
 import { access, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { gpu } from '../backends/has-gpu.js'
+import { checkClassifier } from './classifier.js'
 import { readConfig } from './expected.js'
 import { checkFlowState } from './flowstate.js'
 import { checkKernel } from './kernel.js'
@@ -50,6 +51,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   if (quickOnTfjs.includes(basename(folder))) backends.push('tfjs')
   if (config.kind === 's4d') return { check: checkS4d, backends }
   if (config.model_type === 'flowstate') return { check: checkFlowState, backends }
+  if (config.num_labels) return { check: checkClassifier, backends }
   if (config.kind === 's5') return { check: checkS5, backends }
   if (config.kind === 's4block-diag') return { check: checkS4block, backends }
   if (config.kind === 'retnet-retention') return { check: checkRetention, backends }

@@ -40,7 +40,7 @@ test.each(['caduceus-ph', 'caduceus-ps', 'caduceus-ps-unfused'])(
         expected.push([...rows.subarray(0, rows.length - rows.length / ids.length)])
       }
       const run = async (output: Output) => {
-        const options = { chunk: 300, outputs: [output], appended: appendedTokens(spec) }
+        const options = { chunk: 300, outputs: [output], appended: appendedTokens(spec, false) }
         return (await new Session(network, options).push(job)).reads[0]
       }
       const all = await run({ layer })

@@ -24,7 +24,15 @@ test('[RESERVED] inside text, and special tokens in lower case, are characters o
 test('our own models take codes as ids and append nothing; models of ids read no DNA', () => {
   const spec = tinySpec('mamba')
   expect([...dnaTokenizer(tokens('dna')).ids(Uint8Array.of(4, 0, 3), true)]).toEqual([4, 0, 3])
-  expect(appendedTokens(spec)).toBe(0)
-  expect(appendedTokens({ ...spec, input: tokens('caduceus') })).toBe(1)
+  expect(appendedTokens(spec, false)).toBe(0)
+  expect(appendedTokens({ ...spec, input: tokens('caduceus') }, false)).toBe(1)
   expect(() => dnaTokenizer(tokens('ids'))).toThrow('this model reads text, not DNA')
+})
+
+test('PlantCaduceus reads bases and nothing behind them; N is unknown to it', () => {
+  const { ids, letter, counts, mask, appended } = dnaTokenizer(tokens('plantcaduceus'))
+  expect([...ids(Uint8Array.of(0, 1, 2, 3, 4), true)]).toEqual([3, 4, 5, 6, 2])
+  expect([3, 4, 5, 6].map(letter)).toEqual(['A', 'C', 'G', 'T'])
+  expect([0, 1, 2, 3, 6, 7].filter(counts)).toEqual([3, 6])
+  expect([mask, appended]).toEqual([1, 0])
 })

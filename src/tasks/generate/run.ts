@@ -12,6 +12,7 @@ import type { Weights } from '../../layers/params.js'
 import { packageRoot } from '../../runtime/package-root.js'
 import { progressText } from '../../shell/progress.js'
 import type { ModelSpec } from '../../spec.js'
+import { dnaTokenizer, readsText } from '../../tokens/tokenizer.js'
 import { type ComputeOptions, planFor, startNote } from '../compute.js'
 import { dryRunText } from '../dry-run.js'
 import type { LeftOut } from '../lengths.js'
@@ -52,7 +53,7 @@ const wanted: Output = { head: true, pool: 'last' }
 /** Errors: 2 for a model that does not write. */
 export function checkWrites(spec: ModelSpec): void {
   const { input, head, stem } = spec
-  const reads = input.kind === 'tokens' && input.tokenizer !== 'caduceus'
+  const reads = readsText(spec) || (input.kind === 'tokens' && dnaTokenizer(input).mask === undefined)
   const writes = reads && head?.kind === 'tokens' && stem.length === 0 && readsForward(spec)
   if (writes) return
   const cure = 'longwave train next-base makes one that does'
