@@ -41,8 +41,8 @@ const keysSchema = openRecord({
 type Keys = v.InferOutput<typeof keysSchema>
 
 /**
- * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM` and `CaduceusForSequenceClassification`: Ph, a plain bidirectional stack, and PS, equivariant under the
- * reverse complement by running the stack on both strands, which is rewritten as a plain stack (caduceus-ps.ts).
+ * Caduceus (arXiv 2403.03234), `CaduceusForMaskedLM` and `CaduceusForSequenceClassification`: Ph, a plain bidirectional stack, and PS,
+ * equivariant under the reverse complement by running the stack on both strands, which is rewritten as a plain stack (caduceus-ps.ts).
  * Projections that both directions share, and a tied head, may be saved once or twice. With Mamba-2 mixers it is what PlantCAD2 is taken
  * to be: the official code with the one mixer in place of the other.
  */

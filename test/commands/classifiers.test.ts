@@ -52,6 +52,7 @@ describe.each(['caduceus-ph-cls', 'caduceus-ps-cls'])('%s', (name) => {
 
   test('reads both strands unless it is told otherwise, and gives the mean of their logits', async () => {
     const [row] = await classify(model, path('gene.fa'))
+    expect(await classify(model, '--chunk', '16', '-t', '2', path('gene.fa'))).toEqual([row])
     const opened = await openModel(model)
     const other = [...sequence].reverse().map((base) => 'TGCA'['ACGT'.indexOf(base)])
     const said: number[] = []

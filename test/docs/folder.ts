@@ -42,6 +42,7 @@ export function prepareFolder(folder: string, document: string, makes: string[],
   cpSync(films, folder, { recursive: true })
   settings(at)
   series(at)
+  symlinkSync(join(packageRoot, 'test/golden/caduceus-ps-cls'), at('caduceus-classifier'))
   // A checkpoint of text with its tokenizer, and lines for it.
   cpSync(join(packageRoot, 'test/golden/hf-mamba'), at('mamba-130m'), { recursive: true })
   cpSync(join(packageRoot, 'test/specimens/text/characters.json'), at('mamba-130m/tokenizer.json'))
