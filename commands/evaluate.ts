@@ -18,7 +18,7 @@ export default class Evaluate extends LongwaveCommand {
     data: Flags.string({
       required: true,
       helpValue: 'FILE|DIR',
-      description: 'records: FASTA or FASTQ, or a folder of recordings',
+      description: 'records: FASTA, FASTQ or, for a model of text, lines; or a folder of recordings',
     }),
     labels: Flags.string({
       required: true,

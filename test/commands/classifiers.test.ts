@@ -74,7 +74,7 @@ describe.each(['caduceus-ph-cls', 'caduceus-ps-cls'])('%s', (name) => {
     expect([code, JSON.parse(stdout.toString()).accuracy]).toMatchObject([0, row.label === 'yes' ? 1 : 0])
   })
 
-  test('leaves [SEP] out of embeddings as before', async () => {
+  test('gives embeddings that leave [SEP] out', async () => {
     const { code, stdout } = await command(
       ['embed', '-q', '-m', model, '-f', 'jsonl', '--strand', '+', path('gene.fa')],
     ) // biome-ignore format: a list
@@ -130,6 +130,14 @@ describe('texts, by the last token', () => {
     }
     await body.close()
     await opened.close()
+    if (name !== 'hf-jamba') return
+    writeFileSync(
+      path('lines.tsv'),
+      rows.map(({ label }: { label: string }, i: number) => `${i + 1}\t${label}\n`).join(''),
+    )
+    const files = ['--data', path('lines.txt'), '--labels', path('lines.tsv')]
+    const { code, stdout } = await command(['evaluate', '-m', model, ...files, '--json'])
+    expect([code, JSON.parse(stdout.toString())]).toMatchObject([0, { records: 2, accuracy: 1 }])
   })
 })
 

@@ -7,21 +7,20 @@ import { goldenModel, noise, writeModel } from '../checkpoints/folders.js'
 import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
 
-/** The layouts of PlantCaduceus (Mamba-1) and PlantCAD2 (Mamba-2): Caduceus-PS with 8 ids, and no word of the letters in its config. */
+/** The layouts of PlantCaduceus (Mamba-1) and PlantCAD2 (Mamba-2): Caduceus-PS with 8 ids, of which configs tell the complements alone. */
 
-const path = (name: string) => join(temporary, name)
 const temporary = temporaryFolder()
+const path = (name: string) => join(temporary, name)
 const complement = [0, 1, 2, 6, 5, 4, 3, 7]
 
 /** What the golden PS model becomes with 8 ids. */
-async function parts(name: string): Promise<Parameters<typeof writeModel>> {
-  const { config, raw, maps } = await goldenModel(name)
+async function parts() {
+  const { config, raw, maps } = await goldenModel('caduceus-ps')
   for (const [key, { values }] of raw)
-    if (/word_embeddings|lm_head/.test(key))
-      raw.set(key, { shape: [8, values.length / 16], values: values.slice(0, 8 * 16) })
-  const ids = [...maps.keys()].map((key) => [key, Int32Array.from(complement)] as const)
+    if (/word_embeddings|lm_head/.test(key)) raw.set(key, { shape: [8, 16], values: values.slice(0, 8 * 16) })
+  for (const key of maps.keys()) maps.set(key, Int32Array.from(complement))
   Object.assign(config, { vocab_size: 8, pad_token_id: -100, complement_map: { ...complement } })
-  return [config, raw, new Map(ids)]
+  return [config, raw, maps] as const
 }
 
 const sequence = 'ACGTNGGCATTAGCaacgt'
@@ -36,7 +35,7 @@ const json = async (...args: string[]) => {
 }
 
 describe.each([
-  ['PlantCaduceus', async () => writeModel(...(await parts('caduceus-ps')))],
+  ['PlantCaduceus', async () => writeModel(...(await parts()))],
   ['PlantCAD2', async () => 'test/golden/caduceus-m2-ps'],
 ])('%s', (_, write) => {
   let model: string
@@ -68,7 +67,7 @@ describe.each([
 })
 
 test('with a head of classes it classifies', async () => {
-  const [config, raw, maps = new Map()] = await parts('caduceus-ps')
+  const [config, raw, maps] = await parts()
   for (const key of [...raw.keys(), ...maps.keys()]) if (key.startsWith('lm_head')) raw.delete(key)
   maps.delete('lm_head.complement_map')
   const score = noise(3 * 16, 5)
@@ -95,7 +94,7 @@ test('with a head of classes it classifies', async () => {
 })
 
 test('a tokenizer beside it that has other ids is an error, one that has the same is none', async () => {
-  const model = await writeModel(...(await parts('caduceus-ps')))
+  const model = await writeModel(...(await parts()))
   const vocab = { '[PAD]': 0, '[MASK]': 1, '[UNK]': 2, a: 3, c: 4, g: 5, t: 6 }
   const put = (changed: object) =>
     writeFileSync(join(model, 'tokenizer.json'), JSON.stringify({ model: { vocab: { ...vocab, ...changed } } }))
