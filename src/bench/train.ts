@@ -32,6 +32,9 @@ export interface TrainBenchOptions {
  */
 const warmUp = 8
 
+/** Of the training that the steps belong to, by which the learning rate goes. */
+const manySteps = 10_000
+
 /**
  * Times whole steps of `train classify` (gradients of a batch, then AdamW) on synthetic records, without files and
  * validation.
@@ -49,21 +52,25 @@ export async function benchTraining({
   const settings = completeSettings({ ...shape, batch })
   const spec = randomSpec(shape, length)
   const weights = initialise(spec, 1)
-  const trainable = [...weights.keys()]
   const train = madeUpRecords(batch, length)
   const all = Int32Array.from({ length: batch }, (_, i) => i)
   const state = { step: 0, weights: hostTensors(weights), moments: new Map(), ema: null }
   const counts = [...new Set([1, threads])]
   const groups = counts.map((count) => {
     const slots = new SharedArrayBuffer((batch / shard) * sizeOf(weights.values()) * 4)
-    return new DataParallel({ spec, settings, state, trainable, train, valid: null, slots }, 'cpu', count, shard)
+    return new DataParallel(
+      { spec, settings, state, frozen: new Map(), train, valid: null, slots },
+      'cpu',
+      count,
+      shard,
+    )
   })
   const steps = groups.map((workers) => {
     let step = 0
     return async () => {
       const start = performance.now()
       const { tokens } = await workers.gradients(step, all)
-      await workers.update(++step, batch, settings.lr)
+      await workers.update(++step, manySteps, batch)
       return (1000 * tokens) / (performance.now() - start)
     }
   })

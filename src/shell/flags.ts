@@ -67,12 +67,14 @@ export function number({ min, max, ...options }: NumberOptions) {
   return Flags.custom<number>({
     ...options,
     helpValue: 'X',
-    parse: async (text) => {
-      const value = text.trim() === '' ? Number.NaN : Number(text)
-      if (value >= min && value <= max) return value
-      throw new UserError(`expected a number from ${min} to ${max}, got '${text}'`, exitCodes.usage)
-    },
+    parse: async (text) => realNumber(text, min, max),
   })()
+}
+
+export function realNumber(text: string, min: number, max: number): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (value >= min && value <= max) return value
+  throw new UserError(`expected a number from ${min} to ${max}, got '${text}'`, exitCodes.usage)
 }
 
 /**

@@ -7,11 +7,12 @@ import type { Named } from '../output/overlap.js'
 import { print } from '../output/print.js'
 import { isStandardOutput } from '../output/sink.js'
 import { LongwaveCommand } from '../shell/command.js'
-import { html, integer, number, shared, threadsOf } from '../shell/flags.js'
+import { html, integer, number, realNumber, shared, threadsOf } from '../shell/flags.js'
 import { endingSignals } from '../shell/guard.js'
 import { Progress, progressStyle } from '../shell/progress.js'
 import type { TrainResult } from './loop.js'
 import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
+import type { Regime } from './settings.js'
 
 /** The flags of all training commands. */
 export const trainFlags = {
@@ -22,16 +23,21 @@ export const trainFlags = {
     description: 'start from this model; its head, too, where it can say what is to be learnt',
   }),
   freeze: Flags.string({
-    helpValue: 'none|body|N',
+    helpValue: 'none|body|N|PART,PART',
     default: 'none',
-    description: 'what is frozen: all but the head, or embedding, stem and N blocks',
+    description:
+      'what is frozen: all but the head; embedding, stem and N blocks; or parts: embedding, stem, blocks, norm, head',
   }),
   layers: integer({ min: 1, description: 'blocks' }),
   'd-model': integer({ min: 1, description: 'width' }),
   bidirectional: Flags.boolean({ allowNo: true, description: 'blocks that read both ways' }),
   epochs: integer({ min: 1, description: 'passes over the data' }),
   batch: integer({ min: 1, description: 'records per step' }),
-  lr: number({ min: 0, max: 1, description: 'peak learning rate' }),
+  lr: Flags.custom<Rates>({
+    helpValue: 'X,PART=X',
+    description: 'peak learning rate, and those of parts: embedding, stem, blocks, norm, head, body (all but the head)',
+    parse: async (text) => ratesOf(text),
+  })(),
   dropout: number({ min: 0, max: 0.99, description: 'dropout of each block' }),
   patience: integer({ min: 0, description: 'epochs without a better validation before the end; 0: never' }),
   name: Flags.string({ description: 'name of the model, in its config' }),
@@ -46,6 +52,20 @@ export const trainFlags = {
   json: shared.json,
 }
 
+/** Learning rates as settings have them. */
+type Rates = Pick<Partial<Regime>, 'lr' | 'part_lr'>
+
+/** `0.001`, `head=0.001,body=0.00001`: of all, of parts. */
+function ratesOf(text: string): Rates {
+  const given = text.split(',').map((one) => {
+    const at = one.indexOf('=')
+    return { part: one.slice(0, Math.max(0, at)), rate: realNumber(one.slice(at + 1), 0, 1) }
+  })
+  const of = given.filter(({ part }) => part !== '').map(({ part, rate }) => [part, rate])
+  const lr = given.find(({ part }) => part === '')?.rate
+  return { ...(lr === undefined ? {} : { lr }), ...(of.length === 0 ? {} : { part_lr: Object.fromEntries(of) }) }
+}
+
 /** Flags of training as oclif hands them over. */
 export interface TrainFlags {
   out: string
@@ -57,7 +77,7 @@ export interface TrainFlags {
   bidirectional?: boolean
   epochs?: number
   batch?: number
-  lr?: number
+  lr?: Rates
   dropout?: number
   patience?: number
   name?: string
@@ -89,7 +109,7 @@ export abstract class TrainCommand extends LongwaveCommand {
       bidirectional,
       epochs,
       batch,
-      lr,
+      ...lr,
       dropout,
       patience,
       seed,

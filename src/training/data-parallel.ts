@@ -48,9 +48,9 @@ export class DataParallel {
     return sum
   }
 
-  /** Every replica takes the step. Returns the norm of the gradient. */
-  async update(step: number, records: number, lr: number): Promise<number> {
-    const job = { kind: 'update', step, shards: Math.ceil(records / this.shard), lr } as const
+  /** Every replica takes the step of so many. Returns the norm of the gradient. */
+  async update(step: number, steps: number, records: number): Promise<number> {
+    const job = { kind: 'update', step, steps, shards: Math.ceil(records / this.shard) } as const
     const [first] = await this.#pool.runAll(job)
     return (first as Extract<Answer, { kind: 'update' }>).norm
   }

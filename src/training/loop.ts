@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Device } from '../backends/registry.js'
 import { weightOf } from '../backends/weight.js'
 import { exitCodes, UserError } from '../errors.js'
@@ -74,7 +75,8 @@ const orderStream = 2
 export async function train(run: TrainRun): Promise<TrainResult> {
   const { out, spec, settings, trainable, train: records, valid } = run
   const { batch, shard, epochs, patience, seed } = settings
-  const identity = { settings, spec, trainable, device: run.device, ...run.provenance }
+  const frozen = new Map([...run.weights].filter(([name]) => !trainable.includes(name)))
+  const identity = { settings, spec, trainable, frozen: sumOf(frozen), device: run.device, ...run.provenance }
   const folder = await RunFolder.open(out, identity, run.force)
   const at: Standing = folder.resumed ?? {
     state: freshState(run),
@@ -85,10 +87,10 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   const count = countOf(records)
   const stepsPerEpoch = Math.ceil(count / batch)
   const steps = epochs * stepsPerEpoch
-  const size = sizeOf(trainable.map((name) => at.state.weights.get(name)!))
+  const size = sizeOf(at.state.weights.values())
   const slots = new SharedArrayBuffer(Math.ceil(Math.min(batch, count) / shard) * size * 4)
   const workers = new DataParallel(
-    { spec, settings, state: at.state, trainable, train: records, valid, slots },
+    { spec, settings, state: at.state, frozen, train: records, valid, slots },
     run.device,
     run.threads,
     shard,
@@ -121,8 +123,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       const result = await workers.gradients(step, chosen)
       step++
       checkFinite('loss', result.loss, step, settings)
-      const lr = learningRate(step, steps, settings)
-      const norm = await workers.update(step, chosen.length, lr)
+      const norm = await workers.update(step, steps, chosen.length)
       // What is not finite is in the weights by now: nothing after this is saved.
       checkFinite('gradient', norm, step, settings)
       speed.stop(result.tokens)
@@ -135,7 +136,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
         await folder.write({
           step,
           loss: result.loss,
-          lr,
+          lr: learningRate(step, steps, settings),
           gradient_norm: norm,
           tokens_per_second: Math.round(speed.tokensPerSecond),
         })
@@ -184,7 +185,10 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     const { best } = at
     const weights = best?.weights ?? evaluated(at.state)
     const training = { settings, ...run.provenance, device: run.device, steps: step, ...summary(best) }
-    await folder.finish(at, withTemperature(spec, best), single(weights), { ...run.card, training })
+    await folder.finish(at, withTemperature(spec, best), new Map([...frozen, ...single(weights)]), {
+      ...run.card,
+      training,
+    })
     return { finished: true, step, ...summary(best) }
   } catch (error) {
     await folder.abandon()
@@ -201,12 +205,12 @@ function checkFinite(what: string, value: number, step: number, { lr }: TrainSet
 }
 
 function freshState({ weights, settings, trainable }: TrainRun): TrainingState {
-  const wide = hostTensors(weights)
+  const learning = hostTensors(new Map(trainable.map((name) => [name, weights.get(name)!])))
   return {
     step: 0,
-    weights: wide,
+    weights: learning,
     moments: new Map(),
-    ema: settings.ema > 0 ? new Map(trainable.map((name) => [name, wide.get(name)!.data])) : null,
+    ema: settings.ema > 0 ? new Map([...learning].map(([name, { data }]) => [name, data])) : null,
   }
 }
 
@@ -221,6 +225,14 @@ function evaluated({ weights, ema }: TrainingState): Map<string, HostTensor> {
 
 function single(weights: Map<string, HostTensor>): Weights {
   return new Map([...weights].map(([name, w]) => [name, weightOf(w.rows, w.cols, w.data)]))
+}
+
+/** A checkpoint does not hold frozen weights: who goes on from it must bring the same ones. */
+function sumOf(weights: Weights): string {
+  const hash = createHash('sha256')
+  for (const [name, { dtype, data }] of weights)
+    hash.update(`${name} ${dtype}\n`).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  return hash.digest('hex')
 }
 
 const withTemperature = (spec: ModelSpec, best: Best | null): ModelSpec =>

@@ -1,4 +1,5 @@
 import type { Backend, FloatArray, Tensor } from '../backends/backend.js'
+import { peakOf } from './parts.js'
 import type { Regime } from './settings.js'
 
 /** Where AdamW stands for one parameter, on the host. */
@@ -14,7 +15,7 @@ export class Optimizer {
   constructor(
     private readonly backend: Backend,
     private readonly parameters: ReadonlyMap<string, Tensor>,
-    private readonly settings: Pick<Regime, 'beta1' | 'beta2' | 'weight_decay' | 'clip'>,
+    private readonly settings: Pick<Regime, 'lr' | 'part_lr' | 'warmup' | 'beta1' | 'beta2' | 'weight_decay' | 'clip'>,
     moments: ReadonlyMap<string, Moments>,
   ) {
     const place = ({ rows, cols }: Tensor, data?: FloatArray) =>
@@ -27,19 +28,19 @@ export class Optimizer {
     )
   }
 
-  /** One step, counted from 1. `gradients`: of every parameter, by its name. Returns their norm before clipping. */
-  async apply(gradients: ReadonlyMap<string, Tensor>, step: number, lr: number): Promise<number> {
+  /** One step of `steps`, counted from 1. `gradients`: of every parameter, by its name. Returns their norm before clipping. */
+  async apply(gradients: ReadonlyMap<string, Tensor>, step: number, steps: number): Promise<number> {
     let squares = 0
     for (const gradient of gradients.values()) {
       const numbers = await this.backend.download(gradient)
       for (let i = 0; i < numbers.length; i++) squares += numbers[i] * numbers[i]
     }
     const norm = Math.sqrt(squares)
-    const { beta1, beta2, clip, weight_decay } = this.settings
+    const { warmup, beta1, beta2, clip, weight_decay } = this.settings
     for (const [name, parameter] of this.parameters) {
       const { m, v } = this.#moments.get(name)!
       this.backend.gradients!.adamw(parameter, gradients.get(name)!, m, v, {
-        lr,
+        lr: learningRate(step, steps, { lr: peakOf(name, this.settings), warmup }),
         beta1,
         beta2,
         eps: 1e-8,

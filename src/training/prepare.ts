@@ -9,6 +9,7 @@ import type { HeadSpec, ModelSpec } from '../spec.js'
 import type { Data } from './data/labelled-set.js'
 import { LabelTable } from './data/labels.js'
 import { initialise, initialiseHead } from './initialise.js'
+import { checkRates, trainableNames } from './parts.js'
 import { bodyKeys, type TrainSettings, usage } from './settings.js'
 
 /** What to learn from, or to choose by: a file of DNA or a folder of audio, and the table of labels or texts. */
@@ -45,21 +46,23 @@ export interface Pretrained {
 }
 
 /**
- * The weights to start from, and the names of those that learn. `freeze`: which do not. Errors: 2 for another `freeze`,
+ * The weights to start from, and the names of those that learn. `freeze`: which do not. Errors: 2 for parts that the model has not,
  * and for settings whose model could not be opened again.
  */
 export function start(
   spec: ModelSpec,
-  { seed }: TrainSettings,
+  settings: TrainSettings,
   from: Pretrained | null,
   freeze: string,
 ): { weights: Weights; trainable: string[] } {
   checkSpec(spec, (what) => usage(`these settings make no model: ${what}`))
-  const weights = from ? startedFrom(from, spec, seed) : initialise(spec, seed)
+  const weights = from ? startedFrom(from, spec, settings.seed) : initialise(spec, settings.seed)
   // All that is read is modality 0: weights of others have no gradient, and nothing but their decay would move them.
   const unread = new Set(weightShapes(spec).flatMap(({ name, modality = 0 }) => (modality > 0 ? [name] : [])))
-  const read = [...weights.keys()].filter((name) => !unread.has(name))
-  return { weights, trainable: trainableNames(read, freeze, spec.blocks.length) }
+  const names = [...weights.keys()].filter((name) => !unread.has(name))
+  const trainable = trainableNames(names, freeze, spec.blocks.length)
+  checkRates(settings, names, trainable)
+  return { weights, trainable }
 }
 
 /** The settings of a JSON file. Errors: 66 unreadable, 2 no JSON object. */
@@ -74,22 +77,6 @@ export async function readSettings(file: string): Promise<Record<string, unknown
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new UserError(`${file}: expected a JSON object of training settings`, exitCodes.usage)
   return value as Record<string, unknown>
-}
-
-/** `none`; `body`: all but the head; a number: embedding, stem and that many blocks. */
-function trainableNames(names: string[], freeze: string, blocks: number): string[] {
-  if (freeze === 'none') return names
-  if (freeze === 'body') return names.filter((name) => name.startsWith('head.'))
-  const count = Number(freeze)
-  if (!/^\d+$/.test(freeze) || count > blocks)
-    throw new UserError(
-      `--freeze: expected none, body or a number up to ${blocks} (blocks), got '${freeze}'`,
-      exitCodes.usage,
-    )
-  return names.filter((name) => {
-    const block = /^blocks\.(\d+)\./.exec(name)
-    return block ? Number(block[1]) >= count : !/^(embedding|stem)\./.test(name)
-  })
 }
 
 /** The model that a run starts from, and the settings without those that came with it: as they can be given again. */

@@ -27,19 +27,21 @@ export function hostTensors(weights: Weights): Map<string, HostTensor> {
 export interface TrainingState {
   /** Steps taken. */
   step: number
+  /** Those that learn. */
   weights: Map<string, HostTensor>
-  /** Of the trainable weights; empty before the first step. */
+  /** Of each; empty before the first step. */
   moments: Map<string, Moments>
-  /** Running mean of the trainable weights; null without `ema`. */
+  /** Running mean of each; null without `ema`. */
   ema: Map<string, FloatArray> | null
 }
 
 export interface ReplicaSetup {
   spec: ModelSpec
   settings: TrainSettings
+  /** Its weights are in the order of the gradient slots. */
   state: TrainingState
-  /** Names of the weights that learn, in the order of the gradient slots. */
-  trainable: string[]
+  /** The weights that do not learn. */
+  frozen: Weights
   train: Data
   valid: Data | null
   /** [shards, trainable numbers] float32: the gradient of each shard of the step. */
@@ -49,8 +51,8 @@ export interface ReplicaSetup {
 export type Job =
   /** Gradient of a shard of a step's batch into its slot; `total`: records of the whole batch. */
   | { kind: 'gradient'; step: number; shard: number; records: Int32Array; total: number }
-  /** AdamW on the sum of the first `shards` slots. */
-  | { kind: 'update'; step: number; shards: number; lr: number }
+  /** AdamW on the sum of the first `shards` slots: a step of `steps`. */
+  | { kind: 'update'; step: number; steps: number; shards: number }
   /** What the model says of validation records. */
   | { kind: 'evaluate'; records: Int32Array }
   | { kind: 'state' }
@@ -76,6 +78,7 @@ const streams = { augmentation: 3, dropout: 4 }
  * same order, so they stay equal to the bit.
  */
 export class Replica {
+  /** Frozen ones, too. */
   readonly #weights: Map<string, Tensor>
   readonly #trainable: Map<string, Tensor>
   readonly #slots: Float32Array
@@ -90,13 +93,13 @@ export class Replica {
     private readonly backend: Backend,
     private readonly setup: ReplicaSetup,
   ) {
-    const { state, trainable, settings, spec, train, valid } = setup
+    const { state, frozen, settings, spec, train, valid } = setup
     this.#train = examplesOf(train, spec, settings)
     this.#valid = valid && examplesOf(valid, spec, settings)
-    this.#weights = new Map(
-      [...state.weights].map(([name, { rows, cols, data }]) => [name, backend.upload(data, rows, cols)]),
-    )
-    this.#trainable = new Map(trainable.map((name) => [name, this.#weights.get(name)!]))
+    const uploaded = (weights: Map<string, HostTensor>) =>
+      [...weights].map(([name, { rows, cols, data }]) => [name, backend.upload(data, rows, cols)] as const)
+    this.#trainable = new Map(uploaded(state.weights))
+    this.#weights = new Map([...this.#trainable, ...uploaded(hostTensors(frozen))])
     this.#slots = new Float32Array(setup.slots)
     this.#size = sizeOf(this.#trainable.values())
     this.#optimizer = new Optimizer(backend, this.#trainable, settings, state.moments)
@@ -109,7 +112,7 @@ export class Replica {
       case 'gradient':
         return { kind: 'gradient', ...(await this.#gradient(job.step, job.shard, job.records, job.total)) }
       case 'update':
-        return { kind: 'update', norm: await this.#update(job.step, job.shards, job.lr) }
+        return { kind: 'update', norm: await this.#update(job.step, job.steps, job.shards) }
       case 'evaluate':
         return { kind: 'evaluate', ...(await this.#evaluate(job.records)) }
       case 'state':
@@ -143,7 +146,7 @@ export class Replica {
     return { loss: losses.reduce((a, b) => a + b, 0), right, tokens: batch.offsets[records.length] }
   }
 
-  async #update(step: number, shards: number, lr: number): Promise<number> {
+  async #update(step: number, steps: number, shards: number): Promise<number> {
     const gradients = new Map<string, Tensor>()
     let at = 0
     for (const [name, { rows, cols }] of this.#trainable) {
@@ -160,7 +163,7 @@ export class Replica {
       gradients.set(name, sum)
       at += rows * cols
     }
-    const norm = await this.#optimizer.apply(gradients, step, lr)
+    const norm = await this.#optimizer.apply(gradients, step, steps)
     this.backend.release(...gradients.values())
     this.#step = step
     if (this.#ema) {
@@ -194,7 +197,7 @@ export class Replica {
 
   async #state(): Promise<TrainingState> {
     const weights = new Map<string, HostTensor>()
-    for (const [name, tensor] of this.#weights)
+    for (const [name, tensor] of this.#trainable)
       weights.set(name, { rows: tensor.rows, cols: tensor.cols, data: await this.backend.download(tensor) })
     return { step: this.#step, weights, moments: await this.#optimizer.moments(), ema: this.#ema }
   }

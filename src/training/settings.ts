@@ -37,6 +37,8 @@ const regime = {
   shard: v.optional(whole(1), 8),
   /** Peak learning rate, reached after the warm-up and lowered to 0 along a cosine. */
   lr: v.optional(real(0, 10), 0.002),
+  /** That of parts of the model (parts.ts). */
+  part_lr: v.optional(v.record(v.string(), real(0, 10), 'an object')),
   /** Share of all steps in which the learning rate rises. */
   warmup: v.optional(share, 0.05),
   weight_decay: v.optional(real(0, 10), 0.05),

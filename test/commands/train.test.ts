@@ -206,10 +206,18 @@ describe('longwave train classify', () => {
   })
 
   it('says in one line what is wrong', async () => {
-    const refused = await command([...trainArgs('bad'), '--freeze', 'tail'])
-    expect(refused.code).toBe(2)
-    expect(refused.stderr).toMatch(
-      /^longwave: --freeze: expected none, body or a number up to 1 \(blocks\), got 'tail'\n$/,
-    )
+    const parts = 'parts: embedding, blocks, norm, body, head'
+    for (const [flags, line] of [
+      [['--freeze', 'tail'], `--freeze: this model has no part 'tail'; ${parts}`],
+      [['--freeze', '2'], '--freeze 2: expected at most 1, the blocks of this model'],
+      [['--lr', 'stem=0.1'], `learning rate: this model has no part 'stem'; ${parts}`],
+      [['--lr', '0.1,head=0.2', '--freeze', 'head'], "learning rate of 'head': this part is frozen"],
+    ] as const)
+      expect(await command([...trainArgs('bad'), ...flags])).toMatchObject({ code: 2, stderr: `longwave: ${line}\n` })
+    const refused = await command([...trainArgs('bad'), '--lr', '0.1,head=fast'])
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringMatching(/expected a number from 0 to 1, got 'fast'/),
+    ])
   })
 })

@@ -1,7 +1,10 @@
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { deserialize } from 'node:v8'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { newWeight } from '../../src/backends/weight.js'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import { Random } from '../../src/runtime/random.js'
 import type { Records } from '../../src/training/dna/records.js'
@@ -9,6 +12,8 @@ import { completeSettings } from '../../src/training/dna/settings.js'
 import { classifierSpec } from '../../src/training/dna/spec.js'
 import { initialise } from '../../src/training/initialise.js'
 import { type TrainProgress, type TrainRun, train } from '../../src/training/loop.js'
+import { trainableNames } from '../../src/training/parts.js'
+import { stateMark } from '../../src/training/run-files.js'
 
 /** Random DNA; the records of class 1 hold GATTACA somewhere. */
 function motifRecords(count: number, length: number, seed: number): Records {
@@ -125,15 +130,37 @@ describe('training', () => {
     expect(spec).toEqual(JSON.parse(JSON.stringify({ ...run.spec, head: { ...run.spec.head, temperature } })))
   })
 
-  it('keeps frozen weights to the bit', async () => {
-    const run = makeRun('frozen', { epochs: 1 }, 32)
-    await train({ ...run, trainable: ['head.weight', 'head.bias'] })
+  it('keeps frozen weights to the bit, in the model alone, and goes on with them and the rates of parts to the same bytes', async () => {
+    const frozenRun = (name: string, more: Partial<TrainRun> = {}) => {
+      const run = makeRun(name, { epochs: 2, part_lr: { head: 0.05 } }, 32, more)
+      // As a checkpoint stores them.
+      const { rows, cols, data } = run.weights.get('stem.0.weight')!
+      const half = newWeight('bf16', rows, cols)
+      half.data.set(new Uint16Array(data.buffer).filter((_, i) => i % 2 === 1))
+      const weights = new Map(run.weights).set('stem.0.weight', half)
+      return { ...run, weights, trainable: trainableNames([...weights.keys()], '0', 1) }
+    }
+    const run = frozenRun('frozen')
+    await train(run)
     const { weights } = await openCheckpoint(run.out)
-    for (const [name, { data }] of weights)
-      expect(
-        Buffer.compare(Buffer.from(data.buffer), Buffer.from(run.weights.get(name)!.data.buffer)) === 0,
-        name,
-      ).toBe(!name.startsWith('head.'))
+    for (const [name, weight] of weights)
+      expect(isDeepStrictEqual(weight, run.weights.get(name)), name).toBe(/^(embedding|stem)/.test(name))
+
+    const stop = new AbortController()
+    await train(frozenRun('thawed', { signal: stop.signal, onProgress: () => stop.abort() }))
+    const { state } = deserialize(
+      (await readFile(join(folder, 'thawed', 'checkpoint', 'state'))).subarray(stateMark.length),
+    )
+    expect([...state.weights.keys()]).toEqual(run.trainable)
+    expect([...state.moments.keys()]).toEqual(run.trainable)
+    const other = frozenRun('thawed')
+    other.weights.get('embedding.weight')!.data[0] += 1
+    await expect(train(other)).rejects.toThrow(/holds an unfinished run with another frozen \(/)
+    await train(frozenRun('thawed'))
+    expect((await weightsOf('thawed')).equals(await weightsOf('frozen'))).toBe(true)
+    const plain = frozenRun('plain')
+    await train({ ...plain, settings: { ...plain.settings, part_lr: undefined } })
+    expect((await weightsOf('plain')).equals(await weightsOf('frozen'))).toBe(false)
   })
 
   it('ends early when the validation no longer gets better, with the temperature of the best, also after a cut', async () => {
