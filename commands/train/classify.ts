@@ -4,7 +4,7 @@ import { labelledInputs, TrainCommand, trainFlags } from '../../src/training/com
 
 export default class TrainClassify extends TrainCommand {
   static override description =
-    'Train a classifier of DNA or of audio from labelled records, or fine-tune one from a model (--from). The same command, given again, resumes an interrupted run. All settings: docs/training.md.'
+    'Train a classifier of DNA or of audio from labelled records, or fine-tune any model that reads these, or text, into one (--from). The same command, given again, resumes an interrupted run. All settings: docs/training.md.'
   static override examples = [
     '<%= config.bin %> train classify --data train.fa.gz --labels train.tsv.gz --valid valid.fa.gz --valid-labels valid.tsv.gz --config small.json --out my-model',
     '<%= config.bin %> train classify --data new.fa --labels new.tsv --from origin --freeze body --out tuned',
@@ -14,12 +14,13 @@ export default class TrainClassify extends TrainCommand {
     data: Flags.string({
       required: true,
       helpValue: 'FILE|DIR',
-      description: 'records to learn from: FASTA or FASTQ, or a folder of recordings',
+      description: 'records to learn from: FASTA or FASTQ, a folder of recordings, or texts (lines or JSON lines)',
     }),
     labels: Flags.string({
       required: true,
       helpValue: 'FILE',
-      description: 'their labels: id<TAB>label lines, for recordings path<TAB>label',
+      description:
+        'their labels: id<TAB>label lines, for recordings path<TAB>label, for lines of text number<TAB>label',
     }),
     valid: Flags.string({ helpValue: 'FILE|DIR', description: 'records to choose the best model by' }),
     'valid-labels': Flags.string({ helpValue: 'FILE', description: 'their labels [default: --labels]' }),
@@ -41,9 +42,15 @@ export default class TrainClassify extends TrainCommand {
     await this.checkFiles(flags, labelledInputs(files, 'labels'))
     if (statSync(flags.data, { throwIfNoEntry: false })?.isDirectory())
       return this.trainOnAudio(flags, files, 'classify', more)
-    const { prepareDna } = await import('../../src/training/dna/prepare.js')
+    const { readsText } = await import('../../src/tokens/tokenizer.js')
     const given = await this.given(flags, more)
     const from = await this.pretrained(flags)
-    await this.train(flags, await prepareDna(files, given, from, flags.freeze, (line) => this.note(line)))
+    const note = (line: string) => this.note(line)
+    if (from && readsText(from.spec)) {
+      const { prepareText } = await import('../../src/training/text/prepare.js')
+      return this.train(flags, await prepareText(files, given, from, flags.freeze, note))
+    }
+    const { prepareDna } = await import('../../src/training/dna/prepare.js')
+    await this.train(flags, await prepareDna(files, given, from, flags.freeze, note))
   }
 }

@@ -121,7 +121,7 @@ export abstract class TrainCommand extends LongwaveCommand {
     }
   }
 
-  protected async pretrained({ from }: TrainFlags): Promise<Pretrained | null> {
+  protected async pretrained({ from }: TrainFlags): Promise<(Pretrained & { folder: string }) | null> {
     if (from === undefined) return null
     const { openCheckpoint } = await import('../checkpoints/open.js')
     return { name: from, ...(await openCheckpoint(this.fromFolder)) }

@@ -5,6 +5,7 @@ import { exitCodes, UserError } from '../errors.js'
 import type { Weights } from '../layers/params.js'
 import { Random } from '../runtime/random.js'
 import type { ModelSpec } from '../spec.js'
+import { sha256Of } from './data/hashed.js'
 import type { Data } from './data/labelled-set.js'
 import { countOf } from './data/targets.js'
 import { DataParallel } from './data-parallel.js'
@@ -30,6 +31,8 @@ export interface TrainRun {
   threads: number
   /** What else the model's config says of its making: names and sums of the data files. */
   provenance: Record<string, unknown>
+  /** Files that go with the model, by their names. */
+  companions?: ReadonlyMap<string, Uint8Array>
   /** name, description, licence of the model. */
   card: Record<string, unknown>
   /** Replaces what is in `out`. */
@@ -76,7 +79,10 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   const { out, spec, settings, trainable, train: records, valid } = run
   const { batch, shard, epochs, patience, seed } = settings
   const frozen = new Map([...run.weights].filter(([name]) => !trainable.includes(name)))
-  const identity = { settings, spec, trainable, frozen: sumOf(frozen), device: run.device, ...run.provenance }
+  const { companions = new Map<string, Uint8Array>() } = run
+  const files = Object.fromEntries([...companions].map(([name, bytes]) => [name, sha256Of(bytes)]))
+  const provenance = { ...run.provenance, ...(companions.size > 0 ? { files } : {}) }
+  const identity = { settings, spec, trainable, frozen: sumOf(frozen), device: run.device, ...provenance }
   const folder = await RunFolder.open(out, identity, run.force)
   const at: Standing = folder.resumed ?? {
     state: freshState(run),
@@ -184,11 +190,9 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     at.state = await state()
     const { best } = at
     const weights = best?.weights ?? evaluated(at.state)
-    const training = { settings, ...run.provenance, device: run.device, steps: step, ...summary(best) }
-    await folder.finish(at, withTemperature(spec, best), new Map([...frozen, ...single(weights)]), {
-      ...run.card,
-      training,
-    })
+    const training = { settings, ...provenance, device: run.device, steps: step, ...summary(best) }
+    const all = new Map([...frozen, ...single(weights)])
+    await folder.finish(at, withTemperature(spec, best), all, { ...run.card, training }, companions)
     return { finished: true, step, ...summary(best) }
   } catch (error) {
     await folder.abandon()

@@ -35,6 +35,8 @@ export interface Prepared {
   settings: TrainSettings
   train: Data
   valid: Data | null
+  /** Files that go with the model, by their names: those of its tokenizer. */
+  companions?: ReadonlyMap<string, Uint8Array>
   /** What the model's config says of the data (file names, sums, records) and of the model that it was made from. */
   provenance: { data: Record<string, unknown>; from?: string; settings?: Record<string, unknown> }
 }
@@ -97,9 +99,10 @@ export function refuseArchitecture(given: Record<string, unknown>): void {
 /** The weights of `from`: with its head where that answers the same from the same rows, otherwise with a new one. */
 function startedFrom({ spec: old, weights }: Pretrained, spec: ModelSpec, seed: number): Weights {
   const head = initialiseHead(spec, seed)
+  // A head of another layout may have no bias.
   const fits = [...head].every(([name, { rows, cols }]) => {
     const own = weights.get(name)
-    return own?.rows === rows && own.cols === cols
+    return own ? own.rows === rows && own.cols === cols : name.endsWith('.bias')
   })
   if (fits && isDeepStrictEqual(answersOf(old.head), answersOf(spec.head))) return weights
   return new Map([...[...weights].filter(([name]) => !name.startsWith('head.')), ...head])

@@ -2,6 +2,7 @@ import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ownMetadata } from '../checkpoints/own.js'
 import { exitCodes, UserError } from '../errors.js'
+import { sha256Of } from './data/hashed.js'
 
 /** Where a training run keeps what it writes. */
 export const runFiles = (out: string) => ({
@@ -36,6 +37,8 @@ export interface Found {
   folder: boolean
   /** Files by their path. */
   own: Set<string>
+  /** Of these, what goes with the model: the files of a tokenizer. */
+  companions: string[]
   /** What a run that was killed left behind: whole files and parts of them that never got their name. */
   temporaries: string[]
 }
@@ -46,11 +49,12 @@ export interface Found {
  * folder.
  */
 export async function findRunFiles(out: string): Promise<Found> {
-  const found: Found = { folder: false, own: new Set(), temporaries: [] }
+  const found: Found = { folder: false, own: new Set(), companions: [], temporaries: [] }
   const entries = await list(out)
   if (!entries) return found
   found.folder = true
-  const { checkpoint } = runFiles(out)
+  const { checkpoint, config } = runFiles(out)
+  const sums = await companionSums(config)
   for (const entry of entries) {
     const path = join(out, entry.name)
     if (path === checkpoint && entry.isDirectory()) {
@@ -58,17 +62,25 @@ export async function findRunFiles(out: string): Promise<Found> {
         if (!(inner.isFile() && (await take(found, checkpoint, inner.name, ['state']))))
           throw foreign(join(checkpoint, inner.name))
       found.own.add(checkpoint)
-    } else if (!(entry.isFile() && (await take(found, out, entry.name, ofFolder)))) throw foreign(path)
+    } else if (
+      !(
+        entry.isFile() &&
+        ((await take(found, out, entry.name, ofFolder)) || (await takeCompanion(found, path, entry.name, sums)))
+      )
+    )
+      throw foreign(path)
   }
   return found
 }
 
 const ofFolder = ['config.json', 'model.safetensors', 'train-log.jsonl']
 
+const temporaryName = /^(.+)\.[0-9a-f]{8}(\.tmp)$/
+
 /** Notes a file that is training's own. */
 async function take(found: Found, folder: string, name: string, names: string[]): Promise<boolean> {
   const path = join(folder, name)
-  const [, named = name, temporary] = /^(.+)\.[0-9a-f]{8}(\.tmp)$/.exec(name) ?? []
+  const [, named = name, temporary] = temporaryName.exec(name) ?? []
   if (!names.includes(named)) return false
   const begins = await beginsLike(path, beginnings[named])
   if (temporary) {
@@ -81,22 +93,45 @@ async function take(found: Found, folder: string, name: string, names: string[])
   return true
 }
 
+/** SHA-256 of what goes with the finished model of a folder, by name. */
+async function companionSums(config: string): Promise<Record<string, unknown>> {
+  return (await trainedConfig(config))?.files ?? {}
+}
+
+/** Notes a file that goes with the model: a whole one by its sum, one that a killed run was writing by the name of it. */
+async function takeCompanion(
+  found: Found,
+  path: string,
+  name: string,
+  sums: Record<string, unknown>,
+): Promise<boolean> {
+  const [, named = name, temporary] = temporaryName.exec(name) ?? []
+  if (!Object.hasOwn(sums, named)) return false
+  if (temporary) found.temporaries.push(path)
+  else if (sha256Of(await readFile(path)) === sums[named]) {
+    found.own.add(path)
+    found.companions.push(path)
+  } else return false
+  return true
+}
+
 type Begins = 'so' | 'so, cut off' | 'otherwise'
 
 async function isOwn(path: string, name: string, begins: Begins): Promise<boolean> {
   // People edit it (docs/training.md), so its layout does not count.
-  if (name === 'config.json') return isTrainedConfig(path)
+  if (name === 'config.json') return (await trainedConfig(path)) !== null
   // Appended to, so that a kill can cut it off in its first line.
   if (name === 'train-log.jsonl') return begins !== 'otherwise'
   return begins === 'so'
 }
 
-async function isTrainedConfig(path: string): Promise<boolean> {
+/** What the config of a trained model says of its training; null for any other file, or none. */
+async function trainedConfig(path: string): Promise<{ files?: Record<string, unknown> } | null> {
   try {
     const { format, training } = JSON.parse(await readFile(path, 'utf8'))
-    return format === 'longwave' && typeof training === 'object' && training !== null
+    return format === 'longwave' && typeof training === 'object' ? training : null
   } catch {
-    return false
+    return null
   }
 }
 

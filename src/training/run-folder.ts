@@ -1,5 +1,5 @@
 import { access, appendFile, constants, mkdir, readFile, rm, rmdir, stat, truncate } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { saveCheckpoint as saveModel } from '../checkpoints/own.js'
 import { writeWhole } from '../checkpoints/safetensors-write.js'
@@ -92,7 +92,9 @@ export class RunFolder {
     const { config, model, log, checkpoint, state } = runFiles(out)
     const resumed = !force && found.own.has(state) ? await loadCheckpoint(out, state, written) : null
     // A model without its config would be found with that of the next run: the config goes first, and comes last.
-    for (const path of [config, model, ...(resumed ? [] : [state, log])]) if (found.own.has(path)) await remove(path)
+    // And before it what is known by it.
+    for (const path of [...found.companions, config, model, ...(resumed ? [] : [state, log])])
+      if (found.own.has(path)) await remove(path)
     for (const path of found.temporaries) await remove(path)
     if (!resumed && found.own.has(checkpoint)) await removeEmpty(checkpoint)
     if (!found.folder)
@@ -130,9 +132,17 @@ export class RunFolder {
    * The model, in place of the checkpoint. There is one until the model is whole: a run that is killed here goes on
    * from it. Errors: 73, 74; the checkpoint stays.
    */
-  async finish(standing: Standing, spec: ModelSpec, weights: Weights, card: Record<string, unknown>): Promise<void> {
+  async finish(
+    standing: Standing,
+    spec: ModelSpec,
+    weights: Weights,
+    card: Record<string, unknown>,
+    companions: ReadonlyMap<string, Uint8Array> = new Map(),
+  ): Promise<void> {
     if (!this.saved) await this.save(standing)
     await saveModel(this.out, spec, weights, card, false)
+    // By the config they are known as the run's own.
+    for (const [name, bytes] of companions) await writeWhole(join(this.out, name), [bytes], false)
     await remove(this.files.state)
     await removeEmpty(this.files.checkpoint)
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
 import { Random } from '../../src/runtime/random.js'
+import type { ModelSpec } from '../../src/spec.js'
 import { train } from '../../src/training/loop.js'
 import { NextBaseExamples } from '../../src/training/next-base/examples.js'
 import { prepareNextBase } from '../../src/training/next-base/prepare.js'
@@ -127,11 +128,17 @@ describe('training to predict', () => {
     for (const more of wrong)
       expect(() => completeNextBase({ ...given, ...more })).toThrow(expect.objectContaining({ exitCode: 2 }))
     const file = repeats('more.fa', 3)
-    for (const [kind, problem] of [
-      ['add', /reads both ways/],
-      ['mamba', null],
+    for (const [kind, tokenizer, problem] of [
+      ['add', 'dna', /reads both ways/],
+      ['add', 'caduceus', /reads both ways/],
+      ['mamba', 'caduceus', /has another alphabet/],
+      ['mamba', 'ids', /does not read bases/],
+      ['mamba', 'dna', null],
     ] as const) {
-      const spec = tinySpec(kind)
+      const spec: ModelSpec = {
+        ...tinySpec(kind),
+        input: { kind: 'tokens', tokenizer, vocab_size: tokenizer === 'dna' ? 5 : 16 },
+      }
       const from = { name: kind, spec, weights: randomWeights(spec) }
       const attempt = prepareNextBase({ train: file, valid: null }, {}, from, 'none', quiet)
       if (problem) await expect(attempt).rejects.toThrow(problem)

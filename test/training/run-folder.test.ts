@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -161,6 +162,33 @@ describe('a finished model', () => {
     await expect(RunFolder.check(out, false)).rejects.toThrow(/already holds a model; use --force/)
     await RunFolder.open(out, identity, true)
     expect(list(out)).toEqual([])
+  })
+
+  it('has its tokenizer beside it, which is known by its sum, also while it is written', async () => {
+    const bytes = Buffer.from('{"model": {}}')
+    const files = { 'tokenizer.json': createHash('sha256').update(bytes).digest('hex') }
+    const withFiles = { ...card, training: { ...card.training, files } }
+    const finish = async (run: RunFolder) =>
+      run.finish(standing, spec, weights, withFiles, new Map([['tokenizer.json', bytes]]))
+    const out = fresh()
+    await finish(await RunFolder.open(out, identity))
+    expect(list(out)).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+    expect(readFileSync(join(out, 'tokenizer.json')).equals(bytes)).toBe(true)
+
+    const cut = fresh()
+    await (await RunFolder.open(cut, identity)).save(standing)
+    await saveCheckpoint(cut, spec, weights, withFiles)
+    put(cut, 'tokenizer.json.0123abcd.tmp', '{"mod')
+    await finish(await RunFolder.open(cut, identity))
+    expect(list(cut)).toEqual(list(out))
+
+    put(out, 'tokenizer.json', 'another')
+    await expect(RunFolder.open(out, identity, true)).rejects.toThrow(/tokenizer\.json: training did not make this/)
+    put(out, 'tokenizer.json', bytes.toString())
+    await RunFolder.open(out, identity, true)
+    expect(list(out)).toEqual([])
+    put(out, 'tokenizer.json', bytes.toString())
+    await expect(RunFolder.check(out, true)).rejects.toThrow(/tokenizer\.json: training did not make this/)
   })
 
   it('does not replace a file that was put there meanwhile; the checkpoint stays', async () => {

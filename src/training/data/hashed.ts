@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 
+export const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
 /** Bytes with the SHA-256 of what was read of them: a pipe cannot be read a second time for its sum. */
 export class Hashed implements AsyncIterable<Uint8Array> {
   private readonly hash = createHash('sha256')

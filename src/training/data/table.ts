@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { exitCodes, UserError } from '../../errors.js'
 import { decodeText } from '../../input/text.js'
 import { linesOf, readTextFile } from '../../input/text-file.js'
+import { sha256Of } from './hashed.js'
 
 /** A line of a table that is not empty. */
 export interface TableRow {
@@ -35,7 +35,7 @@ export async function readTable(file: string): Promise<Table> {
     if (rows.length > mostRows)
       throw new UserError(`${file}: more than ${mostRows} lines, expected a table`, exitCodes.data)
   }
-  return { rows, sha256: createHash('sha256').update(packed).digest('hex') }
+  return { rows, sha256: sha256Of(packed) }
 }
 
 /** `trim` would take away a no-break space, which may belong to an id. */

@@ -1,29 +1,15 @@
-import { basename } from 'node:path'
-import { exitCodes, UserError } from '../../errors.js'
-import type { LabelTable } from '../data/labels.js'
-import {
-  type LabelledFiles,
-  origin,
-  type Prepared,
-  type Pretrained,
-  readTables,
-  refuseArchitecture,
-  start,
-} from '../prepare.js'
-import { type Dataset, loadDataset } from './dataset.js'
+import { type LabelledFiles, type Prepared, type Pretrained, refuseArchitecture } from '../prepare.js'
+import { prepareClasses } from '../prepare-classes.js'
+import { usage } from '../settings.js'
+import { loadDataset } from './dataset.js'
 import { hashedRecords } from './read.js'
 import { completeSettings } from './settings.js'
 import { classifierSpec, withClassHead } from './spec.js'
 
-/** A labelled set with the sums of the files that it was read from. */
-interface Loaded extends Dataset {
-  sums: { data_sha256: string; labels_sha256: string }
-}
-
 /**
- * Reads the data and makes the model to start from: a fresh one, or `from` (`start`). `given`: the
- * settings that were given. `freeze`: which weights are frozen. `note` takes warnings. Errors: 2 settings, 65 and 66
- * data.
+ * Reads the data and makes the classifier of DNA to start from: a fresh one, or `from` (`start`). `given`: the
+ * settings that were given. `freeze`: which weights are frozen. `note` takes warnings. Errors: 2 settings and a model that does not
+ * read DNA, 65 and 66 data.
  */
 export async function prepareDna(
   files: { train: LabelledFiles; valid: LabelledFiles | null },
@@ -34,40 +20,18 @@ export async function prepareDna(
 ): Promise<Prepared> {
   const settings = completeSettings(given)
   if (from) refuseArchitecture(given)
+  if (from && from.spec.input.kind !== 'tokens')
+    throw usage(`--from ${from.name}: this model does not read DNA or text`)
   const flatten = settings.pool === 'flatten'
-  const tables = await readTables(files)
-  const train = await load(files.train, tables.train, null, flatten ? 'first' : null, note)
-  const { classes } = train
-  if (classes.length < 2)
-    throw new UserError(`${files.train.labels}: one label (${classes[0]}), expected two or more`, exitCodes.data)
-  const loadValid = async ({ data, labels }: LabelledFiles, table: LabelTable) =>
-    data === files.train.data && labels === files.train.labels
-      ? train
-      : await load({ data, labels }, table, classes, flatten ? train.longest : null, note)
-  const valid = files.valid && tables.valid && (await loadValid(files.valid, tables.valid))
-  const spec = from ? withClassHead(from.spec, classes, train, settings) : classifierSpec(settings, classes, train)
-  const describe = ({ data, labels }: LabelledFiles, { ids, sums }: Loaded) => ({
-    data: basename(data),
-    labels: basename(labels),
-    ...sums,
-    records: ids.length,
-  })
-  const data = {
-    train: describe(files.train, train),
-    ...(files.valid && valid ? { valid: describe(files.valid, valid) } : {}),
-  }
-  const provenance = { data, ...origin(from, settings) }
-  return { spec, ...start(spec, settings, from, freeze), settings, train, valid, provenance }
-}
-
-async function load(
-  { data }: LabelledFiles,
-  table: LabelTable,
-  classes: string[] | null,
-  length: number | 'first' | null,
-  note: (line: string) => void,
-): Promise<Loaded> {
-  const { records, sha256 } = hashedRecords(data, note)
-  const set = await loadDataset(records, table, classes, length, note)
-  return { ...set, sums: { data_sha256: sha256(), labels_sha256: table.sha256 } }
+  return prepareClasses(
+    files,
+    { settings, from, freeze },
+    async (path, table, train) => {
+      const { records, sha256 } = hashedRecords(path, note)
+      const length = flatten ? (train?.longest ?? 'first') : null
+      const set = await loadDataset(records, table, train?.classes ?? null, length, note)
+      return { ...set, data_sha256: sha256() }
+    },
+    (train) => (from ? withClassHead(from.spec, train, settings) : classifierSpec(settings, train.classes, train)),
+  )
 }

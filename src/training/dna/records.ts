@@ -4,25 +4,18 @@ import type { ModelSpec } from '../../spec.js'
 import { reverseComplement } from '../../tokens/dna.js'
 import { type DnaTokenizer, dnaTokenizer } from '../../tokens/tokenizer.js'
 import { type Batch, type Examples, joined } from '../data/examples.js'
-import { shareTargets, type Targets } from '../data/targets.js'
+import { type Packed, packed } from '../data/packed.js'
 import type { DnaOptions } from './settings.js'
 
-/** Records of DNA packed in shared memory, each with its class. Codes: A, C, G, T, N = 0 .. 4. */
-export interface Records extends Targets {
+/** Records of DNA, each with its class. Codes: A, C, G, T, N = 0 .. 4. */
+export interface Records extends Packed<Uint8Array> {
   kind: 'dna'
-  codes: Uint8Array
-  /** [records + 1] */
-  offsets: Float64Array
 }
 
-/** Codes and targets of records, one part and one target each, in memory that all workers share. */
-export function shareRecords(parts: readonly Uint8Array[], targets: readonly ArrayLike<number>[]): Records {
-  const offsets = new Float64Array(new SharedArrayBuffer(8 * (parts.length + 1)))
-  for (const [i, part] of parts.entries()) offsets[i + 1] = offsets[i] + part.length
-  const codes = new Uint8Array(new SharedArrayBuffer(offsets[parts.length]))
-  for (const [i, part] of parts.entries()) codes.set(part, offsets[i])
-  return { kind: 'dna', codes, offsets, ...shareTargets(targets) }
-}
+export const shareRecords = (parts: readonly Uint8Array[], targets: readonly ArrayLike<number>[]): Records => ({
+  kind: 'dna',
+  ...packed(parts, targets, (length) => new Uint8Array(new SharedArrayBuffer(length))),
+})
 
 export type DnaAugmentation = Pick<DnaOptions, 'substitutions' | 'crop' | 'shift' | 'crossover'>
 

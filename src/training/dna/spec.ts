@@ -25,12 +25,11 @@ export function classifierSpec(settings: DnaSettings, labels: string[], lengths:
 /** The body of a DNA model with a new classification head. */
 export function withClassHead(
   spec: ModelSpec,
-  labels: string[],
-  lengths: Lengths,
+  { classes, ...lengths }: Lengths & { classes: string[] },
   { pool, strand }: Pick<DnaSettings, 'pool' | 'strand'>,
 ): ModelSpec {
   const { reverse_complement: _, ...body } = spec
-  return { ...body, head: classHead(labels, pool, lengths.longest), strand, ...trained(lengths) }
+  return { ...body, head: classHead(classes, pool, lengths.longest), strand, ...trained(lengths) }
 }
 
 const trained = ({ longest, shortest }: Lengths) => ({ trained_length: longest, trained_shortest: shortest })

@@ -49,9 +49,10 @@ function nextBaseSpec(settings: NextBaseSettings): ModelSpec {
 /** The spec of a model with a head for the next base. Errors: 2 for a model that cannot have one. */
 function predicting({ name, spec }: Pretrained): ModelSpec {
   const { input, stem, d_embed, d_model } = spec
-  if (input.kind !== 'tokens' || input.tokenizer !== 'dna')
+  if (input.kind !== 'tokens' || input.tokenizer === 'ids')
     throw usage(`--from ${name}: this model does not read bases`)
   if (!isCausal(spec)) throw usage(`--from ${name}: this model reads both ways, and would see the base to predict`)
+  if (input.tokenizer !== 'dna') throw usage(`--from ${name}: this model has another alphabet than the bases`)
   if (stem.length > 0 || d_embed !== d_model)
     throw usage(`--from ${name}: this model has no row of its own for each base`)
   const { trained_length: _, trained_shortest: __, ...body } = spec
