@@ -131,7 +131,6 @@ export default class Score extends LongwaveCommand {
   }
 
   private async scoreVariants(flags: VariantFlags): Promise<void> {
-    const { wantLikelihoods } = await import('../src/tasks/score.js')
     const { drain } = await import('../src/tasks/drain.js')
     const { openVariants } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
@@ -140,15 +139,15 @@ export default class Score extends LongwaveCommand {
 
     const { version } = this.config
     const files = { command: { name: 'score', version }, outputs: [{ role: '-o', path: flags.output }] }
-    const opened = await openVariants(flags, files, wantLikelihoods, (line) => this.note(line))
+    const opened = await openVariants(flags, files, (line) => this.note(line))
     if (flags['dry-run']) return print(await opened.run.dryRun())
-    const { vcf, window, resume } = opened
+    const { run, resume } = opened
     const { format } = flags
-    if (format === 'vcf') refuseScored(vcf)
+    if (format === 'vcf') refuseScored(run.vcf)
     const output = await openOutput(flags.output, { ...flags, resumed: resume?.resumed })
     const rows =
       format === 'vcf'
-        ? vcfLines(output, vcf.header, { version, model: flags.model!, window })
+        ? vcfLines(output, run.vcf.header, { version, model: flags.model!, window: run.window })
         : await variantRows(format, output)
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
     const finish = async () => {

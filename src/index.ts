@@ -23,6 +23,8 @@ export type {
   Inputs,
   ScoredRow,
   ScoreOptions,
+  ScoreVariantsOptions,
   TranscribeOptions,
   TranscriptLine,
+  VariantRow,
 } from './tasks/row-types.js'

@@ -31,8 +31,9 @@ const inputWidth = ({ input, d_embed }: ModelSpec) => (input.kind === 'tokens' ?
 
 /** Numbers of the widest row that may be read, of each row of a chunk. */
 const outputWidth = (spec: ModelSpec, wanted?: Output) => {
-  if (wanted?.likelihood) return 1
-  return Math.max((spec.reverse_complement ? 2 : 1) * spec.d_model, headNumbers(spec, wanted))
+  const hidden = (spec.reverse_complement ? 2 : 1) * spec.d_model
+  if (wanted?.likelihood) return 1 + (wanted.embedding ? hidden : 0) // a sequence may be one row
+  return Math.max(hidden, headNumbers(spec, wanted))
 }
 
 /** What of a plan decides how much memory it takes (`Plan`). */
@@ -109,15 +110,27 @@ export const reverseNumbers = ({ blocks, d_model }: ModelSpec): number =>
     ),
   )
 
+/** What of a run decides how large its spools are. */
+export interface SpoolOptions {
+  half?: boolean
+  /** How many outputs are read. */
+  outputs?: number
+}
+
 /**
  * Of the spool of a sequence that is swept: the residual stream and the reverse states at the cuts; where both strands are read
- * (Caduceus-PS) also what each of them gave. `half`: the stream is float16.
+ * (Caduceus-PS) also what each of them gave for each output. `half`: the stream is float16.
  */
-export function spoolBytes(spec: ModelSpec, chunk: number, tokens: number, half = false): number {
+export function spoolBytes(
+  spec: ModelSpec,
+  chunk: number,
+  tokens: number,
+  { half = false, outputs = 1 }: SpoolOptions = {},
+): number {
   if (tokens <= chunk || !readsWhole(spec)) return 0
   const stride = tokensPerRow(spec)
   const stream = (half ? 2 : 4) * Math.ceil(tokens / stride) * spec.d_model
   const cuts = 4 * Math.ceil(tokens / chunk) * reverseNumbers(spec)
-  const strands = spec.reverse_complement ? 8 * tokens * Math.max(spec.d_model, headWidth(spec)) : 0
+  const strands = spec.reverse_complement ? 8 * outputs * tokens * Math.max(spec.d_model, headWidth(spec)) : 0
   return stream + cuts + strands
 }

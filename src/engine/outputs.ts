@@ -13,6 +13,8 @@ export interface Output {
   head?: boolean
   /** In the place of the logits of a row the logarithm of the probability of its target (`Chunk.targets`); 0 where it has none. */
   likelihood?: boolean
+  /** With likelihoods, behind those of a sequence when it ends: the mean of its rows, as many numbers more. */
+  embedding?: boolean
 }
 
 /** What was read of the segments of a chunk, one after the other. */
@@ -31,6 +33,29 @@ export interface Read {
 export function headNumbers(spec: ModelSpec, { head, pool, likelihood }: Output = { head: true }): number {
   const few = likelihood || (pool && spec.head?.kind === 'tokens')
   return head && !few ? headWidth(spec) : 0
+}
+
+/** What a session reads for an output. */
+export const readFor = ({ embedding, ...output }: Output): Output[] =>
+  embedding ? [output, { pool: 'mean' }] : [output]
+
+/** What was read for an output, as one: of each segment the numbers of the first read, then those of the next, [numbers, 1]. */
+export function inOne(reads: readonly Read[]): Read {
+  if (reads.length === 1) return reads[0]
+  const data = new Float32Array(reads.reduce((sum, { data }) => sum + data.length, 0))
+  const taken = reads.map(() => 0)
+  let at = 0
+  const rows = reads[0].rows.map((_, s) => {
+    const from = at
+    for (const [i, { data: numbers, rows, width }] of reads.entries()) {
+      const some = numbers.subarray(taken[i], taken[i] + rows[s] * width)
+      data.set(some, at)
+      taken[i] += some.length
+      at += some.length
+    }
+    return at - from
+  })
+  return { data, width: Math.min(1, data.length), rows }
 }
 
 /** The output needs all rows of a sequence at once. */

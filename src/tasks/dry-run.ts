@@ -16,6 +16,8 @@ export interface Sequences {
   longest?: number | null
   /** How many there are to compute, at the most. */
   number: number
+  /** How many outputs are read of each; default 1. */
+  outputs?: number
 }
 
 /** How a run would be computed, for people to read, line by line. Errors: UserError with exit code 65 for a sequence that is too long. */
@@ -23,7 +25,7 @@ export async function dryRunText(
   spec: ModelSpec,
   plan: Plan,
   { device, gpu, tmpDir = tmpdir(), halfSpool: half, resume }: ComputeOptions,
-  { unit, longest, number }: Sequences,
+  { unit, longest, number, outputs }: Sequences,
 ): Promise<string> {
   const { memory, workers, wholeBytes } = plan
   const lines = [
@@ -43,7 +45,7 @@ export async function dryRunText(
     if (readsWhole(spec)) lines.push(['spool', `of longer ones in memory, then in ${tmpDir}`])
   } else {
     const kept = resume && isLongSweep(spec, plan, longest)
-    const { held, spool } = wholeNeeds(spec, plan, longest, { kept, half })
+    const { held, spool } = wholeNeeds(spec, plan, longest, { kept, half, outputs })
     lines.push(['sequences', `up to ${count(longest)} ${unit}, held whole; ${most}`])
     const { inMemory, inFiles } = places(Math.min(workers, number), held, kept ? null : spool, wholeBytes)
     expected += (inMemory + inFiles) * held + inMemory * spool

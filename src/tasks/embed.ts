@@ -47,7 +47,7 @@ export function freeRows({ strands }: Prediction): void {
 }
 
 /** [rows, D]: the mean over the strands that were read. */
-export function embedding({ strands }: Prediction): Float32Array {
+export function embedding({ strands }: Pick<Prediction, 'strands'>): Float32Array {
   if (strands.length === 1) return strands[0]
   return strands[0].map((value, i) => (value + strands[1][i]) / 2)
 }

@@ -19,9 +19,17 @@ import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
 import { closedError, ModelSession, type PushOptions, type PushResult, type ReadOptions } from './model-session.js'
 import type {
   ClassifiedRow, ClassifyOptions, EmbeddedRow, EmbedOptions, GeneratedRow, GenerateOptions, Inputs, ScoredRow, ScoreOptions,
-  TranscribeOptions, TranscriptLine,
+  ScoreVariantsOptions, TranscribeOptions, TranscriptLine, VariantRow,
 } from './row-types.js' // biome-ignore format: a list
-import { classifyRows, embedRows, generateRows, type OpenedModel, scoreRows, transcribeLines } from './rows.js'
+import {
+  classifyRows,
+  embedRows,
+  generateRows,
+  type OpenedModel,
+  scoreRows,
+  transcribeLines,
+  variantRows,
+} from './rows.js'
 
 export interface OpenOptions {
   /** Default: cpu. `auto`: a GPU where there is one, otherwise cpu. */
@@ -149,6 +157,12 @@ export class Model {
   score(inputs: Inputs, options: ScoreOptions = {}): AsyncGenerator<ScoredRow> {
     this.checkOpen()
     return scoreRows(this.opened, inputs, options)
+  }
+
+  /** How likely the model takes the alleles of a VCF to be, as the command `score --vcf` writes it: a row for each alternate allele. */
+  scoreVariants(vcf: string, options: ScoreVariantsOptions): AsyncGenerator<VariantRow> {
+    this.checkOpen()
+    return variantRows(this.opened, vcf, options)
   }
 
   /** What the model writes behind a prompt, or behind each of several, as it comes, in the order of the prompts. */

@@ -14,7 +14,6 @@ import { type InputFile, inputFiles, type Readable } from '../input/folder.js'
 import { givenTexts, readTexts } from '../input/lines/read.js'
 import { inputPaths } from '../input/paths.js'
 import { readSeries, type SeriesTable } from '../input/series/table.js'
-import type { Vcf } from '../input/vcf/read.js'
 import type { Weights } from '../layers/params.js'
 import { type Named, refuseOverlap } from '../output/overlap.js'
 import { isStandardOutput } from '../output/sink.js'
@@ -26,7 +25,7 @@ import type { TextTokenizer } from '../tokens/text.js'
 import { dnaTokenizer, readsText } from '../tokens/tokenizer.js'
 import type { Transcription } from './audio/transcribe.js'
 import { DnaRun, type Strand } from './dna/run.js'
-import type { VariantRun } from './dna/variants.js'
+import type { VariantFiles, VariantRun } from './dna/variants.js'
 import type { ForecastOptions } from './forecast/run.js'
 import { type Forecaster, forecaster } from './forecast/scale.js'
 import type { GenerateSettings } from './generate/continuation.js'
@@ -151,31 +150,19 @@ export async function openRun(
   return { spec, run: new AudioRun({ spec: { ...spec, input }, weights }, recordingsOf(paths), options), paths, resume }
 }
 
-/** Opens a model that predicts bases, the variants of a VCF and the genome that they are of. `want`: see `openRun`. */
+/** Opens a model that predicts bases, the variants of a VCF and the genome that they are of. */
 export async function openVariants(
-  flags: DnaFlags & { vcf: string; reference: string; region?: string },
+  flags: DnaFlags & VariantFiles,
   files: Pick<CommandFiles, 'command' | 'outputs'>,
-  want: (spec: ModelSpec) => Output,
   note: (line: string) => void,
-): Promise<{ spec: ModelSpec; window: number; vcf: Vcf; run: VariantRun; resume?: ResumeFolder }> {
-  const { vcf: path, reference, region } = flags
-  const opened = await open(flags, { ...files, inputs: [path, reference], folders: false }, note)
+): Promise<{ run: VariantRun; resume?: ResumeFolder }> {
+  const { vcf, reference } = flags
+  const opened = await open(flags, { ...files, inputs: [vcf, reference], folders: false }, note)
   const { model, resume } = opened
-  const { spec } = model
-  const wanted = want(spec)
-  if (readsText(spec)) refuse(flags, ['vcf'], 'is for DNA, but this model reads text')
-  const [{ VariantRun, defaultWindow }, { Genome }, { openVcf }, { parseRegion }] = await Promise.all([
-    import('./dna/variants.js'),
-    import('../input/dna/genome.js'),
-    import('../input/vcf/read.js'),
-    import('../input/vcf/region.js'),
-  ])
-  const { window = defaultWindow(spec) } = flags
-  const options = { ...sequenceOptions(opened, { ...flags, window }, wanted, note), window, strand: flags.strand }
-  const genome = await Genome.open(reference)
-  const within = region === undefined ? undefined : parseRegion(region, genome)
-  const vcf = await openVcf(path, readOptions(flags, note))
-  return { spec, window, vcf, run: new VariantRun(model, vcf, genome, { ...options, region: within }), resume }
+  if (readsText(model.spec)) refuse(flags, ['vcf'], 'is for DNA, but this model reads text')
+  const { VariantRun, wantAlleles } = await import('./dna/variants.js')
+  const options = { ...sequenceOptions(opened, flags, wantAlleles(model.spec), note), strand: flags.strand }
+  return { run: await VariantRun.open(model, flags, options, readOptions(flags, note)), resume }
 }
 
 /** Opens a model that transcribes, and the recordings that the flags name. */

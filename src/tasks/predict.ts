@@ -5,7 +5,7 @@ import type { Device } from '../backends/registry.js'
 import type { Chunk, Input } from '../engine/chunk.js'
 import { inOrder } from '../engine/in-order.js'
 import { readsWhole } from '../engine/memory.js'
-import type { Output, Read } from '../engine/outputs.js'
+import { type Output, type Read, readFor } from '../engine/outputs.js'
 import { type Packed, type Piece, pack } from '../engine/pack.js'
 import type { Plan } from '../engine/plan.js'
 import { joinedReads, joinedSnapshot, type Snapshot } from '../engine/session.js'
@@ -68,6 +68,8 @@ export interface Prediction {
   silent?: boolean
   /** Where likelihoods are wanted: of what. */
   targets?: Targets
+  /** Where it is wanted with them, in one of the predictions on each strand: the embedding of the span, [D]. */
+  embedding?: Float32Array
 }
 
 /** What a model was asked about rows of a sequence. */
@@ -101,7 +103,7 @@ export async function* predict<Note>(
   const takeTurns = (jobs: readonly ChunkJob[]) => jobs.map(() => nextWorker++ % plan.workers)
   /** Of each worker: when the last part of what it was given was taken. */
   const taken: Promise<void>[] = []
-  const whole = new WholeRoom(spec, plan, tmpDir, half)
+  const whole = new WholeRoom(spec, plan, tmpDir, { half, outputs: readFor(wanted).length })
   /** Of the sequences that are held whole, by their input. */
   const rooms = new Map<Input, Room>()
 

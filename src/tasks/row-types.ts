@@ -107,6 +107,34 @@ export interface ScoredRow extends Place {
   each?: { position: number; strand: '+' | '-'; id: number; token: string; logProbability: number }[]
 }
 
+export interface ScoreVariantsOptions extends RunOptions {
+  /** The path of the genome: FASTA, plain or bgzip, with its index. */
+  reference: string
+  /** Only variants there: `chr2`, `chr2:100-200`. */
+  region?: string
+  /** Bases around a variant; default: what the model was trained on, at most 1024. */
+  window?: number
+  /** Default: as the model says. */
+  strand?: Strand
+}
+
+/** An alternate allele of a variant. The numbers are null where it is not scored. */
+export interface VariantRow {
+  chrom: string
+  /** From 1: that of the first base of `ref`. */
+  position: number
+  id: string
+  ref: string
+  alt: string
+  /** Nats, of the windows with `ref` and with `alt`; of both strands the mean. */
+  refLogLikelihood: number | null
+  altLogLikelihood: number | null
+  /** That with `alt` less that with `ref`. */
+  logLikelihoodRatio: number | null
+  /** Euclidean, between the embeddings of the two windows. */
+  embeddingDistance: number | null
+}
+
 export interface GenerateOptions {
   /** Default 128. */
   maxTokens?: number

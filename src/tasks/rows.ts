@@ -18,6 +18,7 @@ import { Transcription } from './audio/transcribe.js'
 import { callerOf, kindOf } from './callers.js'
 import { classification, labelsOf, wantClasses } from './classify.js'
 import { DnaRun } from './dna/run.js'
+import { VariantRun, wantAlleles } from './dna/variants.js'
 import { Doubts } from './doubts.js'
 import { embedding, wantEmbedding } from './embed.js'
 import type { GenerateSettings } from './generate/continuation.js'
@@ -36,15 +37,17 @@ import type {
   RunOptions,
   ScoredRow,
   ScoreOptions,
+  ScoreVariantsOptions,
   SpanOptions,
   TranscribeOptions,
   TranscriptLine,
+  VariantRow,
 } from './row-types.js'
 import type { SpanRun } from './run.js'
 import { Scores, TokenScores, wantLikelihoods } from './score.js'
 import { TextRun } from './text/run.js'
 
-/** The library's `classify`, `embed`, `transcribe`, `score` and `generate`: what the commands write, row by row (docs/library.md). */
+/** The library's `classify`, `embed`, `transcribe`, `score`, `scoreVariants` and `generate`: what the commands write, row by row (docs/library.md). */
 
 /** A model, and what runs it. */
 export interface OpenedModel {
@@ -144,6 +147,25 @@ export async function* scoreRows(
       ...(perToken ? { each } : {}),
     }
     each = []
+  }
+}
+
+/** One row for each alternate allele of each variant of a VCF. */
+export async function* variantRows(
+  model: OpenedModel,
+  vcf: string,
+  { reference, region, window, strand, ...options }: ScoreVariantsOptions,
+): AsyncGenerator<VariantRow> {
+  if (readsText(model.spec)) throw new UserError('variants are of DNA, but this model reads text', exitCodes.usage)
+  const how = { ...common(model, options), window, strand, wanted: wantAlleles(model.spec) }
+  const run = await VariantRun.open(model, { vcf, reference, region }, how, readOptions(options))
+  for await (const { site, logLikelihood: refLogLikelihood, alts } of run.results()) {
+    const { chrom, position, id, ref } = site
+    for (const [i, alt] of site.alts.entries()) {
+      const { logLikelihood = null, ratio = null, distance = null } = alts[i] ?? {}
+      const numbers = { altLogLikelihood: logLikelihood, logLikelihoodRatio: ratio, embeddingDistance: distance }
+      yield { chrom, position, id, ref, alt, refLogLikelihood, ...numbers }
+    }
   }
 }
 

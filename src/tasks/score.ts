@@ -20,14 +20,15 @@ export function wantLikelihoods(spec: ModelSpec): Output {
 
 /** Adds up what a model says of spans, strand by strand and part by part. */
 export class Scores {
-  private readonly strands = new Map<'+' | '-', { tokens: number; nats: number }>()
+  private readonly strands = new Map<'+' | '-', { tokens: number; nats: number; embedding?: Float32Array }>()
 
-  /** The span that this prediction completes, or null. */
-  push({ span, last, strands: [logP], targets }: Prediction): Score | null {
+  /** The span that this prediction completes, or null; of each strand its embedding, where it was wanted. */
+  push({ span, last, strands: [logP], targets, embedding }: Prediction): (Score & { strands: Float32Array[] }) | null {
     if (!targets) throw new Error('a prediction of nothing that was asked for')
     const { ids, strand } = targets
     const sum = this.strands.get(strand) ?? { tokens: 0, nats: 0 }
     this.strands.set(strand, sum)
+    if (embedding) sum.embedding = embedding
     for (const [t, id] of ids.entries()) {
       if (id < 0) continue
       sum.tokens++
@@ -39,7 +40,8 @@ export class Scores {
     const nats = all.reduce((sum, one) => sum + one.nats, 0)
     const tokens = all.reduce((sum, one) => sum + one.tokens, 0)
     const bits = tokens === 0 ? null : -nats / tokens / Math.LN2
-    return { ...span, tokens: all[0].tokens, logLikelihood: nats / all.length, bits }
+    const strands = all.flatMap(({ embedding }) => embedding ?? [])
+    return { ...span, tokens: all[0].tokens, logLikelihood: nats / all.length, bits, strands }
   }
 }
 

@@ -1,4 +1,4 @@
-import { needsWhole, type Output } from '../engine/outputs.js'
+import { needsWhole, type Output, readFor } from '../engine/outputs.js'
 import type { Piece } from '../engine/pack.js'
 import type { Plan } from '../engine/plan.js'
 import { nameId, type SequenceRecord } from '../input/dna/records.js'
@@ -87,7 +87,7 @@ export class SequenceRun<Codes extends Uint8Array | Int32Array> implements SpanR
     const recall = resume && new Recall<SequenceNote>(resume, ({ span }) => keyOfRecord(span))
     const how = { device, plan, wanted, tmpDir, halfSpool, inParts: true, recall, onStarted: startNote(options) }
     const predictions = wanted.likelihood
-      ? answered(finite(predict(asking(pieces, spec, vocabulary), this.model, how), nameOfNote))
+      ? answered(finite(predict(asking(pieces, spec, vocabulary, wanted), this.model, how), nameOfNote))
       : together(finite(predict(pieces, this.model, how), nameOfNote))
     let record: SequenceRecord | undefined
     for await (const prediction of predictions) {
@@ -101,8 +101,8 @@ export class SequenceRun<Codes extends Uint8Array | Int32Array> implements SpanR
   async dryRun(): Promise<string> {
     const { spec } = this.model
     const { options, plan, source } = this
-    const { window, skip, pipe } = options
-    const known = { unit: source.unit, number: Number.POSITIVE_INFINITY }
+    const { window, skip, pipe, wanted } = options
+    const known = { unit: source.unit, number: Number.POSITIVE_INFINITY, outputs: readFor(wanted).length }
     if (window !== undefined) return dryRunText(spec, plan, options, { ...known, longest: window })
     if (this.streams) return dryRunText(spec, plan, options, known)
     if (pipe) return dryRunText(spec, plan, options, { ...known, longest: null })

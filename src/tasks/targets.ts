@@ -1,3 +1,4 @@
+import type { Output } from '../engine/outputs.js'
 import type { Piece } from '../engine/pack.js'
 import { isCausal } from '../layers/mixers/registry.js'
 import type { ModelSpec } from '../spec.js'
@@ -18,7 +19,12 @@ export interface SequenceNote {
 }
 
 /** The same with what is asked about it. */
-export type AskingNote = SequenceNote & { targets: Int32Array; ahead: 0 | 1 }
+export interface AskingNote extends SequenceNote {
+  targets: Int32Array
+  ahead: 0 | 1
+  /** Some of its tokens are: what is read of it is no embedding. */
+  masked: boolean
+}
 
 export interface Vocabulary {
   /** Special ids at the end of a sequence, which are not read. */
@@ -38,13 +44,17 @@ export const readsForward = (spec: ModelSpec): boolean => isCausal(spec) && !spe
  */
 const stripes = 7
 
-/** Sequences with what is asked about them: once where the model reads forward, else once for each stripe. */
+/**
+ * Sequences with what is asked about them: once where the model reads forward, else once for each stripe, and for an embedding once more
+ * as they are.
+ */
 export function asking(
   pieces: AsyncIterable<Piece<SequenceNote>>,
   spec: ModelSpec,
   vocabulary: Vocabulary,
+  { embedding = false }: Output,
 ): AsyncGenerator<Piece<AskingNote>> {
-  return readsForward(spec) ? askingNext(pieces, vocabulary) : askingMasked(pieces, vocabulary)
+  return readsForward(spec) ? askingNext(pieces, vocabulary) : askingMasked(pieces, vocabulary, embedding)
 }
 
 /** The last token of a piece is followed by the first of the next one: a piece waits for that. */
@@ -59,37 +69,43 @@ async function* askingNext(
       const id = t + 1 < input.length ? input[t + 1] : ends ? -1 : next!.input[0]
       if (vocabulary.counts(id)) targets[t] = id
     }
-    return { ...piece, targets, note: { ...note, targets, ahead: 1 } }
+    return { ...piece, targets, note: { ...note, targets, ahead: 1, masked: false } }
   }
   let held: Piece<SequenceNote> | null = null
   for await (const piece of pieces) {
     if (held) yield asked(held, piece)
-    held = piece
+    held = piece.ends ? null : piece
+    if (piece.ends) yield asked(piece)
   }
-  if (held) yield asked(held)
 }
 
 async function* askingMasked(
   pieces: AsyncIterable<Piece<SequenceNote>>,
   { appended, counts, mask }: Vocabulary,
+  embedding: boolean,
 ): AsyncGenerator<Piece<AskingNote>> {
   for await (const piece of pieces) {
     const { note } = piece
-    const passes = Array.from({ length: stripes }, (_, stripe) => {
+    const none = new Int32Array(piece.input.length - appended).fill(-1)
+    const all = Array.from({ length: stripes }, (_, stripe) => {
       const input = piece.input.slice() as Int32Array
-      const targets = new Int32Array(input.length - appended).fill(-1)
+      const targets = none.slice()
       for (let t = stripe; t < targets.length; t += stripes) {
         if (!counts(input[t])) continue
         targets[t] = input[t]
         input[t] = mask!
       }
-      return { input, targets }
+      return { input, targets, masked: targets.some((id) => id >= 0) }
     })
-    // A span without any is one row still.
-    const some = passes.filter(({ targets }, i) => i === 0 || targets.some((id) => id >= 0))
-    for (const [i, { input, targets }] of some.entries()) {
-      const lastOfSpan = note.lastOfSpan && i === some.length - 1
-      yield { ...piece, input, targets, note: { ...note, lastOfSpan, targets, ahead: 0 } }
+    const passes = all.filter(({ masked }) => masked)
+    // A span of which nothing is asked is one row still.
+    if (embedding || passes.length === 0)
+      passes.push({ input: piece.input as Int32Array, targets: none, masked: false })
+    for (const [i, { input, targets, masked }] of passes.entries()) {
+      const last = i === passes.length - 1
+      const lastOfSpan = note.lastOfSpan && last
+      const urgent = piece.urgent && last
+      yield { ...piece, input, targets, urgent, note: { ...note, lastOfSpan, targets, ahead: 0, masked } }
     }
   }
 }
@@ -102,6 +118,8 @@ export async function* answered(answers: AsyncIterable<Answer<AskingNote>>): Asy
     const ids = note.targets.subarray(at, at + data.length)
     const targets = { ids, row: start + at, ahead, strand }
     at = last ? 0 : at + ids.length
-    yield { span, last: last && note.ends && note.lastOfSpan, strands: [data], width, n, targets }
+    const strands = [data.subarray(0, ids.length)]
+    const embedding = note.masked || data.length === ids.length ? undefined : data.subarray(ids.length)
+    yield { span, last: last && note.ends && note.lastOfSpan, strands, width, n, targets, embedding }
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { heldBytes, spoolBytes } from '../engine/memory.js'
+import { heldBytes, type SpoolOptions, spoolBytes } from '../engine/memory.js'
 import type { Plan } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec } from '../spec.js'
@@ -16,17 +16,16 @@ export interface Room {
 }
 
 /**
- * Bytes of a sequence that is held whole, and of its spool; `kept`: that outlives the run, and no layer overwrites what it reads; `half`: that is
- * float16.
+ * Bytes of a sequence that is held whole, and of its spool; `kept`: that outlives the run, and no layer overwrites what it reads.
  */
 export const wholeNeeds = (
   spec: ModelSpec,
   { chunk }: Pick<Plan, 'chunk'>,
   tokens: number,
-  { kept = false, half = false } = {},
+  { kept = false, ...spool }: SpoolOptions & { kept?: boolean } = {},
 ) => ({
   held: tokens > chunk ? heldBytes(spec, tokens) : 0,
-  spool: (kept ? 2 : 1) * spoolBytes(spec, chunk, tokens, half),
+  spool: (kept ? 2 : 1) * spoolBytes(spec, chunk, tokens, spool),
 })
 
 /** Tokens of a sequence in the longest array that Node makes. */
@@ -61,14 +60,14 @@ export class WholeRoom {
     private readonly spec: ModelSpec,
     private readonly plan: Plan,
     private readonly folder = tmpdir(),
-    private readonly half = false,
+    private readonly spools: SpoolOptions = {},
   ) {
     this.memory = new Budget(plan.wholeBytes)
   }
 
   /** `kept`: the folder in which the spool outlives the run. Errors: UserError with exit code 74 for a disk that is too full. */
   async take(tokens: number, kept?: string): Promise<Room> {
-    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens, { kept: kept !== undefined, half: this.half })
+    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens, { kept: kept !== undefined, ...this.spools })
     if (kept === undefined && this.memory.takeNow(held + spool)) return { give: () => this.memory.give(held + spool) }
     await this.memory.take(held)
     if (spool > 0) await this.claim(spool, kept)

@@ -4,7 +4,7 @@ import { type Device, devices } from '../backends/registry.js'
 import type { Chunk } from '../engine/chunk.js'
 import { type Neighbours, PortNeighbour } from '../engine/neighbour.js'
 import { type BlockRange, Network } from '../engine/network.js'
-import type { Output, Read } from '../engine/outputs.js'
+import { inOne, type Output, type Read, readFor } from '../engine/outputs.js'
 import { joinedReads, type Pushed, Session, type Snapshot } from '../engine/session.js'
 import { serve } from '../engine/workers.js'
 import type { Weights } from '../layers/params.js'
@@ -75,7 +75,7 @@ export interface InferenceAnswer extends Pushed {
 const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, slots, stages } =
   workerData as InferenceSetup
 const appended = appendedTokens(spec, wanted.head === true)
-const options = { chunk, streamBytes, half, outputs: [wanted], slots, appended }
+const options = { chunk, streamBytes, half, outputs: readFor(wanted), slots, appended }
 const began = performance.now()
 const secondsSince = (from: number) => (performance.now() - from) / 1000
 let first = true
@@ -91,7 +91,8 @@ async function* partsOf(
   const neighbour = other && new PortNeighbour(other.port, other.tokens)
   try {
     const neighbours = other && { [other.side]: neighbour }
-    yield* session.parts({ input, segments, targets }, { folder, kept, neighbours })
+    for await (const reads of session.parts({ input, segments, targets }, { folder, kept, neighbours }))
+      yield [inOne(reads)]
   } finally {
     neighbour?.close()
   }
@@ -134,7 +135,7 @@ serve(
         if (load) session.restore(load)
         const pushed = await session.push({ input, segments, targets })
         const snapshot = save ? await session.snapshot() : undefined
-        result = { ...pushed, snapshot, more: false, inputBuffer }
+        result = { ...pushed, reads: [inOne(pushed.reads)], snapshot, more: false, inputBuffer }
       }
     }
     if (first) result.started = { ...times, chunk: secondsSince(from), use: backend.use?.() }

@@ -108,7 +108,7 @@ test('the spool of a sequence: rows, states at the cuts, and what both strands g
   const spec = tinySpec('add', true)
   const state = 14 * (5 + 4) // [E, N] and [K, E]
   expect(spoolBytes(spec, 600, 6000)).toBe(4 * (1000 * spec.d_model + 10 * state))
-  expect(spoolBytes(spec, 600, 6000, true)).toBe(2 * 1000 * spec.d_model + 4 * 10 * state)
+  expect(spoolBytes(spec, 600, 6000, { half: true })).toBe(2 * 1000 * spec.d_model + 4 * 10 * state)
   expect(spoolBytes(spec, 6000, 6000)).toBe(0)
   expect(spoolBytes(tinySpec('mamba'), 600, 6000)).toBe(0)
   const both = { ...tinySpec('add'), reverse_complement: { complement: [3, 2, 1, 0, 4], fused: false } }

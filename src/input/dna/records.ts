@@ -7,6 +7,8 @@ export interface SequenceRecord {
   file: string
   /** Line of the header, from 1. */
   line: number
+  /** It is computed without waiting for records to be computed with it. */
+  urgent?: boolean
 }
 
 const lengthOfNames = 120

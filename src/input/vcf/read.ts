@@ -1,10 +1,11 @@
 import { exitCodes, UserError } from '../../errors.js'
+import type { Site } from '../../text/vcf.js'
 import { stdinName } from '../bytes.js'
 import type { ReadOptions } from '../dna/read.js'
 import { FileProblem, Problems, type SkipCounts } from '../problem.js'
 import { InputShare } from '../share.js'
 import { unpack } from '../unpack.js'
-import { parseSite, type Site } from './site.js'
+import { parseSite } from './site.js'
 
 /** Lines of cohorts are long: a genotype for each of half a million people. */
 const mostBytes = 2 ** 28

@@ -1,6 +1,6 @@
 import { exitCodes, UserError } from '../../errors.js'
+import type { Site } from '../../text/vcf.js'
 import type { Genome } from '../dna/genome.js'
-import type { Site } from './site.js'
 
 /** Bases of a sequence of the genome, from 1, both ends included. */
 export interface Region {

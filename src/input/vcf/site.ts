@@ -1,21 +1,6 @@
 import { shortened } from '../../text/printable.js'
+import type { Site } from '../../text/vcf.js'
 import { decodeText } from '../text.js'
-
-/** A line of a VCF: the alleles at a place. */
-export interface Site {
-  /** In the file, from 1. */
-  line: number
-  /** All of it, without the line feed. */
-  bytes: Buffer
-  chrom: string
-  /** From 1: that of the first base of `ref`. */
-  position: number
-  id: string
-  ref: string
-  alts: string[]
-  /** Where its INFO stands in `bytes`. */
-  info: { start: number; end: number }
-}
 
 const [tab, CR] = [9, 13]
 

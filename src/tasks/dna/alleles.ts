@@ -1,7 +1,8 @@
 import type { Genome } from '../../input/dna/genome.js'
 import { letterCodes } from '../../input/dna/letters.js'
 import type { SequenceRecord } from '../../input/dna/records.js'
-import { isSpelt, type Site, shown } from '../../input/vcf/site.js'
+import { isSpelt, shown } from '../../input/vcf/site.js'
+import type { Site } from '../../text/vcf.js'
 
 /** An allele in its surroundings. */
 export interface AlleleWindow {

@@ -54,14 +54,16 @@ async function* strandsOf(
     n = (start === 0 ? 0 : n) + countN(codes)
     const slot = start === 0 && ends ? -1 : 0
     const note = { span, start, ends, n }
+    const { urgent } = span.record
     if (strand !== '-') {
       const input = tokenizer.ids(codes, ends)
-      yield { input, note: { ...note, strand: '+', lastOfSpan: strand === '+' }, start, ends, slot }
+      const lastOfSpan = strand === '+'
+      yield { input, note: { ...note, strand: '+', lastOfSpan }, start, ends, slot, urgent: urgent && lastOfSpan }
     }
     if (strand !== '+') {
       if (slot >= 0) throw new Error('the other strand needs the whole span')
       const input = tokenizer.ids(reverseComplement(codes), true)
-      yield { input, note: { ...note, strand: '-', lastOfSpan: true }, start, ends, slot }
+      yield { input, note: { ...note, strand: '-', lastOfSpan: true }, start, ends, slot, urgent }
     }
   }
 }

@@ -1,22 +1,26 @@
-import type { Genome } from '../../input/dna/genome.js'
+import type { Output } from '../../engine/outputs.js'
+import { Genome } from '../../input/dna/genome.js'
+import type { ReadOptions } from '../../input/dna/read.js'
 import type { RecordBatch } from '../../input/dna/records.js'
-import type { Vcf } from '../../input/vcf/read.js'
-import { overlaps, type Region } from '../../input/vcf/region.js'
-import type { Site } from '../../input/vcf/site.js'
+import { openVcf, type Vcf } from '../../input/vcf/read.js'
+import { overlaps, parseRegion, type Region } from '../../input/vcf/region.js'
 import type { Weights } from '../../layers/params.js'
 import type { ScoredSite } from '../../output/variants.js'
 import { progressText } from '../../shell/progress.js'
 import type { ModelSpec } from '../../spec.js'
+import { embedding } from '../embed.js'
+import type { Prediction } from '../predict.js'
 import type { LeftOutCount, Run } from '../run.js'
-import { Scores } from '../score.js'
-import { alleleWindows, mismatch, scoredAlleles } from './alleles.js'
+import { Scores, wantLikelihoods } from '../score.js'
+import { type AlleleWindow, alleleWindows, mismatch, scoredAlleles } from './alleles.js'
 import { type DnaOptions, DnaRun } from './run.js'
+import { WaitingSites } from './waiting.js'
 
 /** Where there is no more to go by: what a model was trained on may be far longer, and takes as much longer. */
 const longestDefault = 1024
 
 /** Bases of a window, unless it is asked for another. */
-export const defaultWindow = ({ trained_length: trained = longestDefault }: ModelSpec): number =>
+const defaultWindow = ({ trained_length: trained = longestDefault }: ModelSpec): number =>
   Math.min(trained, longestDefault)
 
 export interface VariantOptions extends DnaOptions {
@@ -25,47 +29,81 @@ export interface VariantOptions extends DnaOptions {
   region?: Region
 }
 
-/** A site on its way: what its alleles are still to be given. */
-interface Waiting {
-  site: Site
-  logLikelihoods: (number | null)[]
-  alleles: number[]
+/** Paths, and which part of the genome. */
+export interface VariantFiles {
+  vcf: string
+  reference: string
+  region?: string
 }
+
+/** What is read of the window of an allele. Errors: 2 for a model that predicts no bases. */
+export const wantAlleles = (spec: ModelSpec): Output => ({ ...wantLikelihoods(spec), embedding: true })
 
 /** The alleles of a VCF through a model, each in its window. */
 export class VariantRun implements Run<ScoredSite> {
   private readonly run: DnaRun
-  /** In the order of the file, those without scores between the others. */
-  private readonly waiting: Waiting[] = []
+  private readonly waiting = new WaitingSites()
   private sites = 0
   private bases = 0
   private unspelt = 0
   private tooLong = 0
 
+  /** `read`: how the VCF is. Errors: 65, 66 and 74 for what it opens, 2 for a region that is none. */
+  static async open(
+    model: { spec: ModelSpec; weights: Weights },
+    { vcf, reference, region }: VariantFiles,
+    options: DnaOptions,
+    read: ReadOptions,
+  ): Promise<VariantRun> {
+    const { window = defaultWindow(model.spec) } = options
+    const genome = await Genome.open(reference)
+    const within = region === undefined ? undefined : parseRegion(region, genome)
+    return new VariantRun(model, await openVcf(vcf, read), genome, { ...options, window, region: within })
+  }
+
   constructor(
     model: { spec: ModelSpec; weights: Weights },
-    private readonly vcf: Vcf,
+    readonly vcf: Vcf,
     private readonly genome: Genome,
     private readonly options: VariantOptions,
   ) {
     const counts = { records: 0, bases: 0, skippedRecords: 0, skippedFiles: 0 }
-    // Each is one window of its own.
-    this.run = new DnaRun(model, { counts, [Symbol.asyncIterator]: () => this.windows() }, options)
+    const batches = () => batchesOf(this.windows())
+    this.run = new DnaRun(model, { counts, [Symbol.asyncIterator]: batches }, options)
+  }
+
+  /** Bases around a variant. */
+  get window(): number {
+    return this.options.window
   }
 
   async *results(): AsyncGenerator<ScoredSite> {
     const { waiting } = this
+    const predictions = this.run.results()
     const scores = new Scores()
-    for await (const prediction of this.run.results()) {
-      const score = scores.push(prediction)
-      if (!score) continue
-      this.bases += score.end - score.start
-      yield* this.ready()
-      const [{ logLikelihoods, alleles }] = waiting
-      logLikelihoods[alleles.shift()!] = score.logLikelihood
-      yield* this.ready()
+    let next: Promise<IteratorResult<Prediction>> | null = null
+    let over = false
+    try {
+      while (true) {
+        for (const site of waiting.ready()) {
+          this.sites++
+          yield site
+        }
+        if (over) return
+        next ??= predictions.next()
+        const settled = await Promise.race([next, waiting.full()])
+        if (!settled) continue
+        next = null
+        if (settled.done) over = true
+        else this.take(scores.push(settled.value))
+      }
+    } finally {
+      waiting.close()
+      const closed = predictions.return(undefined)
+      // The next variant may come through a pipe, in hours.
+      if (next === null) await closed
+      else closed.catch(() => {})
     }
-    yield* this.ready()
   }
 
   dryRun(): Promise<string> {
@@ -87,16 +125,25 @@ export class VariantRun implements Run<ScoredSite> {
     ]
   }
 
-  /** The first sites, as far as nothing of them is missing. */
-  private *ready(): Generator<ScoredSite> {
-    const missing = this.waiting.findIndex(({ alleles }) => alleles.length > 0)
-    for (const { site, logLikelihoods } of this.waiting.splice(0, missing < 0 ? this.waiting.length : missing)) {
-      this.sites++
-      yield { site, logLikelihoods }
+  /** The score of the window that is next, if a prediction has completed it. */
+  private take(score: ReturnType<Scores['push']>): void {
+    if (!score) return
+    this.bases += score.end - score.start
+    const site = this.waiting.first
+    const allele = site.missing.shift()!
+    const { logLikelihood } = score
+    const vector = embedding(score)
+    if (allele === 0) {
+      site.logLikelihood = logLikelihood
+      site.embedding = vector
+    } else {
+      const ratio = logLikelihood - site.logLikelihood!
+      site.alts[allele - 1] = { logLikelihood, ratio, distance: euclidean(site.embedding!, vector) }
     }
   }
 
-  private async *windows(): AsyncGenerator<RecordBatch> {
+  /** Of the alleles, in order; null: what waits for those before is so much that they are to be computed. */
+  private async *windows(): AsyncGenerator<AlleleWindow | null> {
     const { vcf, genome, options, waiting } = this
     const { window, region } = options
     for await (const site of vcf.sites) {
@@ -109,13 +156,36 @@ export class VariantRun implements Run<ScoredSite> {
       }
       this.tooLong += tooLong
       this.unspelt += site.alts.length - tooLong - Math.max(0, alleles.length - 1)
-      waiting.push({ site, logLikelihoods: [null, ...site.alts.map(() => null)], alleles })
-      for (const { record, codes } of alleles.length > 0
-        ? await alleleWindows(site, alleles, { genome, window, file: vcf.file })
-        : []) {
-        const piece = { record, offset: 0, start: 0, end: codes.length, first: true, last: true, aborted: false }
-        yield { codes, pieces: [piece] }
-      }
+      const at = { genome, window, file: vcf.file }
+      const windows = alleles.length > 0 ? await alleleWindows(site, alleles, at) : []
+      const full = waiting.push({ site, logLikelihood: null, alts: site.alts.map(() => null), missing: alleles })
+      yield* windows
+      if (!full) continue
+      yield null
+      if (!(await waiting.room())) return
     }
   }
+}
+
+const euclidean = (a: Float32Array, b: Float32Array): number =>
+  Math.sqrt(a.reduce((sum, x, i) => sum + (x - b[i]) ** 2, 0))
+
+/** Each window is a record of its own; those before a null are not to wait for others. */
+async function* batchesOf(windows: AsyncIterable<AlleleWindow | null>): AsyncGenerator<RecordBatch> {
+  let held: AlleleWindow | null = null
+  try {
+    for await (const window of windows) {
+      if (held) yield batchOf(held, window === null)
+      held = window
+    }
+  } catch (error) {
+    if (held) yield batchOf(held)
+    throw error
+  }
+  if (held) yield batchOf(held)
+}
+
+function batchOf({ record, codes }: AlleleWindow, urgent = false): RecordBatch {
+  const whole = { offset: 0, start: 0, end: codes.length, first: true, last: true, aborted: false }
+  return { codes, pieces: [{ record: { ...record, urgent }, ...whole }] }
 }
