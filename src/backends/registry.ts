@@ -32,7 +32,7 @@ const entries = {
     probe: async () => (await import('./webgpu/probe.js')).probeWebgpu(),
     lanes: 1,
     precisions: ['f32'],
-    trains: false,
+    trains: true,
   },
   tfjs: {
     open: async () => (await import('./tfjs/tfjs.js')).openTfjsBackend(),
@@ -76,8 +76,6 @@ export interface Picked {
 export async function pickDevice(wanted: 'auto' | Device, { training = false } = {}): Promise<Picked> {
   if (training && wanted !== 'auto' && !devices[wanted].trains)
     throw new UserError(`the device ${wanted} cannot train: it has no gradients`, exitCodes.unavailable)
-  if (training && wanted === 'auto' && !devices.webgpu.trains)
-    return { device: defaultDevice, why: 'the device webgpu cannot train' }
   if (wanted !== 'auto' && wanted !== 'webgpu') return { device: wanted }
   const probe = await devices.webgpu.probe()
   if (wanted === 'auto') return pickBy(probe)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Device } from '../backends/registry.js'
+import { type Device, devices } from '../backends/registry.js'
 import { WorkerPool } from '../engine/workers.js'
 import { packageRoot } from '../runtime/package-root.js'
 import type { Answer, Evaluated, Job, ReplicaSetup, TrainingState } from './replica.js'
@@ -11,15 +11,17 @@ const evaluationBlock = 32
 /** The replicas of a run, one per worker thread, in lock step. */
 export class DataParallel {
   readonly #pool: WorkerPool<Job, Answer>
+  private readonly threads: number
 
   constructor(
     setup: ReplicaSetup,
     device: Device,
-    private readonly threads: number,
+    threads: number,
     private readonly shard: number,
   ) {
+    this.threads = devices[device].lanes === 1 ? 1 : threads
     const script = pathToFileURL(join(packageRoot, 'dist/src/training/worker.js'))
-    this.#pool = new WorkerPool(script, { ...setup, device }, threads)
+    this.#pool = new WorkerPool(script, { ...setup, device }, this.threads)
   }
 
   /** Gradients of a batch, shard by shard into the slots: mean loss, right answers and tokens of the batch. */

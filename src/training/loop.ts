@@ -71,8 +71,8 @@ const logEvery = 20 // steps
 const orderStream = 2
 
 /**
- * Trains until the last epoch, until patience runs out, or until the signal. Same run, same bytes, whatever the number
- * of threads and however often it was interrupted. Errors: 73 when `out` holds another run or a finished model, 1 when
+ * Trains until the last epoch, until patience runs out, or until the signal. Same run on the same device, same bytes, whatever the number
+ * of threads and however often it was interrupted; a run may go on on another device. Errors: 73 when `out` holds another run or a finished model, 1 when
  * the loss, the gradient or a weight is no longer a finite number.
  */
 export async function train(run: TrainRun): Promise<TrainResult> {
@@ -82,7 +82,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   const { companions = new Map<string, Uint8Array>() } = run
   const files = Object.fromEntries([...companions].map(([name, bytes]) => [name, sha256Of(bytes)]))
   const provenance = { ...run.provenance, ...(companions.size > 0 ? { files } : {}) }
-  const identity = { settings, spec, trainable, frozen: sumOf(frozen), device: run.device, ...provenance }
+  const identity = { settings, spec, trainable, frozen: sumOf(frozen), ...provenance }
   const folder = await RunFolder.open(out, identity, run.force)
   const at: Standing = folder.resumed ?? {
     state: freshState(run),

@@ -1,11 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { pickBy, pickDevice } from '../../src/backends/registry.js'
+import { pickBy } from '../../src/backends/registry.js'
 import { factsOf } from '../../src/backends/webgpu/dawn.js'
 import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
+import { prepareDna } from '../../src/training/dna/prepare.js'
+import { type TrainProgress, train } from '../../src/training/loop.js'
 import { gpu } from '../backends/has-gpu.js'
 import { command } from '../run-command.js'
 import { longwave, shell } from '../shell/run.js'
@@ -57,13 +59,6 @@ describe('auto', async () => {
     ])
       expect(adapter(name).software).toBe(true)
     expect(adapter('anything', true).software).toBe(true)
-  })
-
-  test('trains on the cpu', async () => {
-    expect(await pickDevice('auto', { training: true })).toEqual({
-      device: 'cpu',
-      why: 'the device webgpu cannot train',
-    })
   })
 
   test('--verbose says what is planned and how long the start took', async () => {
@@ -158,19 +153,50 @@ describe.skipIf(!gpu)('webgpu', () => {
     expect(found).toMatchObject({ state: 'available', detail: expect.stringMatching(/tensors of up to \d+ MiB; /) })
   })
 
-  test('training there is an error, exit 69, and nothing is left', async () => {
+  describe('training', () => {
     const data = join(folder, 'x.fa')
     const labels = join(folder, 'x.tsv')
+    const settings = join(folder, 'small.json')
     const ids = Array.from({ length: 8 }, (_, i) => `r${i}`)
     writeFileSync(data, ids.map((id, i) => `>${id}\n${(i % 2 ? 'ACGT' : 'GGCC').repeat(4)}\n`).join(''))
     writeFileSync(labels, `id\tlabel\n${ids.map((id, i) => `${id}\t${i % 2}\n`).join('')}`)
-    const settings = join(folder, 'small.json')
-    writeFileSync(settings, JSON.stringify({ layers: 1, d_model: 8, d_state: 2, batch: 4, shard: 4, epochs: 1 }))
-    const { code, stderr } = await command(
-      ['train', 'classify', '--data', data, '--labels', labels, '--valid', data, '--config', settings]
-        .concat('--out', join(folder, 'model'), '-d', 'webgpu', '-q'),
-    ) // biome-ignore format: a command line
-    expect([code, stderr]).toEqual([69, 'longwave: the device webgpu cannot train: it has no gradients\n'])
-    expect(existsSync(join(folder, 'model'))).toBe(false)
+    const small = { layers: 1, d_model: 8, d_state: 2, batch: 4, shard: 2, epochs: 2, lr: 0.01, bidirectional: true }
+    writeFileSync(settings, JSON.stringify(small))
+    const lossesOf = (out: string) =>
+      readFileSync(join(out, 'train-log.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line).train_loss) // biome-ignore format: a list
+
+    test('of a classifier follows that on cpu, and gives the same bytes again', async () => {
+      const run = async (out: string, device: string) => {
+        const { code, stderr } = await command(
+          ['train', 'classify', '--data', data, '--labels', labels, '--valid', data, '--config', settings]
+            .concat('--out', out, '-d', device, '-t', '2', '-q'),
+        ) // biome-ignore format: a command line
+        expect([code, stderr]).toEqual([0, ''])
+        return readFileSync(join(out, 'model.safetensors'))
+      }
+      const [once, again, onCpu] = ['once', 'again', 'cpu'].map((name) => join(folder, `trained-${name}`))
+      const model = await run(once, 'webgpu')
+      expect((await run(again, 'webgpu')).equals(model)).toBe(true)
+      await run(onCpu, 'cpu')
+      expect(lossesOf(once)).toHaveLength(2)
+      for (const [i, loss] of lossesOf(onCpu).entries()) expect(lossesOf(once)[i]).toBeCloseTo(loss, 4)
+    })
+
+    test('goes on on another device', async () => {
+      const prepared = await prepareDna({ train: { data, labels }, valid: null }, small, null, 'none', () => {})
+      const run = (out: string, device: 'cpu' | 'webgpu', until: number) => {
+        const stop = new AbortController()
+        const onProgress = ({ step }: TrainProgress) => {
+          if (step === until) stop.abort()
+        }
+        return train({ ...prepared, out, device, threads: 1, card: {}, signal: stop.signal, onProgress })
+      }
+      const [straight, moved] = [join(folder, 'straight'), join(folder, 'moved')]
+      await run(straight, 'cpu', Infinity)
+      expect(await run(moved, 'cpu', 1)).toMatchObject({ finished: false, step: 1 })
+      expect(await run(moved, 'webgpu', 3)).toMatchObject({ finished: false, step: 3 })
+      expect(await run(moved, 'cpu', Infinity)).toMatchObject({ finished: true, step: 4 })
+      for (const [i, loss] of lossesOf(straight).entries()) expect(lossesOf(moved)[i]).toBeCloseTo(loss, 4)
+    })
   })
 })

@@ -8,8 +8,11 @@ import { findPart, partsOf } from './parts.js'
 import { type GpuTensor, gpu, optional, stateOf } from './tensor.js'
 
 /** Row of step `t` of the part that begins at row `first`. */
-const rowOf = (direction: Direction, t: string) =>
+export const rowOf = (direction: Direction, t: string) =>
   direction === 'forward' ? `first + ${t}` : `first + rows - 1 - ${t}`
+
+/** The step that `row` of that part is. */
+export const stepOf = (direction: Direction) => (direction === 'forward' ? 'row - first' : 'first + rows - 1 - row')
 
 interface Shape {
   direction: Direction
@@ -35,7 +38,7 @@ const convKernel = ({ direction, silu, bias, state }: Shape): Kernel => ({
   let part = find_part(row, p.count);
   let first = parts[part];
   let rows = parts[part + 1u];
-  let step = ${direction === 'forward' ? 'row - first' : 'first + rows - 1 - row'};
+  let step = ${stepOf(direction)};
   var sum = ${bias ? 'bias[p.bias_at + e]' : '0.0'};
   for (var k = 0u; k < p.K; k++) {
     let t = step - i32(p.K - 1u - k);

@@ -23,13 +23,14 @@ fn softplus(x: f32) -> f32 {
 
 /** The error function after Abramowitz and Stegun, 7.1.26: within 1.5e-7. */
 export const gelu = `
-fn gelu(x: f32) -> f32 {
+fn normal_cdf(x: f32) -> f32 {
   let a = abs(x) * 0.70710678118;
   let t = 1.0 / (1.0 + 0.3275911 * a);
   let q = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
   let tail = 0.5 * q * exp(-min(a * a, 80.0));
-  return x * select(tail, 1.0 - tail, x >= 0.0);
-}`
+  return select(tail, 1.0 - tail, x >= 0.0);
+}
+fn gelu(x: f32) -> f32 { return x * normal_cdf(x); }`
 
 /** With e^x - 1 as it is: its error counts beside what it is multiplied by. */
 export const selu = `

@@ -4,15 +4,8 @@ import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
 import { columnsOf, type GpuTensor, gpu, optional } from './tensor.js'
 
-/** A workgroup for each row; the variance is that of the differences from the mean. */
-const normKernel = (center: boolean, weight: boolean, bias: boolean): Kernel => ({
-  name: `norm ${center} ${weight} ${bias}`,
-  reads: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
-  writes: ['y'],
-  counts: ['cols'],
-  reals: ['eps'],
-  threads: 64,
-  library: `
+/** The sum of what the threads of a workgroup of 64 have. */
+export const total = `
 var<workgroup> sums: array<f32, 64>;
 fn total(lane: u32, sum: f32) -> f32 {
   sums[lane] = sum;
@@ -24,8 +17,10 @@ fn total(lane: u32, sum: f32) -> f32 {
   let all = sums[0];
   workgroupBarrier();
   return all;
-}`,
-  body: `
+}`
+
+/** Mean of the row of x at `row` (of RMSNorm 0), and the factor that it is scaled by; the variance is that of the differences from the mean. */
+export const statistics = (center: boolean): string => `
   let row = p.x_at + block * p.x_step;
   var mean = 0.0;
   ${
@@ -41,7 +36,18 @@ fn total(lane: u32, sum: f32) -> f32 {
     let d = x[row + c] - mean;
     squares += d * d;
   }
-  let factor = 1.0 / sqrt(total(lane, squares) / f32(p.cols) + p.eps);
+  let factor = 1.0 / sqrt(total(lane, squares) / f32(p.cols) + p.eps);`
+
+/** A workgroup for each row. */
+const normKernel = (center: boolean, weight: boolean, bias: boolean): Kernel => ({
+  name: `norm ${center} ${weight} ${bias}`,
+  reads: ['x', ...(weight ? ['weight'] : []), ...(bias ? ['bias'] : [])],
+  writes: ['y'],
+  counts: ['cols'],
+  reals: ['eps'],
+  threads: 64,
+  library: total,
+  body: `${statistics(center)}
   for (var c = lane; c < p.cols; c += 64u) {
     let scaled = (x[row + c] - mean) * factor;
     y[p.y_at + block * p.y_step + c] = scaled${weight ? ' * weight[p.weight_at + c]' : ''}${bias ? ' + bias[p.bias_at + c]' : ''};

@@ -37,8 +37,7 @@ export function selectiveScan(
   const shape = { N, softplus: args.softplus, z: !!args.z, add: !!addTo }
   if (form === 'pieces' || (form === 'auto' && worthCutting(machine, parts, E, N))) cutScan(scan, shape, state, out)
   else apply(scan, { ...shape, state: !!state }, wholeParts(parts, args), state, out)
-  machine.release(operands.parameters)
-  if (operands.copied) machine.release(operands.BC)
+  releaseOperands(machine, operands)
   return out
 }
 
@@ -68,29 +67,61 @@ export const wholeParts = (parts: Part[], args: Read): Int32Array =>
   Int32Array.from(parts.flatMap((part) => [rowOf(part, 0, args), part.rows, part.resumes ? part.slot : -1, part.slot]))
 
 function cutScan(scan: Scan, shape: Omit<ScanShape, 'state'>, state: GpuTensor | null, out: GpuTensor): void {
-  const { machine, args, parts, operands } = scan
-  const [E, N] = [args.u.cols, shape.N]
-  const { fromZero, resumed, segments, count } = cut(parts, args, N)
-  const ends = machine.allocate(count * E, N)
-  const sums = machine.allocate(count, E)
+  const { machine, args, parts } = scan
+  const pieces = cut(parts, args, shape.N)
+  const before = statesBefore(scan, shape, pieces, state)
+  apply(scan, { ...shape, state: true }, pieces.resumed, before, out)
+  machine.release(before)
+}
+
+/** States before the pieces [pieces E, N], from those in the slots of `state`. */
+export function statesBefore(
+  { machine, operands }: Pick<Scan, 'machine' | 'operands'>,
+  shape: Omit<ScanShape, 'state'>,
+  { fromZero, segments, count }: Pieces,
+  state: GpuTensor | null,
+): GpuTensor {
   const { u, dt, BC, parameters, numbers } = operands
+  const { E } = numbers
+  const ends = machine.allocate(count * E, shape.N)
+  const sums = machine.allocate(count, E)
   machine.run(summaryKernel({ ...shape, state: true }), {
     tensors: { u, dt, BC, parameters, state: ends, sums },
     tables: { pieces: fromZero },
     numbers,
     blocks: count * numbers.across,
   })
+  fold(machine, { sums, parameters, ends }, segments, state)
+  machine.release(sums)
+  return ends
+}
+
+interface Folded {
+  /** [pieces, E] */
+  sums: GpuTensor
+  parameters: GpuTensor
+  /** [pieces E, N] */
+  ends: GpuTensor
+}
+
+/** From the last states of pieces to those before them, in place: see `foldKernel`. */
+export function fold(
+  machine: Machine,
+  { sums, parameters, ends }: Folded,
+  segments: Int32Array,
+  state: GpuTensor | null,
+) {
+  const [E, N] = [sums.cols, ends.cols]
   const across = Math.ceil((E * N) / 64)
   machine.run(foldKernel(N, !!state, 'state'), {
     tensors: { sums, parameters, ends, ...(state && { state }) },
     tables: { segments },
     numbers: { E, H: E, across },
-    blocks: parts.length * across,
+    blocks: (segments.length / 4) * across,
   })
-  apply(scan, { ...shape, state: true }, resumed, ends, out)
-  machine.release(ends)
-  machine.release(sums)
 }
+
+export type Pieces = ReturnType<typeof cut>
 
 /**
  * The pieces as `summaryKernel` has them (`fromZero`) and as `applyKernel` has them, `count` of them, and the segments as `foldKernel`
@@ -132,7 +163,7 @@ function apply(
   })
 }
 
-interface Operands {
+export interface Operands {
   u: GpuTensor
   dt: GpuTensor
   z: GpuTensor | null
@@ -144,7 +175,7 @@ interface Operands {
   numbers: { E: number; G: number; across: number } & Record<string, number>
 }
 
-function operandsOf(machine: Machine, args: ScanArgs): Operands {
+export function operandsOf(machine: Machine, args: ScanArgs): Operands {
   const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
   const G = args.B.cols / N
   if (!Number.isInteger(G)) throw new RangeError(`B has ${args.B.cols} columns, no multiple of ${N} states`)
@@ -159,6 +190,11 @@ function operandsOf(machine: Machine, args: ScanArgs): Operands {
     copied,
     numbers: { E, G, across: Math.ceil(E / 64), ...direction, ...places },
   }
+}
+
+export function releaseOperands(machine: Machine, { parameters, BC, copied }: Operands): void {
+  machine.release(parameters)
+  if (copied) machine.release(BC)
 }
 
 /** B and C where a kernel finds both in one buffer. */

@@ -56,3 +56,10 @@ export function columnsOf(x: GpuTensor, from: number, to: number): GpuTensor {
   if (!(from >= 0 && from <= to && to <= x.cols)) throw new RangeError(`columns ${from} .. ${to} of ${x.cols}`)
   return new GpuTensor(x.block, x.at + from, x.rows, to - from, x.step, false)
 }
+
+/** View of a contiguous tensor with other dimensions. */
+export function reshaped(x: GpuTensor, rows: number, cols: number): GpuTensor {
+  if (!x.contiguous) throw new RangeError('a tensor to reshape must be contiguous')
+  if (rows * cols !== x.rows * x.cols) throw new RangeError(`[${x.rows}, ${x.cols}] as [${rows}, ${cols}]`)
+  return new GpuTensor(x.block, x.at, rows, cols, cols, false)
+}

@@ -5,6 +5,7 @@ import { openGpu } from './dawn.js'
 import { activate, combine, scale } from './elementwise.js'
 import { addRows, route } from './experts.js'
 import { gatedDelta } from './gated-delta.js'
+import { webgpuGradients } from './gradients/index.js'
 import { linear } from './linear.js'
 import { Machine } from './machine.js'
 import { norm } from './norm.js'
@@ -14,7 +15,7 @@ import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { type ScanForm, selectiveScan } from './scan.js'
 import { ssd } from './ssd.js'
-import { columnsOf, GpuTensor, gpu, rowsOf } from './tensor.js'
+import { columnsOf, gpu, reshaped, rowsOf } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
 import { trapezoid } from './trapezoid.js'
 import { turns } from './turns.js'
@@ -77,12 +78,7 @@ export function webgpuBackend(
     },
     columns: (x, from, to) => columnsOf(gpu(x), from, to),
     rows: (x, from, to) => rowsOf(gpu(x), from, to),
-    reshape: (tensor, rows, cols) => {
-      const x = gpu(tensor)
-      if (!x.contiguous) throw new RangeError('a tensor to reshape must be contiguous')
-      if (rows * cols !== x.rows * x.cols) throw new RangeError(`[${x.rows}, ${x.cols}] as [${rows}, ${cols}]`)
-      return new GpuTensor(x.block, x.at, rows, cols, cols, false)
-    },
+    reshape: (x, rows, cols) => reshaped(gpu(x), rows, cols),
     close: async () => machine.close(),
     embedRows: (ids, table) => gather(table, ids),
     linear: linear(machine, tile),
@@ -105,5 +101,6 @@ export function webgpuBackend(
     unfold: unfold(machine),
     gatherRows: gather,
     pool: pool(machine),
+    gradients: webgpuGradients(machine, tile),
   }
 }

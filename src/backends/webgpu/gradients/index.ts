@@ -1,0 +1,40 @@
+import { exitCodes, UserError } from '../../../errors.js'
+import type { Gradients } from '../../backend.js'
+import type { Machine } from '../machine.js'
+import type { Tile } from '../tile.js'
+import { adamw } from './adamw.js'
+import { convGradient, unfoldGradient } from './conv.js'
+import { activateGradient, combineGradient, scaleGradient } from './elementwise.js'
+import { linearGradient } from './linear.js'
+import { normGradient } from './norm.js'
+import { poolGradient, scatterGradient } from './rows.js'
+import { scanGradient } from './scan.js'
+
+/** The gradients of the webgpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
+export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
+  const scatter = scatterGradient(machine)
+  const there: Partial<Gradients> = {
+    embedRows: scatter,
+    gatherRows: scatter,
+    linear: linearGradient(machine, tile),
+    norm: normGradient(machine),
+    causalConv: convGradient(machine),
+    keptStates: () => null,
+    selectiveScan: (dy, args, into, dState) => scanGradient(machine, dy, args, into, { dLast: dState }),
+    scale: scaleGradient(machine),
+    combine: combineGradient(machine),
+    activate: activateGradient(machine),
+    unfold: unfoldGradient(machine),
+    pool: poolGradient(machine),
+    adamw: adamw(machine),
+  }
+  return new Proxy(there as Gradients, { get: (all, name) => Reflect.get(all, name) ?? lacking(String(name)) })
+}
+
+/** In place of a gradient that is not there. */
+const lacking = (operation: string) => () => {
+  throw new UserError(
+    `the device webgpu cannot train this model: it has no gradient of the operation '${operation}'; use the device cpu`,
+    exitCodes.unavailable,
+  )
+}

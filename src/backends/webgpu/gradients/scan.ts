@@ -1,0 +1,156 @@
+import type { ScanArgs, ScanGradients, Tensor } from '../../backend.js'
+import type { Machine } from '../machine.js'
+import { partsOf } from '../parts.js'
+import { cut, fold, type Operands, operandsOf, releaseOperands, statesBefore } from '../scan.js'
+import { columnsOf, type GpuTensor, gpu, optional } from '../tensor.js'
+import { put } from './elementwise.js'
+import { foldRows } from './fold.js'
+import {
+  acrossKernel,
+  adjointKernel,
+  backKernel,
+  type GradientShape,
+  givenKernel,
+  spreadKernel,
+  statesKernel,
+} from './scan-kernels.js'
+
+/** Of the states of all rows that are looked at together. */
+const stateBytes = 64 * 2 ** 20
+
+/** States [E, N] at both ends of the only segment: what it starts from, and gradients of that (added to) and of the last one. */
+export interface ScanEnds {
+  initial?: Tensor | null
+  dInitial?: Tensor | null
+  dLast?: Tensor | null
+}
+
+/**
+ * By pieces, as the scan in three phases: the states before the pieces, the gradients of the states after them the same way backwards, then
+ * some pieces at a time: their states row by row, of which the gradients of all else follow. So memory has a bound whatever the length, but for one
+ * state for each piece.
+ */
+export function scanGradient(
+  machine: Machine,
+  dy: Tensor,
+  args: ScanArgs,
+  into: ScanGradients,
+  { initial, dInitial, dLast }: ScanEnds = {},
+): void {
+  const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
+  const { parts } = partsOf(args.segments, args.direction, T)
+  const operands = operandsOf(machine, args)
+  const { dt, z, BC, parameters, numbers } = operands
+  const { across } = numbers
+  const d = gpu(dy, T, E)
+  const shape: GradientShape = { N, softplus: args.softplus, z: !!z }
+  const pieces = cut(parts, args, N)
+  const { count, segments } = pieces
+  /** As the kernels have them, and the most rows of one. */
+  const table = new Int32Array(4 * count)
+  let R = 0
+  for (let s = 0; s < segments.length; s += 4) {
+    const [first, many] = [segments[s], segments[s + 1]]
+    for (let piece = first; piece < first + many; piece++) {
+      table.set(pieces.fromZero.subarray(4 * piece, 4 * piece + 2), 4 * piece)
+      table.set([piece, 2 * first + many - 1 - piece], 4 * piece + 2)
+      R = Math.max(R, table[4 * piece + 1])
+    }
+  }
+  const ends = (from: unknown, to: unknown) =>
+    segments.map((value, i) => (i % 4 === 2 ? (from ? 0 : -1) : i % 4 === 3 ? (to ? 0 : -1) : value))
+
+  const start = optional(initial, E, N)
+  const scan = { machine, operands }
+  const before = statesBefore(scan, { ...shape, add: false }, { ...pieces, segments: ends(start, null) }, start)
+  const after = machine.allocate(count * E, N)
+  const steps = machine.allocate(count, E)
+  machine.run(adjointKernel(shape), {
+    tensors: { dt, d, BC, parameters, ...(z && { z }), state: after, sums: steps },
+    tables: { pieces: table },
+    numbers,
+    blocks: count * across,
+  })
+  const state = dLast ? machine.copied(gpu(dLast, E, N)) : dInitial ? machine.allocate(E, N) : null
+  fold(machine, { sums: steps, parameters, ends: after }, ends(dLast, dInitial), state)
+  machine.release(steps)
+  if (state) {
+    put(machine, dInitial ?? null, '+=', 'state_one', { state })
+    machine.release(state)
+  }
+
+  const sums = machine.allocate(count, E * (N + 2))
+  const most = Math.max(1, Math.floor(Math.min(stateBytes, machine.tensorBytes) / (R * E * N * 4)))
+  for (let from = 0; from < count; from += most) {
+    const some = table.subarray(4 * from, 4 * Math.min(count, from + most))
+    backThrough({ machine, operands, shape, d, before, after, sums, R, pieces: some }, into)
+  }
+  foldRows(machine, columnsOf(sums, 0, E * N), optional(into.dA_log, E, N))
+  foldRows(machine, columnsOf(sums, E * N, E * (N + 1)), optional(into.dD, 1, E))
+  foldRows(machine, columnsOf(sums, E * (N + 1), E * (N + 2)), optional(into.ddtBias, 1, E))
+  for (const x of [before, after, sums]) machine.release(x)
+  releaseOperands(machine, operands)
+}
+
+interface Some {
+  machine: Machine
+  operands: Operands
+  shape: GradientShape
+  d: GpuTensor
+  before: GpuTensor
+  after: GpuTensor
+  sums: GpuTensor
+  R: number
+  pieces: Int32Array
+}
+
+/** The gradients of what some of the pieces read row by row, and their `sums`. */
+function backThrough({ machine, operands, shape, d, before, after, sums, R, pieces }: Some, into: ScanGradients): void {
+  const { u, dt, z, BC, parameters, numbers } = operands
+  const { E, G, across } = numbers
+  const { N } = shape
+  const [count, T] = [pieces.length / 4, u.rows]
+  const tables = { pieces }
+  const given = machine.allocate(count * R, 5 * E)
+  const states = machine.allocate(count * R, E * N)
+  const all = { ...numbers, R, count }
+  machine.run(givenKernel(shape), {
+    tensors: { u, dt, parameters, d, ...(z && { z }), given },
+    tables,
+    numbers: all,
+    blocks: Math.ceil((count * R * E) / 64),
+  })
+  machine.run(statesKernel(N), {
+    tensors: { given, BC, parameters, before, states },
+    tables,
+    numbers: all,
+    blocks: count * across,
+  })
+  const addAcross = (weigh: number, y: GpuTensor | null) => {
+    if (!y) return
+    const blocks = Math.ceil((count * R * G * N) / 64)
+    machine.run(acrossKernel(N), { tensors: { given, states, y }, tables, numbers: { ...all, weigh }, blocks })
+  }
+  addAcross(3, optional(into.dC, T, G * N))
+  machine.run(backKernel(shape), {
+    tensors: { BC, parameters, before, after, given, states, sums },
+    tables,
+    numbers: all,
+    blocks: count * across,
+  })
+  addAcross(0, optional(into.dB, T, G * N))
+  const spread = (column: number, y: GpuTensor | null) => {
+    if (!y) return
+    machine.run(spreadKernel, {
+      tensors: { x: columnsOf(given, column * E, (column + 1) * E), y },
+      tables,
+      numbers: { ...all, cols: E },
+      blocks: Math.ceil((count * R * E) / 64),
+    })
+  }
+  spread(1, optional(into.ddt, T, E))
+  spread(2, optional(into.du, T, E))
+  if (z) spread(4, optional(into.dz, T, E))
+  machine.release(given)
+  machine.release(states)
+}
