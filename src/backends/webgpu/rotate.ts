@@ -16,8 +16,8 @@ const pairOf: Record<Pairs, string> = {
   let other = select(i - 1u, i + 1u, first);`,
 }
 
-const rotateKernel = (pairs: Pairs): Kernel => ({
-  name: `rotate ${pairs}`,
+export const rotateKernel = (pairs: Pairs, way: 'on' | 'back'): Kernel => ({
+  name: `rotate ${pairs} ${way}`,
   reads: ['x', 'turns'],
   writes: ['y'],
   counts: ['rows', 'cols', 'width', 'n'],
@@ -36,7 +36,7 @@ const rotateKernel = (pairs: Pairs): Kernel => ({
   }${pairOf[pairs]}
   let cosine = turns[p.turns_at + row * p.turns_step + pair];
   let sine = turns[p.turns_at + row * p.turns_step + p.n + pair];
-  y[to] = x[given + i] * cosine + x[given + other] * select(sine, -sine, first);`,
+  y[to] = x[given + i] * cosine + x[given + other] * select(${way === 'on' ? 'sine, -sine' : '-sine, sine'}, first);`,
 })
 
 export const rotate =
@@ -45,7 +45,7 @@ export const rotate =
     const { rows, cols } = x
     const { width, n } = pairsTurned(cols, heads, turns.cols)
     const y = machine.allocate(rows, cols)
-    machine.run(rotateKernel(pairs), {
+    machine.run(rotateKernel(pairs, 'on'), {
       tensors: { x: gpu(x), turns: gpu(turns, rows, 2 * n), y },
       numbers: { rows, cols, width, n },
       blocks: Math.ceil((rows * cols) / 64),

@@ -11,7 +11,7 @@ import { type GpuTensor, gpu, stateOf } from './tensor.js'
 /** States of a thread at most: they and the products of a row fit into its registers. */
 const mostStates = 32
 /** The largest step, where there is no limit: WGSL has no infinity. */
-const mostStep = 3e38
+export const mostStep = 3e38
 
 export function ssd(machine: Machine, args: SsdArgs, states: Tensor | null, form: ScanForm): Tensor {
   const shape = ssdShape(args)

@@ -3,12 +3,16 @@ import type { Gradients } from '../../backend.js'
 import type { Machine } from '../machine.js'
 import type { Tile } from '../tile.js'
 import { adamw } from './adamw.js'
+import { attentionGradient } from './attention.js'
 import { convGradient, unfoldGradient } from './conv.js'
 import { activateGradient, combineGradient, scaleGradient } from './elementwise.js'
+import { addRowsGradient, routeGradient } from './experts.js'
 import { linearGradient } from './linear.js'
 import { normGradient } from './norm.js'
+import { rotateGradient } from './rotate.js'
 import { poolGradient, scatterGradient } from './rows.js'
 import { scanGradient } from './scan.js'
+import { ssdGradient } from './ssd.js'
 
 /** The gradients of the webgpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
 export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
@@ -21,6 +25,11 @@ export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
     causalConv: convGradient(machine),
     keptStates: () => null,
     selectiveScan: (dy, args, into, dState) => scanGradient(machine, dy, args, into, { dLast: dState }),
+    ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
+    attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
+    rotate: rotateGradient(machine),
+    route: routeGradient(machine),
+    addRows: addRowsGradient(machine),
     scale: scaleGradient(machine),
     combine: combineGradient(machine),
     activate: activateGradient(machine),
