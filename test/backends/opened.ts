@@ -24,7 +24,7 @@ export interface UnderTest {
 const exact = { gradients: true, sameBytes: true, cutEvery: 1, slack: 1 }
 const onGpu = {
   gradients: true,
-  noGradient: ['s4d', 's5', 'gatedDelta', 'turns', 'trapezoid'],
+  noGradient: ['gatedDelta', 'turns', 'trapezoid'],
   cutEvery: 5,
   slack: gpu?.adapter.info.isFallbackAdapter ? 1 : 50,
 }

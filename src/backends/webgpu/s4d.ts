@@ -4,7 +4,7 @@ import { discretised } from './discretise.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
 import { partsOf } from './parts.js'
-import { gpu, stateOf } from './tensor.js'
+import { type GpuTensor, gpu, stateOf } from './tensor.js'
 
 /** [H M, 4]: w, and c = 2 C held, of each mode. */
 const discretiseKernel = (how: Discretisation): Kernel => ({
@@ -82,6 +82,22 @@ export function s4d(machine: Machine, args: S4dArgs, states: Tensor | null): Ten
   const [T, H, M] = [args.u.rows, args.u.cols, args.A_imag.cols]
   const { parts, table } = partsOf(args.segments, args.direction, T)
   const state = stateOf(states, H, 2 * M, parts)
+  const modes = modesOf(machine, args)
+  const y = machine.allocate(T, H)
+  const across = Math.ceil(H / 64)
+  machine.run(s4dKernel(M, args.direction === 'reverse', !!state), {
+    tensors: { u: gpu(args.u, T, H), modes, D: gpu(args.D, 1, H), y, ...(state && { state }) },
+    tables: { parts: table },
+    numbers: { H, across },
+    blocks: across * parts.length,
+  })
+  machine.release(modes)
+  return y
+}
+
+/** [H M, 4]: see `discretiseKernel`. */
+export function modesOf(machine: Machine, args: Omit<S4dArgs, 'segments' | 'direction'>): GpuTensor {
+  const [H, M] = [args.u.cols, args.A_imag.cols]
   const modes = machine.allocate(H * M, 4)
   machine.run(discretiseKernel(args.discretisation), {
     tensors: {
@@ -94,14 +110,5 @@ export function s4d(machine: Machine, args: S4dArgs, states: Tensor | null): Ten
     numbers: { H, M },
     blocks: Math.ceil((H * M) / 64),
   })
-  const y = machine.allocate(T, H)
-  const across = Math.ceil(H / 64)
-  machine.run(s4dKernel(M, args.direction === 'reverse', !!state), {
-    tensors: { u: gpu(args.u, T, H), modes, D: gpu(args.D, 1, H), y, ...(state && { state }) },
-    tables: { parts: table },
-    numbers: { H, across },
-    blocks: across * parts.length,
-  })
-  machine.release(modes)
-  return y
+  return modes
 }

@@ -11,6 +11,8 @@ import { linearGradient } from './linear.js'
 import { normGradient } from './norm.js'
 import { rotateGradient } from './rotate.js'
 import { poolGradient, scatterGradient } from './rows.js'
+import { s4dGradient } from './s4d.js'
+import { s5Gradient } from './s5.js'
 import { scanGradient } from './scan.js'
 import { ssdGradient } from './ssd.js'
 
@@ -25,6 +27,8 @@ export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
     causalConv: convGradient(machine),
     keptStates: () => null,
     selectiveScan: (dy, args, into, dState) => scanGradient(machine, dy, args, into, { dLast: dState }),
+    s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
+    s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
     ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
     attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
     rotate: rotateGradient(machine),
