@@ -8,6 +8,8 @@ export interface ScanShape {
   z: boolean
   add: boolean
   state: boolean
+  /** The input is B u, not B u times the step, which is a decay alone. */
+  plain?: boolean
 }
 
 /** Code for each state. Written out for as many as fit into registers, where an array must be indexed by constants. */
@@ -37,7 +39,7 @@ export const parametersKernel = (N: number, D: boolean, bias: boolean): Kernel =
  * group of channels. `pieces`: first row to read, rows, block of `state` to start from (-1: zero), and block to leave the last one in
  * (-1: none).
  */
-const walk = ({ N, softplus }: ScanShape, start: string, eachRow: string, atEnd: string): string => `
+const walk = ({ N, softplus, plain }: ScanShape, start: string, eachRow: string, atEnd: string): string => `
   let piece = block / p.across * 4u;
   let e = block % p.across * 64u + lane;
   if (e >= p.E) { return; }
@@ -55,7 +57,7 @@ const walk = ({ N, softplus }: ScanShape, start: string, eachRow: string, atEnd:
     let raw = dt[p.dt_at + row * p.dt_step + e] + bias;
     let step = ${softplus ? 'softplus(raw)' : 'raw'};
     let input = u[p.u_at + row * p.u_step + e];
-    let weighed = step * input;
+    let weighed = ${plain ? 'input' : 'step * input'};
     let B = p.B_at + row * p.B_step + group_at;
     ${eachRow}
   }
@@ -77,7 +79,7 @@ export const summaryKernel = (shape: ScanShape): Kernel => {
   let leave = pieces[piece + 3u];
   sums[p.sums_at + u32(leave) * p.E + e] = sum;${leaveState(N)}`
   return {
-    name: `scan summary ${N} ${shape.softplus}`,
+    name: `scan summary ${N} ${shape.softplus} ${!!shape.plain}`,
     reads: ['u', 'dt', 'BC', 'parameters'],
     writes: ['state', 'sums'],
     tables: ['pieces'],

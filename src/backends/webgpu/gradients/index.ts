@@ -15,6 +15,8 @@ import { s4dGradient } from './s4d.js'
 import { s5Gradient } from './s5.js'
 import { scanGradient } from './scan.js'
 import { ssdGradient } from './ssd.js'
+import { trapezoidGradient } from './trapezoid.js'
+import { turnsGradient } from './turns.js'
 
 /** The gradients of the webgpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
 export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
@@ -30,6 +32,8 @@ export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
     s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
     s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
     ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
+    turns: (dy, args, into) => turnsGradient(machine, dy, args, into),
+    trapezoid: (dy, args, into) => trapezoidGradient(machine, dy, args, into),
     attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
     rotate: rotateGradient(machine),
     route: routeGradient(machine),

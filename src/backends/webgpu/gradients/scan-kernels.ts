@@ -8,6 +8,8 @@ export interface GradientShape {
   N: number
   softplus: boolean
   z: boolean
+  /** The input is B u, not B u times the step, which is a decay alone. */
+  plain: boolean
 }
 
 /**
@@ -61,7 +63,7 @@ export const adjointKernel = ({ N, softplus: soft, z }: GradientShape): Kernel =
 /**
  * The kernels below work on some of the pieces, `R` rows of room for each. What they know of a row lies together, [pieces R, 5 E], because a
  * kernel has no more than eight buffers: step; its slope; u; the gradient of what z gates; and that times what it does to z. Afterwards:
- * step u; the gradients of dt and of u; as before; and the gradient of z.
+ * step u (plain: u); the gradients of dt and of u; as before; and the gradient of z.
  */
 export const givenKernel = ({ N, softplus: soft, z }: GradientShape): Kernel => ({
   name: `scan gradient given ${N} ${soft} ${z}`,
@@ -108,8 +110,8 @@ const walker = (N: number) => `
   ${each(N, (n) => `A[${n}] = parameters[mine + ${n}];`)}`
 
 /** The states after each row, [pieces R, E N]. */
-export const statesKernel = (N: number): Kernel => ({
-  name: `scan gradient states ${N}`,
+export const statesKernel = ({ N, plain }: GradientShape): Kernel => ({
+  name: `scan gradient states ${N} ${plain}`,
   reads: ['given', 'BC', 'parameters', 'before'],
   writes: ['states'],
   tables: ['pieces'],
@@ -122,7 +124,7 @@ export const statesKernel = (N: number): Kernel => ({
   for (var t = 0u; t < rows; t++) {
     let r = local * p.R + t;
     let step = given[r * 5u * p.E + e];
-    let weighed = step * given[r * 5u * p.E + 2u * p.E + e];
+    let weighed = ${plain ? '' : 'step * '}given[r * 5u * p.E + 2u * p.E + e];
     let B = p.B_at + row_of(piece, t) * p.B_step + group_at;
     let at = (r * p.E + e) * ${N}u;
     ${each(N, (n) => `h[${n}] = exp2(step * A[${n}]) * h[${n}] + weighed * BC[B + ${n}]; states[at + ${n}] = h[${n}];`)}
@@ -133,8 +135,8 @@ export const statesKernel = (N: number): Kernel => ({
  * From the last row of each piece to the first. In place of the states it leaves their gradients; `sums` [all pieces, E (N + 2)]: what the
  * piece adds to the gradients of A_log, D and the bias of dt.
  */
-export const backKernel = ({ N, z }: GradientShape): Kernel => ({
-  name: `scan gradient back ${N} ${z}`,
+export const backKernel = ({ N, z, plain }: GradientShape): Kernel => ({
+  name: `scan gradient back ${N} ${z} ${plain}`,
   reads: ['BC', 'parameters', 'before', 'after'],
   writes: ['given', 'states', 'sums'],
   tables: ['pieces'],
@@ -179,10 +181,10 @@ export const backKernel = ({ N, z }: GradientShape): Kernel => ({
       states[now + ${n}] = dh;
     }`,
     )}
-    ofStep = (ofStep + du * u) * given[at + p.E];
-    given[at] = step * u;
+    ofStep = ${plain ? 'ofStep' : '(ofStep + du * u)'} * given[at + p.E];
+    given[at] = ${plain ? '' : 'step * '}u;
     given[at + p.E] = ofStep;
-    given[at + 2u * p.E] = step * du + g * D;
+    given[at + 2u * p.E] = ${plain ? '' : 'step * '}du + g * D;
     ${z ? 'given[at + 4u * p.E] *= y;' : ''}
     dD += g * u;
     dBias += ofStep;

@@ -28,7 +28,7 @@ export interface ScanEnds {
 /**
  * By pieces, as the scan in three phases: the states before the pieces, the gradients of the states after them the same way backwards, then
  * some pieces at a time: their states row by row, of which the gradients of all else follow. So memory has a bound whatever the length, but for one
- * state for each piece.
+ * state for each piece. `plain`: as in `GradientShape`.
  */
 export function scanGradient(
   machine: Machine,
@@ -36,6 +36,7 @@ export function scanGradient(
   args: ScanArgs,
   into: ScanGradients,
   { initial, dInitial, dLast }: ScanEnds = {},
+  plain = false,
 ): void {
   const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
   const { parts } = partsOf(args.segments, args.direction, T)
@@ -43,7 +44,7 @@ export function scanGradient(
   const { dt, z, BC, parameters, numbers } = operands
   const { across } = numbers
   const d = gpu(dy, T, E)
-  const shape: GradientShape = { N, softplus: args.softplus, z: !!z }
+  const shape: GradientShape = { N, softplus: args.softplus, z: !!z, plain }
   const pieces = cut(parts, args, N)
   const { count, segments } = pieces
   /** As the kernels have them, and the most rows of one. */
@@ -120,7 +121,7 @@ function backThrough({ machine, operands, shape, d, before, after, sums, R, piec
     numbers: all,
     blocks: Math.ceil((count * R * E) / 64),
   })
-  machine.run(statesKernel(N), {
+  machine.run(statesKernel(shape), {
     tensors: { given, BC, parameters, before, states },
     tables,
     numbers: all,
