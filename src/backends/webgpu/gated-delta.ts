@@ -89,7 +89,12 @@ export function gatedDelta(machine: Machine, args: GatedDeltaArgs, states: Tenso
   return y
 }
 
-function factorsOf(machine: Machine, { dt, beta, A_log, dtBias }: GatedDeltaArgs, T: number, H: number): GpuTensor {
+export function factorsOf(
+  machine: Machine,
+  { dt, beta, A_log, dtBias }: GatedDeltaArgs,
+  T: number,
+  H: number,
+): GpuTensor {
   const y = machine.allocate(T, 2 * H)
   machine.run(factorsKernel, {
     tensors: { dt: gpu(dt, T, H), beta: gpu(beta, T, H), A_log: gpu(A_log, 1, H), bias: gpu(dtBias, 1, H), y },

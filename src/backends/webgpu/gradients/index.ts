@@ -1,4 +1,3 @@
-import { exitCodes, UserError } from '../../../errors.js'
 import type { Gradients } from '../../backend.js'
 import type { Machine } from '../machine.js'
 import type { Tile } from '../tile.js'
@@ -7,6 +6,7 @@ import { attentionGradient } from './attention.js'
 import { convGradient, unfoldGradient } from './conv.js'
 import { activateGradient, combineGradient, scaleGradient } from './elementwise.js'
 import { addRowsGradient, routeGradient } from './experts.js'
+import { gatedDeltaGradient } from './gated-delta.js'
 import { linearGradient } from './linear.js'
 import { normGradient } from './norm.js'
 import { rotateGradient } from './rotate.js'
@@ -21,7 +21,7 @@ import { turnsGradient } from './turns.js'
 /** The gradients of the webgpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
 export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
   const scatter = scatterGradient(machine)
-  const there: Partial<Gradients> = {
+  return {
     embedRows: scatter,
     gatherRows: scatter,
     linear: linearGradient(machine, tile),
@@ -32,6 +32,7 @@ export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
     s4d: (dy, args, into) => s4dGradient(machine, dy, args, into),
     s5: (dy, args, into) => s5Gradient(machine, dy, args, into),
     ssd: (dy, args, into, ends) => ssdGradient(machine, dy, args, into, ends),
+    gatedDelta: (dy, args, into) => gatedDeltaGradient(machine, dy, args, into),
     turns: (dy, args, into) => turnsGradient(machine, dy, args, into),
     trapezoid: (dy, args, into) => trapezoidGradient(machine, dy, args, into),
     attention: (dy, args, into) => attentionGradient(machine, dy, args, into),
@@ -45,13 +46,4 @@ export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
     pool: poolGradient(machine),
     adamw: adamw(machine),
   }
-  return new Proxy(there as Gradients, { get: (all, name) => Reflect.get(all, name) ?? lacking(String(name)) })
-}
-
-/** In place of a gradient that is not there. */
-const lacking = (operation: string) => () => {
-  throw new UserError(
-    `the device webgpu cannot train this model: it has no gradient of the operation '${operation}'; use the device cpu`,
-    exitCodes.unavailable,
-  )
 }

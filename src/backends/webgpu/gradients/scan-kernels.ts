@@ -16,7 +16,7 @@ export interface GradientShape {
  * `pieces`: first row in reading order, rows, the number of the piece, and its number counted from the end of its segment. Row `t` of
  * a piece, in reading order:
  */
-const rowOf = `
+export const rowOf = `
 fn row_of(piece: u32, t: u32) -> u32 {
   return u32(pieces[piece] + select(i32(t), -i32(t), p.backwards == 1u));
 }`
