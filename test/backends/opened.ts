@@ -11,8 +11,6 @@ export interface UnderTest {
   gradients: boolean
   /** Operations that it has not: their cases are an error that names them. */
   lacks?: readonly string[]
-  /** Operations without a gradient: the gradient of their cases is an error that names them. */
-  noGradient?: readonly string[]
   /** A sequence has the same bytes wherever it is cut. */
   sameBytes: boolean
   /** Every how many rows a sequence is cut: a call of a device takes longer than the work of a few rows. */
@@ -22,12 +20,7 @@ export interface UnderTest {
 }
 
 const exact = { gradients: true, sameBytes: true, cutEvery: 1, slack: 1 }
-const onGpu = {
-  gradients: true,
-  noGradient: ['gatedDelta', 'turns', 'trapezoid'],
-  cutEvery: 5,
-  slack: gpu?.adapter.info.isFallbackAdapter ? 1 : 50,
-}
+const onGpu = { gradients: true, cutEvery: 5, slack: gpu?.adapter.info.isFallbackAdapter ? 1 : 50 }
 
 /** The backends under test, the judge first. */
 export const backends: UnderTest[] = [

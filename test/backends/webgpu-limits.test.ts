@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Backend } from '../../src/backends/backend.js'
+import { openReferenceBackend } from '../../src/backends/reference/index.js'
 import { oneSegment } from '../../src/backends/segments.js'
 import { openWebgpuBackend } from '../../src/backends/webgpu/webgpu.js'
 import { weightOf } from '../../src/backends/weight.js'
@@ -9,7 +10,7 @@ import { exitCodes } from '../../src/errors.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { network, randomIds, seeded, tinySpec } from '../engine/models.js'
 import { gpu } from './has-gpu.js'
-import { values } from './operations.js'
+import { operations, resultGradients, runBackward, runForward, values } from './operations.js'
 
 const thrownBy = (work: () => unknown) => {
   try {
@@ -82,6 +83,28 @@ describe.skipIf(!gpu)('webgpu with small tensors', () => {
       return reads
     }
     expect(await run(small, plan.chunk)).toEqual(await run(whole, 600))
+  })
+})
+
+/** Bytes that one piece of rows takes, and two do not. */
+describe.skipIf(!gpu)('webgpu takes gradients piece by piece, with the same result:', () => {
+  const cases = [
+    ['scan forward rows 3+259 E 137 N 4 G 1 softplus D z dtBias', 180],
+    ['ssd reverse rows 3+145 H 2 P 9 N 70 G 2 views', 400],
+    ['s4d zoh reverse rows 7+1+33 H 5 M 17 views', 64],
+    ['gatedDelta forward rows 3+131 H 3 G 3 K 6 V 13 views', 64],
+    ['attention rows 65+5 heads 3/1 width 64 window 23 views', 57],
+  ] as const
+  it.each(cases)('%s', async (name, kibibytes) => {
+    const op = operations().find((op) => op.name === name)!
+    const dy = resultGradients(await runForward(openReferenceBackend(), op))
+    const gradients = async (tensorBytes?: number) => {
+      const b = await openWebgpuBackend({ scan: 'sequential', tensorBytes })
+      const found = await runBackward(b, op, dy)
+      await b.close()
+      return found
+    }
+    expect(await gradients(1024 * kibibytes)).toEqual(await gradients())
   })
 })
 

@@ -12,7 +12,7 @@ import { columnsOf, type GpuTensor, gpu, optional, stateOf } from './tensor.js'
 export type ScanForm = 'auto' | 'sequential' | 'pieces'
 
 /** Rows of a piece. It leaves N states a channel, which are no more than its rows. */
-const pieceRows = (N: number) => Math.max(64, N)
+export const pieceRows = (N: number) => Math.max(64, N)
 /** Threads that keep a large GPU busy: reasoned, not measured (docs/decisions.md). */
 const busyThreads = 65536
 

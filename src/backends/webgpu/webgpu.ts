@@ -33,7 +33,7 @@ export interface WebgpuOptions {
 export type WebgpuBackend = Backend & { readonly machine: Machine }
 
 /**
- * Kernels in WGSL on a GPU, by the npm package webgpu. It computes in float32 and cannot train. Backends of one thread share the device.
+ * Kernels in WGSL on a GPU, by the npm package webgpu. It computes in float32. Backends of one thread share the device.
  * Errors: UserError with exit code 69 where there is no package or no GPU.
  */
 export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<WebgpuBackend> {

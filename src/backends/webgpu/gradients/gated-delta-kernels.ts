@@ -1,7 +1,7 @@
 import type { Kernel } from '../kernel.js'
 import { softplus } from '../math.js'
 import { slopes } from './elementwise.js'
-import { rowOf } from './scan-kernels.js'
+import { rowOf } from './pieces.js'
 
 /** Rows of a piece. */
 export const pieceRows = 64

@@ -8,10 +8,8 @@ import { columnsOf, type GpuTensor, gpu, optional } from '../tensor.js'
 import { put } from './elementwise.js'
 import { foldRows } from './fold.js'
 import { backKernel, bordersKernel, givenKernel, headsKernel, pieceRows, statesKernel } from './gated-delta-kernels.js'
-import { acrossKernel, spreadKernel } from './scan-kernels.js'
-
-/** Of the states of all rows that are looked at together. */
-const stateBytes = 64 * 2 ** 20
+import { piecesOf, someOf, spreadKernel } from './pieces.js'
+import { acrossKernel, known } from './scan-kernels.js'
 
 /**
  * One thread for each column of the values goes from end to end of a segment for the states at the borders of its pieces, there and back; the
@@ -28,53 +26,43 @@ export function gatedDeltaGradient(
   const backwards = args.direction === 'reverse' ? 1 : 0
   const across = Math.ceil(E / 64)
   const { parts } = partsOf(args.segments, args.direction, T)
-  const [segments, table]: [number[], number[]] = [[], []]
-  for (const part of parts) {
-    const first = backwards ? part.from + part.rows - 1 : part.from
-    segments.push(first, part.rows, table.length / 4)
-    for (let t = 0; t < part.rows; t += pieceRows) {
-      const piece = table.length / 4
-      table.push(backwards ? first - t : first + t, Math.min(pieceRows, part.rows - t), piece, piece)
-    }
-  }
-  const pieces = table.length / 4
+  const R = pieceRows
+  const { segments, pieces, count: all } = piecesOf(parts, args.direction, R)
   const [v, d] = [gpu(args.v, T, E), gpu(dy, T, E)]
   const { BC: qk, places, copied } = together(machine, gpu(args.q, T, G * K), gpu(args.k, T, G * K))
   const factors = factorsOf(machine, args, T, H)
-  const [before, after] = [0, 1].map(() => machine.allocate(pieces, E * K))
+  const [before, after] = [0, 1].map(() => machine.allocate(all, E * K))
   const ofHeads = machine.allocate(T, 3 * H)
-  const R = pieceRows
   const numbers = { E, H, G, V, R, across, backwards, ...places }
   machine.run(bordersKernel(K), {
     tensors: { qk, v, d, factors, before, after },
-    tables: { segments: Int32Array.from(segments) },
+    tables: { segments },
     numbers,
     blocks: parts.length * across,
   })
-  const most = Math.max(1, Math.floor(Math.min(stateBytes, machine.tensorBytes) / (R * E * K * 4)))
-  for (let from = 0; from < pieces; from += most) {
-    const tables = { pieces: Int32Array.from(table.slice(4 * from, 4 * (from + most))) }
-    const count = tables.pieces.length / 4
-    const [given, states] = [machine.allocate(count * R, 5 * E), machine.allocate(count * R, E * K)]
-    const all = { ...numbers, count }
+  for (const some of someOf(machine, pieces, 4 * R * E * Math.max(K, known))) {
+    const tables = { pieces: some }
+    const count = some.length / 4
+    const [given, states] = [machine.allocate(count * R, known * E), machine.allocate(count * R, E * K)]
+    const each = { ...numbers, count }
     const threads = (count: number) => Math.ceil(count / 64)
     const addAcross = (weigh: number, y: GpuTensor | null) => {
       if (!y) return
       const blocks = threads(count * R * G * K)
-      machine.run(acrossKernel(K), { tensors: { given, states, y }, tables, numbers: { ...all, weigh }, blocks })
+      machine.run(acrossKernel(K), { tensors: { given, states, y }, tables, numbers: { ...each, weigh }, blocks })
     }
-    machine.run(givenKernel, { tensors: { v, d, given }, tables, numbers: all, blocks: threads(count * R * E) })
+    machine.run(givenKernel, { tensors: { v, d, given }, tables, numbers: each, blocks: threads(count * R * E) })
     machine.run(statesKernel(K), {
       tensors: { qk, factors, before, given, states },
       tables,
-      numbers: all,
+      numbers: each,
       blocks: count * across,
     })
     addAcross(3, optional(into.dq, T, G * K))
     machine.run(backKernel(K), {
       tensors: { qk, factors, before, after, given, states },
       tables,
-      numbers: all,
+      numbers: each,
       blocks: count * across,
     })
     addAcross(0, optional(into.dk, T, G * K))
@@ -83,7 +71,7 @@ export function gatedDeltaGradient(
       machine.run(spreadKernel, {
         tensors: { x: columnsOf(given, 4 * E, 5 * E), y: dv },
         tables,
-        numbers: { ...all, cols: E },
+        numbers: { ...each, cols: E },
         blocks: threads(count * R * E),
       })
     const [dt, beta, A_log, bias] = [
@@ -95,7 +83,7 @@ export function gatedDeltaGradient(
     machine.run(headsKernel, {
       tensors: { given, dt, beta, A_log, bias, y: ofHeads },
       tables,
-      numbers: all,
+      numbers: each,
       blocks: threads(count * R * H),
     })
     machine.release(given)

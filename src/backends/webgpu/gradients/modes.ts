@@ -4,12 +4,10 @@ import type { Machine } from '../machine.js'
 import { partsOf } from '../parts.js'
 import type { GpuTensor } from '../tensor.js'
 import { foldRows } from './fold.js'
+import { piecesOf, rowOf, someOf } from './pieces.js'
 
 /** Rows of a piece. */
 const R = 64
-/** Of the states of all rows that are looked at together. */
-const stateBytes = 64 * 2 ** 20
-
 /** A recurrence of complex modes, each by itself: x = w x + input. In WGSL, of mode `j` in row `row`, as vec2f: */
 export interface Modes {
   name: string
@@ -17,16 +15,13 @@ export interface Modes {
   input: string
   /** What dy adds to the gradient of the state, of d and `second`. */
   incoming: string
-  /** What a row adds to the gradient of `second`, of `x`, the state after it, `dx`, its gradient, and `coming`, the same as `incoming`. */
+  /** What a row adds to the gradient of `second`, of `x`, the state after it, and its gradient `dx`. */
   ofSecond: string
 }
 
-const complex = `
+const library = `
 fn times(a: vec2f, b: vec2f) -> vec2f { return vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x); }
 fn conjugate(a: vec2f) -> vec2f { return vec2f(a.x, -a.y); }`
-
-const library = `${complex}
-fn row_of(first: i32, t: i32, backwards: u32) -> u32 { return u32(select(first + t, first - t, backwards == 1u)); }`
 
 /** w of mode j, and the second of its numbers [J, 4]. */
 const numbersOfMode = `
@@ -59,7 +54,7 @@ const bordersKernel = ({ name, input, incoming }: Modes): Kernel => ({
       before[at] = x.x;
       before[at + 1u] = x.y;
     }
-    let row = row_of(first, t, p.backwards);
+    let row = u32(select(first + t, first - t, p.backwards == 1u));
     x = times(w, x) + ${input};
   }
   var dx = vec2f(0.0);
@@ -69,14 +64,14 @@ const bordersKernel = ({ name, input, incoming }: Modes): Kernel => ({
       after[at] = dx.x;
       after[at + 1u] = dx.y;
     }
-    let row = row_of(first, t, p.backwards);
+    let row = u32(select(first + t, first - t, p.backwards == 1u));
     dx = times(conjugate(w), dx + ${incoming});
   }`,
 })
 
 /**
  * A thread for each mode of a piece: its states [pieces R, 2 J], and from the last to the first their gradients in place of them. `sums` [all
- * pieces, 4 J]: what the piece adds to the gradients of both numbers of a mode. `pieces`: first row in reading order, rows, number of the piece.
+ * pieces, 4 J]: what the piece adds to the gradients of both numbers of a mode.
  */
 const backKernel = ({ name, input, incoming, ofSecond }: Modes): Kernel => ({
   name: `${name} gradient back`,
@@ -85,19 +80,19 @@ const backKernel = ({ name, input, incoming, ofSecond }: Modes): Kernel => ({
   tables: ['pieces'],
   counts: ['J', 'M', 'across', 'backwards'],
   threads: 64,
-  library,
+  library: library + rowOf,
   body: `
   let local = block / p.across;
   let j = block % p.across * 64u + lane;
   if (j >= p.J) { return; }
-  let first = pieces[3u * local];
-  let rows = pieces[3u * local + 1u];
-  let border = (u32(pieces[3u * local + 2u]) * p.J + j) * 2u;
+  let piece = local * 4u;
+  let rows = pieces[piece + 1u];
+  let border = (u32(pieces[piece + 2u]) * p.J + j) * 2u;
   let mine = (local * ${R}u * p.J + j) * 2u;${numbersOfMode}
   let start = vec2f(before[border], before[border + 1u]);
   var x = start;
   for (var t = 0; t < rows; t++) {
-    let row = row_of(first, t, p.backwards);
+    let row = row_of(piece, u32(t));
     x = times(w, x) + ${input};
     let at = mine + u32(t) * p.J * 2u;
     states[at] = x.x;
@@ -107,10 +102,9 @@ const backKernel = ({ name, input, incoming, ofSecond }: Modes): Kernel => ({
   var dw = vec2f(0.0);
   var dsecond = vec2f(0.0);
   for (var t = rows - 1; t >= 0; t--) {
-    let row = row_of(first, t, p.backwards);
+    let row = row_of(piece, u32(t));
     let at = mine + u32(t) * p.J * 2u;
-    let coming = ${incoming};
-    let dx = later + coming;
+    let dx = later + ${incoming};
     var earlier = start;
     if (t > 0) { earlier = vec2f(states[at - p.J * 2u], states[at - p.J * 2u + 1u]); }
     dw += times(dx, conjugate(earlier));
@@ -138,16 +132,15 @@ const inputKernel = (name: string, value: string): Kernel => ({
   tables: ['pieces'],
   counts: ['J', 'M', 'count', 'cols', 'backwards'],
   threads: 64,
-  library,
+  library: library + rowOf,
   body: `
   let i = block * 64u + lane;
   if (i >= p.count * ${R}u * p.cols) { return; }
   let r = i / p.cols;
   let c = i % p.cols;
-  let piece = r / ${R}u * 3u;
-  let t = i32(r % ${R}u);
-  if (t >= pieces[piece + 1u]) { return; }
-  let row = row_of(pieces[piece], t, p.backwards);
+  let piece = r / ${R}u * 4u;
+  if (r % ${R}u >= u32(pieces[piece + 1u])) { return; }
+  let row = row_of(piece, r % ${R}u);
   let mine = r * p.J * 2u;
   ${value}
   du[p.du_at + row * p.du_step + c] += sum;`,
@@ -173,42 +166,33 @@ export interface Recurrence {
  * The gradients of w and of the second number of each mode [1, 4 J], which the caller releases; that of u is added to du. One thread for each mode goes from end
  * to end of a segment for the states at the borders of its pieces; the states of some pieces at a time follow from them.
  */
-export function modesGradient(machine: Machine, all: Recurrence, du: GpuTensor | null): GpuTensor {
-  const { u, d, numbers: modes, D, M, segments, direction } = all
+export function modesGradient(machine: Machine, recurrence: Recurrence, du: GpuTensor | null): GpuTensor {
+  const { u, d, numbers: modes, D, M, segments, direction } = recurrence
   const J = modes.rows
   const backwards = direction === 'reverse' ? 1 : 0
   const across = Math.ceil(J / 64)
   const { parts } = partsOf(segments, direction, u.rows)
-  const [rows, table]: [number[], number[]] = [[], []]
-  for (const part of parts) {
-    const first = backwards ? part.from + part.rows - 1 : part.from
-    rows.push(first, part.rows, table.length / 3)
-    for (let t = 0; t < part.rows; t += R)
-      table.push(backwards ? first - t : first + t, Math.min(R, part.rows - t), table.length / 3)
-  }
-  const pieces = table.length / 3
-  const [before, after] = [0, 1].map(() => machine.allocate(pieces, 2 * J))
-  const sums = machine.allocate(pieces, 4 * J)
+  const { segments: table, pieces, count: all } = piecesOf(parts, direction, R)
+  const [before, after] = [0, 1].map(() => machine.allocate(all, 2 * J))
+  const sums = machine.allocate(all, 4 * J)
   const numbers = { J, M, across, backwards }
-  machine.run(bordersKernel(all.modes), {
+  machine.run(bordersKernel(recurrence.modes), {
     tensors: { u, d, modes, before, after },
-    tables: { segments: Int32Array.from(rows) },
+    tables: { segments: table },
     numbers,
     blocks: parts.length * across,
   })
-  const most = Math.max(1, Math.floor(Math.min(stateBytes, machine.tensorBytes) / (R * J * 8)))
-  for (let from = 0; from < pieces; from += most) {
-    const some = Int32Array.from(table.slice(3 * from, 3 * (from + most)))
-    const count = some.length / 3
+  for (const some of someOf(machine, pieces, 8 * R * J)) {
+    const count = some.length / 4
     const states = machine.allocate(count * R, 2 * J)
-    machine.run(backKernel(all.modes), {
+    machine.run(backKernel(recurrence.modes), {
       tensors: { u, d, modes, before, after, states, sums },
       tables: { pieces: some },
       numbers,
       blocks: count * across,
     })
     if (du)
-      machine.run(inputKernel(all.modes.name, all.ofInput), {
+      machine.run(inputKernel(recurrence.modes.name, recurrence.ofInput), {
         tensors: { d, modes, D, states, du },
         tables: { pieces: some },
         numbers: { ...numbers, count, cols: du.cols },

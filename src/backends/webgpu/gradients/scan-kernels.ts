@@ -2,6 +2,7 @@ import type { Kernel } from '../kernel.js'
 import { sigmoid, softplus } from '../math.js'
 import { each } from '../scan-kernels.js'
 import { slopes } from './elementwise.js'
+import { rowOf } from './pieces.js'
 
 /** What the code depends on. */
 export interface GradientShape {
@@ -11,15 +12,6 @@ export interface GradientShape {
   /** The input is B u, not B u times the step, which is a decay alone. */
   plain: boolean
 }
-
-/**
- * `pieces`: first row in reading order, rows, the number of the piece, and its number counted from the end of its segment. Row `t` of
- * a piece, in reading order:
- */
-export const rowOf = `
-fn row_of(piece: u32, t: u32) -> u32 {
-  return u32(pieces[piece] + select(i32(t), -i32(t), p.backwards == 1u));
-}`
 
 const places = ['B_at', 'B_step', 'C_at', 'C_step']
 
@@ -65,6 +57,9 @@ export const adjointKernel = ({ N, softplus: soft, z }: GradientShape): Kernel =
  * kernel has no more than eight buffers: step; its slope; u; the gradient of what z gates; and that times what it does to z. Afterwards:
  * step u (plain: u); the gradients of dt and of u; as before; and the gradient of z.
  */
+/** Numbers that are known of a row and channel. */
+export const known = 5
+
 export const givenKernel = ({ N, softplus: soft, z }: GradientShape): Kernel => ({
   name: `scan gradient given ${N} ${soft} ${z}`,
   reads: ['u', 'dt', 'parameters', 'd', ...(z ? ['z'] : [])],
@@ -222,21 +217,3 @@ export const acrossKernel = (N: number): Kernel => ({
   }
   y[p.y_at + row_of(piece, r % p.R) * p.y_step + i % width] += sum;`,
 })
-
-/** Adds rows of x [pieces R, cols] to those of y that they are about. */
-export const spreadKernel: Kernel = {
-  name: 'scan gradient spread',
-  reads: ['x'],
-  writes: ['y'],
-  tables: ['pieces'],
-  counts: ['R', 'count', 'cols', 'backwards'],
-  threads: 64,
-  library: rowOf,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.count * p.R * p.cols) { return; }
-  let r = i / p.cols;
-  let piece = r / p.R * 4u;
-  if (r % p.R >= u32(pieces[piece + 1u])) { return; }
-  y[p.y_at + row_of(piece, r % p.R) * p.y_step + i % p.cols] += x[p.x_at + r * p.x_step + i % p.cols];`,
-}

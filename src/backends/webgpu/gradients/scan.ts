@@ -1,22 +1,20 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../../backend.js'
 import type { Machine } from '../machine.js'
 import { partsOf } from '../parts.js'
-import { cut, fold, type Operands, operandsOf, releaseOperands, statesBefore } from '../scan.js'
+import { cut, fold, type Operands, operandsOf, pieceRows, releaseOperands, statesBefore } from '../scan.js'
 import { columnsOf, type GpuTensor, gpu, optional } from '../tensor.js'
 import { put } from './elementwise.js'
 import { foldRows } from './fold.js'
+import { piecesOf, someOf, spreadKernel } from './pieces.js'
 import {
   acrossKernel,
   adjointKernel,
   backKernel,
   type GradientShape,
   givenKernel,
-  spreadKernel,
+  known,
   statesKernel,
 } from './scan-kernels.js'
-
-/** Of the states of all rows that are looked at together. */
-const stateBytes = 64 * 2 ** 20
 
 /** States [E, N] at both ends of the only segment: what it starts from, and gradients of that (added to) and of the last one. */
 export interface ScanEnds {
@@ -45,35 +43,28 @@ export function scanGradient(
   const { across } = numbers
   const d = gpu(dy, T, E)
   const shape: GradientShape = { N, softplus: args.softplus, z: !!z, plain }
-  const pieces = cut(parts, args, N)
-  const { count, segments } = pieces
-  /** As the kernels have them, and the most rows of one. */
-  const table = new Int32Array(4 * count)
-  let R = 0
-  for (let s = 0; s < segments.length; s += 4) {
-    const [first, many] = [segments[s], segments[s + 1]]
-    for (let piece = first; piece < first + many; piece++) {
-      table.set(pieces.fromZero.subarray(4 * piece, 4 * piece + 2), 4 * piece)
-      table.set([piece, 2 * first + many - 1 - piece], 4 * piece + 2)
-      R = Math.max(R, table[4 * piece + 1])
-    }
-  }
-  const ends = (from: unknown, to: unknown) =>
-    segments.map((value, i) => (i % 4 === 2 ? (from ? 0 : -1) : i % 4 === 3 ? (to ? 0 : -1) : value))
+  const R = pieceRows(N)
+  const { pieces, segments, count } = piecesOf(parts, args.direction, R)
+  /** For `fold`: which of the segments begin with a state, and leave one. */
+  const folded = (from: unknown, to: unknown) =>
+    Int32Array.from(
+      parts.flatMap(({ rows }, s) => [segments[3 * s + 2], Math.ceil(rows / R), from ? 0 : -1, to ? 0 : -1]),
+    )
 
   const start = optional(initial, E, N)
   const scan = { machine, operands }
-  const before = statesBefore(scan, { ...shape, add: false }, { ...pieces, segments: ends(start, null) }, start)
+  const forward = { ...cut(parts, args, N), segments: folded(start, null) }
+  const before = statesBefore(scan, { ...shape, add: false }, forward, start)
   const after = machine.allocate(count * E, N)
   const steps = machine.allocate(count, E)
   machine.run(adjointKernel(shape), {
     tensors: { dt, d, BC, parameters, ...(z && { z }), state: after, sums: steps },
-    tables: { pieces: table },
+    tables: { pieces },
     numbers,
     blocks: count * across,
   })
   const state = dLast ? machine.copied(gpu(dLast, E, N)) : dInitial ? machine.allocate(E, N) : null
-  fold(machine, { sums: steps, parameters, ends: after }, ends(dLast, dInitial), state)
+  fold(machine, { sums: steps, parameters, ends: after }, folded(dLast, dInitial), state)
   machine.release(steps)
   if (state) {
     put(machine, dInitial ?? null, '+=', 'state_one', { state })
@@ -81,11 +72,8 @@ export function scanGradient(
   }
 
   const sums = machine.allocate(count, E * (N + 2))
-  const most = Math.max(1, Math.floor(Math.min(stateBytes, machine.tensorBytes) / (R * E * N * 4)))
-  for (let from = 0; from < count; from += most) {
-    const some = table.subarray(4 * from, 4 * Math.min(count, from + most))
+  for (const some of someOf(machine, pieces, 4 * R * E * Math.max(N, known)))
     backThrough({ machine, operands, shape, d, before, after, sums, R, pieces: some }, into)
-  }
   foldRows(machine, columnsOf(sums, 0, E * N), optional(into.dA_log, E, N))
   foldRows(machine, columnsOf(sums, E * N, E * (N + 1)), optional(into.dD, 1, E))
   foldRows(machine, columnsOf(sums, E * (N + 1), E * (N + 2)), optional(into.ddtBias, 1, E))
@@ -112,7 +100,7 @@ function backThrough({ machine, operands, shape, d, before, after, sums, R, piec
   const { N } = shape
   const [count, T] = [pieces.length / 4, u.rows]
   const tables = { pieces }
-  const given = machine.allocate(count * R, 5 * E)
+  const given = machine.allocate(count * R, known * E)
   const states = machine.allocate(count * R, E * N)
   const all = { ...numbers, R, count }
   machine.run(givenKernel(shape), {
