@@ -9,8 +9,6 @@ export interface UnderTest {
   name: string
   open: () => Promise<Backend>
   gradients: boolean
-  /** Operations that it has not: their cases are an error that names them. */
-  lacks?: readonly string[]
   /** A sequence has the same bytes wherever it is cut. */
   sameBytes: boolean
   /** Every how many rows a sequence is cut: a call of a device takes longer than the work of a few rows. */
@@ -30,7 +28,6 @@ export const backends: UnderTest[] = [
     name: 'tfjs',
     open: openTfjsBackend,
     gradients: false,
-    lacks: ['gatedDelta', 'turns', 'trapezoid', 'attention', 'rotate', 'route', 'addRows', 'scale'],
     sameBytes: false,
     cutEvery: 5,
     slack: 1,

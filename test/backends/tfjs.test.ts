@@ -9,7 +9,7 @@ import { openModel } from '../../src/index.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { Tape } from '../../src/training/tape.js'
 import { longwave, temporaryFolder } from '../shell/run.js'
-import { operations, runForward } from './operations.js'
+import { gatedDeltaCase, operations, runForward, type Values } from './operations.js'
 
 describe('tensors that TensorFlow.js holds', () => {
   // It counts none before a backend is there.
@@ -20,6 +20,8 @@ describe('tensors that TensorFlow.js holds', () => {
   test.each([
     ['causal, streamed', 'test/golden/hf-mamba'],
     ['bidirectional, swept', 'test/golden/caduceus-ph'],
+    ['attention, experts and the gated delta rule', 'test/golden/hf-qwen3-next'],
+    ['turns and the recurrence of Mamba-3', 'test/golden/ssm-mamba3'],
   ])('%s: a closed session leaves the weights, and a closed model nothing', async (_, folder) => {
     const before = tf.memory().numTensors
     const model = await openModel(folder, { device: 'tfjs', chunk: 16 })
@@ -60,12 +62,17 @@ describe('tensors that TensorFlow.js holds', () => {
   }
 })
 
-describe('scans in tiles of few rows', async () => {
+describe('in tiles of few numbers', async () => {
   const reference = openReferenceBackend()
-  const scans = operations().filter(({ name }) =>
-    /^(scan|s4d|s5) .*rows (3\+32\+5|2\+65|31|4\+31|7\+1\+33) /.test(name),
-  )
-  test.each(scans.map((op) => [op.name, op] as const))('%s', async (_, op) => {
+  const chosen = [
+    /^(scan|s4d|s5) .*rows (3\+32\+5|2\+65|31|4\+31|7\+1\+33) /,
+    /^(ssd|gatedDelta|trapezoid) .*rows (129\+3|3\+131) /,
+    /^(ssd|gatedDelta|trapezoid|turns|attention) .*rows (3\+32\+[15]|4\+31|4\+31\+17|65\+5) .*(N|K|S|width) [45] /,
+  ]
+  // A reverse pass is one of rows that were turned round.
+  const forward = operations().filter(({ name }) => !name.includes('reverse'))
+  const cases = forward.filter(({ name }) => chosen.some((pattern) => pattern.test(name)))
+  test.each(cases.map((op) => [op.name, op] as const))('%s', async (_, op) => {
     const wanted = await runForward(reference, op)
     for (const tileNumbers of [1, 600, 3000]) {
       const backend = await openTfjsBackend({ tileNumbers })
@@ -79,6 +86,23 @@ describe('scans in tiles of few rows', async () => {
       await backend.close()
     }
   })
+})
+
+test('gated delta rule: rows of one key, whose system has powers beyond float32', async () => {
+  const [T, K, V] = [64, 4, 3]
+  const values = (cols: number, of: (i: number) => number): Values => ({
+    rows: T,
+    cols,
+    data: Float64Array.from({ length: T * cols }, (_, i) => of(i)),
+  })
+  const op = gatedDeltaCase({ lengths: [T], H: 1, K, V })
+  const same = { k: values(K, () => 0.5), beta: values(1, () => 12), dt: values(1, () => -12) }
+  const inputs = { ...op.inputs, ...same }
+  const backend = await openTfjsBackend()
+  const got = await runForward(backend, { ...op, inputs })
+  const wanted = await runForward(openReferenceBackend(), { ...op, inputs })
+  for (const [i, number] of wanted.y.data.entries()) expect(got.y.data[i]).toBeCloseTo(number, 4)
+  await backend.close()
 })
 
 describe('views', () => {

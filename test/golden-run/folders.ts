@@ -28,8 +28,12 @@ export type Check = (folder: string, backend: BackendName, longest?: number) => 
 /** What a golden folder holds: how it is checked. */
 export type Kind = { check: Check; backends: readonly BackendName[] } | 'no golden folder'
 
-/** In plain JavaScript, as tests run it, the others take `tfjs` minutes. */
-const quickOnTfjs = ['hf-mamba', 'hf-falcon-mamba', 'caduceus-ph', 's4d']
+/** In plain JavaScript, as tests run it, `tfjs` is slow: of each family one folder or two. */
+const onTfjs = [
+  ...['hf-mamba', 'hf-falcon-mamba', 'hf-mamba2', 'ssm-mamba3', 'caduceus-ph', 's4d', 's5'],
+  ...['hf-jamba', 'hf-falcon-h1', 'hf-granite-hybrid', 'hf-granite-hybrid-moe', 'hf-qwen3-next'],
+  ...['kernel-mamba3-2x64x4x8', 'kernel-mamba3-initial-states', 'retnet-retention'],
+]
 
 /**
  * In float32, `cpu` with polynomial exponentials: they are given 20 times the tolerance; `webgpu`, whose functions are as good as the
@@ -48,7 +52,7 @@ export async function kindOf(folder: string): Promise<Kind> {
   if (!(await exists(join(folder, 'config.json')))) return 'no golden folder'
   const config = await readConfig(folder)
   const backends: BackendName[] = ['reference', 'cpu', ...(gpu ? (['webgpu'] as const) : [])]
-  if (quickOnTfjs.includes(basename(folder))) backends.push('tfjs')
+  if (onTfjs.includes(basename(folder))) backends.push('tfjs')
   if (config.kind === 's4d') return { check: checkS4d, backends }
   if (config.model_type === 'flowstate') return { check: checkFlowState, backends }
   if (config.num_labels) return { check: checkClassifier, backends }

@@ -31,6 +31,11 @@ class Lookback {
     return resumes && this.state ? this.firstOfState + (slot + 1) * this.width + t : 0
   }
 
+  /** Of every row of the parts the one `rows` before it, at most `width`. */
+  before(parts: readonly Part[], rows: number): Tensor2D {
+    return this.gather(parts.flatMap((part) => Array.from({ length: part.rows }, (_, t) => this.at(part, t - rows))))
+  }
+
   gather(indices: ArrayLike<number>): Tensor2D {
     return this.tf.gather(this.all, this.tf.tensor1d(Int32Array.from(indices), 'int32'))
   }
@@ -59,15 +64,21 @@ export function causalConv(
   const [K, E] = [weight.rows, weight.cols]
   const parts = turnedParts(segments, direction, x.rows)
   const inputs = new Lookback(tf, turned(tf, x.read(), direction), K, state)
-  const before = (rows: number) =>
-    parts.flatMap((part) => Array.from({ length: part.rows }, (_, t) => inputs.at(part, t - rows)))
   let sum = bias ? bias.read() : (tf.zeros([1, E]) as Tensor2D)
   for (let k = 0; k < K; k++) {
     const w = tf.slice(weight.read(), [k, 0], [1, E])
-    sum = tf.add(sum, tf.mul(inputs.gather(before(K - 1 - k)), w))
+    sum = tf.add(sum, tf.mul(inputs.before(parts, K - 1 - k), w))
   }
   inputs.keep(parts)
   return turned(tf, activated(tf, sum, activation), direction)
+}
+
+/** x [T, D] -> [T, D]: of each row the one before it; state [slots, D]: the last row. */
+export function rowsBefore(tf: Tfjs, x: Tensor2D, parts: readonly Part[], state: Held | null): Tensor2D {
+  const inputs = new Lookback(tf, x, 1, state)
+  const before = inputs.before(parts, 1)
+  inputs.keep(parts)
+  return before
 }
 
 /** x [T, D] -> [T', window D]. */

@@ -48,3 +48,25 @@ export function inHalves(tf: Tfjs, x: Tensor3D): [Tensor3D, Tensor3D] {
   const [half, ...rest] = [x.shape[0] / 2, x.shape[1], x.shape[2]]
   return [0, half].map((from) => tf.slice(x, [from, 0, 0], [half, ...rest])) as [Tensor3D, Tensor3D]
 }
+
+/** Decays that are numbers, [rows, ...] with as many axes as the states. */
+export const products = (tf: Tfjs): Decays<Tensor3D> => ({
+  halves: (a) => inHalves(tf, a),
+  both: (first, second) => tf.mul(first, second),
+  decayed: (x, a) => tf.mul(x, a),
+})
+
+/** Decays that are matrices, [rows, heads K, K]: of the states [rows, heads K, V] of each head. */
+export const matrixProducts = (tf: Tfjs): Decays<Tensor3D> => {
+  /** Matrix by matrix; x [rows, heads K, any]. */
+  const times = (a: Tensor3D, x: Tensor3D): Tensor3D => {
+    const [rows, , K] = a.shape
+    const matrices = (one: Tensor3D): Tensor3D => tf.reshape(one, [(rows * one.shape[1]) / K, K, one.shape[2]])
+    return tf.reshape(tf.matMul(matrices(a), matrices(x)), x.shape)
+  }
+  return {
+    halves: (a) => inHalves(tf, a),
+    both: (first, second) => times(second, first),
+    decayed: (x, a) => times(a, x),
+  }
+}

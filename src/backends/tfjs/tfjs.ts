@@ -1,16 +1,21 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core'
-import { exitCodes, UserError } from '../../errors.js'
 import type { Backend, Tensor } from '../backend.js'
 import { widened } from '../weight.js'
+import { attention } from './attention.js'
 import { activated, combined, normalised } from './elementwise.js'
+import { route, spread } from './experts.js'
+import { gatedDelta } from './gated-delta.js'
 import { type Held, held, Owned, Reshaped, Slice } from './held.js'
 import { loadTfjs } from './load.js'
 import { causalConv, unfold } from './lookback.js'
 import { pool } from './pool.js'
+import { rotate } from './rotate.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { selectiveScan } from './scan.js'
 import { ssd } from './ssd.js'
+import { trapezoid } from './trapezoid.js'
+import { turns } from './turns.js'
 
 export interface TfjsOptions {
   /** States that a scan holds at a time, in numbers of a tensor, of which it makes about ten; default: 16 MiB of them. */
@@ -36,7 +41,7 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     return tf.tensor2d(new Float32Array(data), [rows, cols])
   }
   function takeRows(x: Held, rows: Int32Array): Owned {
-    for (const row of rows) if (!(row >= 0 && row < x.rows)) throw new RangeError(`row ${row} of ${x.rows}`)
+    expectRows(x, rows)
     return make(() => tf.gather(x.read(), tf.tensor1d(rows, 'int32')))
   }
   const optional = (x: Tensor | null | undefined, rows: number, cols: number) => (x ? held(x, rows, cols) : null)
@@ -109,14 +114,19 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
     s5: (args, state) => make(() => s5(tf, args, state && held(state, state.rows, 2), tileNumbers)),
     ssd: (args, state) =>
       make(() => ssd(tf, args, state && held(state, state.rows, args.B.cols / args.groups), tileNumbers)),
-    gatedDelta: lacking('gatedDelta'),
-    turns: lacking('turns'),
-    trapezoid: lacking('trapezoid'),
-    attention: lacking('attention'),
-    rotate: lacking('rotate'),
-    route: lacking('route'),
-    addRows: lacking('addRows'),
-    scale: lacking('scale'),
+    gatedDelta: (args, state) =>
+      make(() => gatedDelta(tf, args, state && held(state, state.rows, args.v.cols / args.dt.cols), tileNumbers)),
+    turns: (args, state) => make(() => turns(tf, args, state && held(state, state.rows, args.pairs), tileNumbers)),
+    trapezoid: (args, state) => make(() => trapezoid(tf, args, state, tileNumbers)),
+    attention: (args, cache) => make(() => attention(tf, args, cache, tileNumbers)),
+    rotate: (x, turns, heads, pairs) => make(() => rotate(tf, x, turns, heads, pairs)),
+    route: (logits, active, over) => make(() => route(tf, held(logits).read(), active, over)),
+    addRows: (y, x, rows, shares) => {
+      expectRows(y, rows)
+      const [into, given, of] = [held(y), held(x, rows.length, y.cols), held(shares, y.rows, 1)]
+      tf.tidy(() => into.replace(tf.add(into.read(), spread(tf, given.read(), rows, of.read()))))
+    },
+    scale: (x, factor) => make(() => tf.mul(held(x).read(), factor)),
     combine: (a, b, how) => make(() => combined(tf, held(a).read(), held(b, a.rows, a.cols).read(), how)),
     activate: (x, activation) => make(() => tf.clone(activated(tf, held(x).read(), activation))),
     unfold: (x, window, stride, segments, state) =>
@@ -127,7 +137,6 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
   }
 }
 
-/** An operation that is not composed yet, for a model that needs it. */
-const lacking = (operation: string) => (): never => {
-  throw new UserError(`the device tfjs lacks the operation '${operation}' of this model`, exitCodes.unavailable)
+function expectRows(x: Tensor, rows: Int32Array): void {
+  for (const row of rows) if (!(row >= 0 && row < x.rows)) throw new RangeError(`row ${row} of ${x.rows}`)
 }

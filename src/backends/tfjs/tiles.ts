@@ -2,7 +2,7 @@ import type { Tensor1D, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import type { Part } from '../segments.js'
 import type { Held } from './held.js'
 import type { Tfjs } from './load.js'
-import { evensFirst } from './prefix.js'
+import { type Decays, evensFirst, statesBefore } from './prefix.js'
 
 /** 2^k rows of a chunk in reading order, so few that the states of all of them fit into memory, put in `evensFirst` order. */
 export interface Tile {
@@ -21,6 +21,25 @@ export interface Tile {
 export interface Scanned {
   y: Tensor2D
   states: Tensor2D
+}
+
+/**
+ * The state that comes into each row of a tile by h = decay h + input: that after the row before, or where a segment begins that of its
+ * slot, or zero. input [rows, ...] -> [rows, ...].
+ */
+export function statesInto(
+  tf: Tfjs,
+  decay: Tensor3D,
+  input: Tensor3D,
+  { goesOn, resumed, start }: Tile,
+  decays: Decays<Tensor3D>,
+): Tensor3D {
+  const asInput = (x: Tensor2D): Tensor3D => tf.reshape(x, [x.shape[0], input.shape[1], input.shape[2]])
+  const slots = resumed && asInput(resumed)
+  const inputs: Tensor3D = slots ? tf.add(input, decays.decayed(slots, decay)) : input
+  const before = statesBefore(tf, tf.mul<Tensor3D>(decay, goesOn), inputs, asInput(start), decays)
+  const goingOn: Tensor3D = tf.mul(before, goesOn)
+  return slots ? tf.add(goingOn, slots) : goingOn
 }
 
 /**
