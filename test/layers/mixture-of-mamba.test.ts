@@ -60,7 +60,7 @@ function byFormula(sequence: Part[]): number[] {
   return sequence.flatMap(({ modality, rows }) => rows.flatMap((x) => row(x, modality)))
 }
 
-describe.each(backends)('$name', async ({ open, lacks = [], sameBytes, slack, name }) => {
+describe.each(backends)('$name', async ({ open, sameBytes, slack, name }) => {
   const b = await open()
   afterAll(() => b.close())
   const uploaded = shapes.map(({ name, rows, cols }) => [name, b.upload(weights.get(name)!, rows, cols)] as const)
@@ -112,10 +112,6 @@ describe.each(backends)('$name', async ({ open, lacks = [], sameBytes, slack, na
   })
 
   it('gives sequences of several modalities in one chunk what each has alone', async () => {
-    if (lacks.includes('addRows')) {
-      await expect(run(sequences)).rejects.toThrow(`the device ${name} lacks the operation`)
-      return
-    }
     const found = await run(sequences)
     for (const [s, sequence] of sequences.entries()) {
       const expected = await alone(sequence)
