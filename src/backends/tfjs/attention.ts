@@ -3,9 +3,10 @@ import { type AttentionPart, placeOf, readAttention } from '../attention.js'
 import type { AttentionArgs, AttentionCache } from '../backend.js'
 import { type Held, held } from './held.js'
 import type { Tfjs } from './load.js'
+import { rowsAt } from './reading.js'
 
-/** Rows whose scores are computed together, at the most. */
-const mostRows = 64
+/** How many keys the rows of a tile see, at the most, besides those that its first row sees. */
+const moreKeys = 64
 
 /** [T, heads width] */
 export function attention(tf: Tfjs, args: AttentionArgs, cache: AttentionCache | null, tileNumbers: number): Tensor2D {
@@ -46,12 +47,10 @@ export function attention(tf: Tfjs, args: AttentionArgs, cache: AttentionCache |
   }
 
   const ys: Tensor2D[] = []
-  for (let from = 0; from < T; ) {
-    let to = Math.min(T, from + mostRows)
-    while (to > from + 1 && heads * (to - from) * (last[to - 1] + 1 - first[from]) > tileNumbers)
-      to = from + Math.ceil((to - from) / 2)
+  for (let from = 0, to = 1; from < T; from = to++) {
+    const fits = () => heads * (to + 1 - from) * (last[to] + 1 - first[from]) <= tileNumbers
+    while (to < T && last[to] - last[from] < moreKeys && fits()) to++
     ys.push(tf.tidy(() => attend(from, to)))
-    from = to
   }
   for (const x of [keys, values]) x.keep(parts, capacity)
   return tf.concat(ys, 0)
@@ -90,7 +89,7 @@ class Cached {
   }
 
   gather(sources: ArrayLike<number>): Tensor2D {
-    return this.tf.gather(this.all, this.tf.tensor1d(Int32Array.from(sources), 'int32'))
+    return rowsAt(this.tf, this.all, sources)
   }
 
   /** Puts the rows of segments with a slot where the cache has room for them. */

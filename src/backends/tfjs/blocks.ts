@@ -2,13 +2,14 @@ import type { Tensor2D, Tensor3D } from '@tensorflow/tfjs-core'
 import type { Part } from '../segments.js'
 import type { Held } from './held.js'
 import type { Tfjs } from './load.js'
+import { rowsAt } from './reading.js'
 import { overTiles, type Tile } from './tiles.js'
 
 /** Rows of a block at the most. Within a block what rows give each other is matrix products; from block to block go states. */
 const mostRows = 64
 
 /** What a scan in blocks is given, in reading order. */
-export interface InBlocks<Name extends string> {
+interface InBlocks<Name extends string> {
   parts: readonly Part[]
   /** Heads. */
   H: number
@@ -36,11 +37,10 @@ export function overBlocks<Name extends string>(
   compute: (x: Record<Name, Tensor3D>, tile: Tile) => Computed,
 ): Tensor2D {
   const { Q, blocks, sources, places } = blocksOf(parts)
-  const indices = (rows: number[]) => tf.tensor1d(rows, 'int32')
   const n = sources.length / Q
   /** [T, H w] -> [n, H Q w] */
   function inBlocks(x: Tensor2D): Tensor2D {
-    const filled = tf.gather(tf.concat([tf.zeros([1, x.shape[1]]), x], 0), indices(sources))
+    const filled = rowsAt(tf, tf.concat([tf.zeros([1, x.shape[1]]), x], 0), sources)
     const byHead = tf.transpose(tf.reshape(filled, [n, Q, H, x.shape[1] / H]), [0, 2, 1, 3])
     return tf.reshape(byHead, [n, Q * x.shape[1]])
   }
@@ -54,7 +54,7 @@ export function overBlocks<Name extends string>(
   })
   const V = y.shape[1] / H / Q
   const byRow = tf.transpose(tf.reshape(y, [n, H, Q, V]), [0, 2, 1, 3])
-  return tf.gather(tf.reshape(byRow, [n * Q, H * V]) as Tensor2D, indices(places))
+  return rowsAt(tf, tf.reshape(byRow, [n * Q, H * V]), places)
 }
 
 function mapped<Name extends string, X, Y>(all: Record<Name, X>, to: (x: X) => Y): Record<Name, Y> {

@@ -4,7 +4,7 @@ import type { Part, Segments } from '../segments.js'
 import { activated } from './elementwise.js'
 import type { Held } from './held.js'
 import type { Tfjs } from './load.js'
-import { turned, turnedParts } from './reading.js'
+import { rowsAt, turned, turnedParts } from './reading.js'
 
 /**
  * Rows [T, D] in reading order with those that came before them, in one tensor to gather from: a row of zeros, the T rows, and the
@@ -37,7 +37,7 @@ class Lookback {
   }
 
   gather(indices: ArrayLike<number>): Tensor2D {
-    return this.tf.gather(this.all, this.tf.tensor1d(Int32Array.from(indices), 'int32'))
+    return rowsAt(this.tf, this.all, indices)
   }
 
   /** Leaves the last `width` inputs of each part in its slot. */

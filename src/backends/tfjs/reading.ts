@@ -1,4 +1,4 @@
-import type { Tensor } from '@tensorflow/tfjs-core'
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import { type Direction, type Part, readingOrder, type Segments } from '../segments.js'
 import type { Tfjs } from './load.js'
 
@@ -15,3 +15,7 @@ export function turnedParts(segments: Segments, direction: Direction, rows: numb
     return placed
   })
 }
+
+/** Rows of x by their numbers. */
+export const rowsAt = (tf: Tfjs, x: Tensor2D, rows: ArrayLike<number>): Tensor2D =>
+  tf.gather(x, tf.tensor1d(Int32Array.from(rows), 'int32'))

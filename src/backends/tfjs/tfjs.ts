@@ -9,6 +9,7 @@ import { type Held, held, Owned, Reshaped, Slice } from './held.js'
 import { loadTfjs } from './load.js'
 import { causalConv, unfold } from './lookback.js'
 import { pool } from './pool.js'
+import { rowsAt } from './reading.js'
 import { rotate } from './rotate.js'
 import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
@@ -42,7 +43,7 @@ export async function openTfjsBackend({ tileNumbers = 2 ** 22 }: TfjsOptions = {
   }
   function takeRows(x: Held, rows: Int32Array): Owned {
     expectRows(x, rows)
-    return make(() => tf.gather(x.read(), tf.tensor1d(rows, 'int32')))
+    return make(() => rowsAt(tf, x.read(), rows))
   }
   const optional = (x: Tensor | null | undefined, rows: number, cols: number) => (x ? held(x, rows, cols) : null)
   const dispose = (x: Owned) => {

@@ -3,6 +3,7 @@ import type { Part } from '../segments.js'
 import type { Held } from './held.js'
 import type { Tfjs } from './load.js'
 import { type Decays, evensFirst, statesBefore } from './prefix.js'
+import { rowsAt } from './reading.js'
 
 /** 2^k rows of a chunk in reading order, so few that the states of all of them fit into memory, put in `evensFirst` order. */
 export interface Tile {
@@ -54,7 +55,6 @@ export function overTiles(
   state: Held | null,
   scan: (tile: Tile) => Scanned,
 ): Tensor2D {
-  const indices = (rows: ArrayLike<number>) => tf.tensor1d(Int32Array.from(rows), 'int32')
   const slots = state ? (state.rows * state.cols) / W : 0
   const zero: Tensor2D = tf.zeros([1, W])
   /** Row 0 zero, then the slots. */
@@ -83,14 +83,14 @@ export function overTiles(
     const ending = leaving.filter((part) => part.from + part.rows > from && part.from + part.rows <= from + size)
     const [y, last, ...values] = tf.tidy(() => {
       const sources = rows.map((row) => entry[row])
-      const resumed = sources.some((source) => source > 0) ? tf.gather(carried, indices(sources)) : null
+      const resumed = sources.some((source) => source > 0) ? rowsAt(tf, carried, sources) : null
       const going = tf.tensor3d(
         rows.map((row) => goesOn[row]),
         [count, 1, 1],
       )
-      const { y, states } = scan({ rows: indices(rows), count, goesOn: going, resumed, start })
+      const { y, states } = scan({ rows: tf.tensor1d(rows, 'int32'), count, goesOn: going, resumed, start })
       const after = (row: number) => tf.slice(states, [order[row - from], 0], [1, W])
-      const inOrder = tf.gather(y, indices(order.slice(0, size)))
+      const inOrder = rowsAt(tf, y, order.slice(0, size))
       return [inOrder, after(from + size - 1), ...ending.map((part) => after(part.from + part.rows - 1))]
     })
     ys.push(y)
@@ -101,7 +101,7 @@ export function overTiles(
     const sources = Int32Array.from({ length: slots }, (_, slot) => 1 + slot)
     for (const [i, { slot }] of left.entries()) sources[slot] = 1 + slots + i
     const all = tf.concat([carried, ...left.map(({ value }) => value)], 0)
-    state.replace(tf.reshape(tf.gather(all, indices(sources)), [state.rows, state.cols]))
+    state.replace(tf.reshape(rowsAt(tf, all, sources), [state.rows, state.cols]))
   }
   return tf.concat(ys, 0)
 }

@@ -12,10 +12,11 @@ import { matrixForm } from './ssd.js'
 /** [T, H P]: as SSD, but that a row also gives what the row before it did. */
 export function trapezoid(tf: Tfjs, args: TrapezoidArgs, state: TrapezoidState | null, tileNumbers: number): Tensor2D {
   const { T, H, P, N } = trapezoidShape(args)
-  const ofHead = (x: TrapezoidArgs['D']) => held(x, x.rows, H).read()
+  const perRow = (x: TrapezoidArgs['dt']) => held(x, T, H).read()
+  const ofHead = (x: TrapezoidArgs['D']) => held(x, 1, H).read()
   const [v, k, q] = [held(args.v, T, H * P), held(args.k, T, H * N), held(args.q, T, H * N)].map((x) => x.read())
   const { now, before, logs } = factors(tf, {
-    ...{ dt: tf.add(ofHead(args.dt), ofHead(args.dtBias)), A: ofHead(args.A), trap: ofHead(args.trap) },
+    ...{ dt: tf.add(perRow(args.dt), ofHead(args.dtBias)), A: perRow(args.A), trap: perRow(args.trap) },
     leastRate: args.leastRate,
   })
   const parts = turnedParts(args.segments, 'forward', T)
