@@ -72,10 +72,10 @@ export async function* runBothStrands(
   }
 }
 
-/** Logits of tokens are merged themselves. */
+/** Whether it is logits that are merged: those of tokens are, row by row. */
 const mergesLogits = ({ head }: Output, spec: ModelSpec) => head === true && spec.head?.kind === 'tokens'
 
-/** What is still to be read of merged rows: classes are told by hidden rows of both strands. */
+/** What is still to be read of merged rows: the head of classes reads hidden ones, of both strands. */
 export const ofMerged = (output: Output, spec: ModelSpec): Output => ({
   ...output,
   layer: undefined,

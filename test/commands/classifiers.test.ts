@@ -2,9 +2,10 @@ import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoints/open.js'
+import { saveCheckpoint } from '../../src/checkpoints/own.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { openModel } from '../../src/tasks/model.js'
-import { type Config, goldenModel, noise, type RawTensors, writeModel } from '../checkpoints/folders.js'
+import { type Config, goldenModel, newFolder, noise, type RawTensors, writeModel } from '../checkpoints/folders.js'
 import { readGolden } from '../golden-run/expected.js'
 import { command } from '../run-command.js'
 import { temporaryFolder } from '../shell/run.js'
@@ -72,6 +73,13 @@ describe.each(['caduceus-ph-cls', 'caduceus-ps-cls'])('%s', (name) => {
     ) // biome-ignore format: a list
     const [row] = await classify(model, path('gene.fa'))
     expect([code, JSON.parse(stdout.toString()).accuracy]).toMatchObject([0, row.label === 'yes' ? 1 : 0])
+  })
+
+  test('is saved in our own layout, and opens from it', async () => {
+    const { spec, weights } = await openCheckpoint(model)
+    const saved = await newFolder()
+    await saveCheckpoint(saved, spec, weights)
+    expect(await openCheckpoint(saved)).toMatchObject({ spec, weights })
   })
 
   test('gives embeddings that leave [SEP] out', async () => {
