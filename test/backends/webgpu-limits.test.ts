@@ -88,14 +88,15 @@ describe.skipIf(!gpu)('webgpu with small tensors', () => {
 
 /** Bytes that one piece of rows takes, and two do not. */
 describe.skipIf(!gpu)('webgpu takes gradients piece by piece, with the same result:', () => {
-  const cases = [
-    ['scan forward rows 3+259 E 137 N 4 G 1 softplus D z dtBias', 180],
-    ['ssd reverse rows 3+145 H 2 P 9 N 70 G 2 views', 400],
-    ['s4d zoh reverse rows 7+1+33 H 5 M 17 views', 64],
-    ['gatedDelta forward rows 3+131 H 3 G 3 K 6 V 13 views', 64],
-    ['attention rows 65+5 heads 3/1 width 64 window 23 views', 57],
-  ] as const
-  it.each(cases)('%s', async (name, kibibytes) => {
+  const cases: [name: string, kibibytes: number, tolerance: number][] = [
+    ['scan forward rows 3+259 E 137 N 4 G 1 softplus D z dtBias', 180, 0],
+    ['ssd reverse rows 3+145 H 2 P 9 N 70 G 2 views', 400, 0],
+    ['s4d zoh reverse rows 7+1+33 H 5 M 17 views', 64, 0],
+    ['gatedDelta forward rows 3+131 H 3 G 3 K 6 V 13 views', 64, 0],
+    // The rows whose scores are looked at together are added up together.
+    ['attention rows 65+5 heads 3/1 width 64 window 23 views', 57, 1e-5],
+  ]
+  it.each(cases)('%s', async (name, kibibytes, tolerance) => {
     const op = operations().find((op) => op.name === name)!
     const dy = resultGradients(await runForward(openReferenceBackend(), op))
     const gradients = async (tensorBytes?: number) => {
@@ -104,7 +105,9 @@ describe.skipIf(!gpu)('webgpu takes gradients piece by piece, with the same resu
       await b.close()
       return found
     }
-    expect(await gradients(1024 * kibibytes)).toEqual(await gradients())
+    const [cut, whole] = [await gradients(1024 * kibibytes), await gradients()]
+    for (const [input, { data }] of Object.entries(whole))
+      expect(Math.max(...data.map((one, i) => Math.abs(one - cut[input].data[i]))), input).toBeLessThanOrEqual(tolerance)
   })
 })
 
