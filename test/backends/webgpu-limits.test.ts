@@ -107,7 +107,9 @@ describe.skipIf(!gpu)('webgpu takes gradients piece by piece, with the same resu
     }
     const [cut, whole] = [await gradients(1024 * kibibytes), await gradients()]
     for (const [input, { data }] of Object.entries(whole))
-      expect(Math.max(...data.map((one, i) => Math.abs(one - cut[input].data[i]))), input).toBeLessThanOrEqual(tolerance)
+      expect(Math.max(...data.map((one, i) => Math.abs(one - cut[input].data[i]))), input).toBeLessThanOrEqual(
+        tolerance,
+      )
   })
 })
 

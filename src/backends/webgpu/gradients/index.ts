@@ -18,7 +18,7 @@ import { ssdGradient } from './ssd.js'
 import { trapezoidGradient } from './trapezoid.js'
 import { turnsGradient } from './turns.js'
 
-/** The gradients of the webgpu backend. Each adds to the given tensors, in an order that depends on the shapes alone. */
+/** The gradients of the webgpu backend. Each adds to the given tensors, in an order that depends on the shapes and the GPU's limits alone. */
 export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
   const scatter = scatterGradient(machine)
   return {
