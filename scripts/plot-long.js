@@ -1,7 +1,7 @@
 // Draws what `bench long` has measured (docs/benchmarks.md):
 //     longwave bench long --json > long.json && node scripts/plot-long.js long.json > docs/long.svg
 import { readFileSync } from 'node:fs'
-import { longPlot } from '../dist/src/bench/long-plot.js'
+import { longPlot } from '../build/src/bench/long-plot.js'
 
 const [file] = process.argv.slice(2)
 if (!file) {

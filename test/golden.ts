@@ -7,7 +7,7 @@ import { type Comparison, goldenFolders, kindOf } from './golden-run/folders.js'
  * at the end how many held. What is no golden folder is listed and not counted.
  */
 process.env.LONGWAVE_TFJS ??= 'javascript'
-const clone = fileURLToPath(new URL('../..', import.meta.url)) // this file runs as dist/test/golden.js
+const clone = fileURLToPath(new URL('../..', import.meta.url)) // this file runs as build/test/golden.js
 const root = process.env.LONGWAVE_GOLDEN ?? `${clone}test/golden`
 let [held, total] = [0, 0]
 

@@ -78,7 +78,7 @@ test.each([
   ['in a zip file of torch.save', () => widened('hf-mamba', 36, 'BF16', torch('zip'), 25_000), 'hf-mamba'],
   ['in a stream of torch.save', () => widened('hf-mamba', 36, 'BF16', torch('legacy'), 25_000), 'hf-mamba'],
 ] as const)('opening a model of 100 MB %s takes at most a fifth more memory than it holds', async (_, make, golden) => {
-  const open = pathToFileURL(join(packageRoot, 'dist/src/checkpoints/open.js')).href
+  const open = pathToFileURL(join(packageRoot, 'build/src/checkpoints/open.js')).href
   const args = ['--input-type=module', '-e', script, open, join('test/golden', golden), await make()]
   const [held, grown] = JSON.parse(execFileSync(process.execPath, args, { cwd: packageRoot, encoding: 'utf8' }))
   expect(held).toBeGreaterThan(95e6)

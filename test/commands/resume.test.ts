@@ -176,7 +176,7 @@ const filesIn = ({ outputs }: Kind, place: string) => outputs.map((output) => re
 function start(
   line: string[],
   place: string,
-  threads = 2,
+  threads: number,
 ): { child: ChildProcess; ended: Promise<{ code: number | null; stderr: string }> } {
   const child = spawn(process.execPath, [join(packageRoot, 'bin/run.js'), ...line], {
     cwd: place,
@@ -232,10 +232,9 @@ describe('a run that was killed ends as if it had not been', () => {
   test.each(Object.entries(kinds))('%s', { timeout: 180_000 }, async (_, kind) => {
     const random = seeded(seed + Object.values(kinds).indexOf(kind))
     const undisturbed = emptyPlace()
-    const alone = await start(
-      lineOf(kind, undisturbed).filter((arg) => arg !== '--resume'),
-      undisturbed,
-    ).ended
+    const threaded = (line: string[], cwd: string) => command(line, { cwd, env: { LONGWAVE_THREADS: '2' } })
+    const plain = lineOf(kind, undisturbed).filter((arg) => arg !== '--resume')
+    const alone = await threaded(plain, undisturbed)
     expect(alone.code, alone.stderr).toBe(0)
     const wanted = filesIn(kind, undisturbed)
     const place = emptyPlace()
@@ -248,7 +247,7 @@ describe('a run that was killed ends as if it had not been', () => {
     }
     expect(turn).toBeGreaterThan(0)
     if (turn === threads.length) {
-      const { code, stderr } = await start(lineOf(kind, place), place).ended
+      const { code, stderr } = await threaded(lineOf(kind, place), place)
       expect(code, stderr).toBe(0)
       expect(computedBefore(stderr), stderr).toBeGreaterThan(0)
     }
@@ -310,7 +309,7 @@ describe('a run that failed', () => {
   test('by a signal says so, too', { timeout: 60_000 }, async () => {
     const kind = kinds['classify, many records']
     const place = emptyPlace()
-    const { child, ended } = start(lineOf(kind, place), place)
+    const { child, ended } = start(lineOf(kind, place), place, 2)
     while (keptIn(place) === '') await sleep(5)
     child.kill('SIGINT')
     const { code, stderr } = await ended

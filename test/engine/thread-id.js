@@ -1,7 +1,7 @@
 // A worker that answers every job with the number of its thread.
 
 import { parentPort, threadId } from 'node:worker_threads'
-import { serve } from '../../dist/src/engine/workers.js'
+import { serve } from '../../build/src/engine/workers.js'
 
 serve(
   parentPort,

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { nativeThread } from '../../src/runtime/native-calls.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 
-const builtModule = pathToFileURL(join(packageRoot, 'dist/src/runtime/native-calls.js')).href
+const builtModule = pathToFileURL(join(packageRoot, 'build/src/runtime/native-calls.js')).href
 
 test('a thread is settled when its call is over, and begins no other', async () => {
   const seen = new Int32Array(new SharedArrayBuffer(12)) // [calls begun, calls over, a call is to begin]

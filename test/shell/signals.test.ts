@@ -90,7 +90,7 @@ test.each([
 
 // dash does not say which command it runs: what is left is the input that GNU nohup puts in place of a terminal.
 test.runIf(process.platform === 'linux')('nohup at a terminal is recognised without the name of the command', () => {
-  const code = `import('${pathToFileURL(join(packageRoot, 'dist/src/runtime/hang-up.js')).href}').then(({ hangUpIgnored }) => console.log(hangUpIgnored()))`
+  const code = `import('${pathToFileURL(join(packageRoot, 'build/src/runtime/hang-up.js')).href}').then(({ hangUpIgnored }) => console.log(hangUpIgnored()))`
   const asked = (prefix: string) =>
     execFileSync('script', ['-qec', `sh -c '${prefix} "$NODE" -e "$CODE" 2> /dev/null | cat'`, '/dev/null'], {
       env: { PATH: process.env.PATH, NODE: process.execPath, CODE: code },

@@ -1,9 +1,9 @@
 // write PATH LINES [--force] [--slow] [--hang]: numbered lines through the writer, behind the same guard as the
 // program.
 
-import { openOutput } from '../../dist/src/output/output.js'
-import { describeError } from '../../dist/src/shell/describe.js'
-import { guardProcess } from '../../dist/src/shell/guard.js'
+import { openOutput } from '../../build/src/output/output.js'
+import { describeError } from '../../build/src/shell/describe.js'
+import { guardProcess } from '../../build/src/shell/guard.js'
 
 guardProcess()
 const [path, lines, ...options] = process.argv.slice(2)
