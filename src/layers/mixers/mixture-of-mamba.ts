@@ -7,17 +7,17 @@ import { type MambaSpec, mamba, mambaInner, mambaSchema } from './mamba.js'
 import type { Family, Mixer, MixerState, Projected, StateShape } from './mixer.js'
 
 /**
- * Mixture-of-Mamba (arXiv 2501.16295): a Mamba whose projections (in, x, dt and out) each modality has for itself, while the
- * convolution, A, D and the state are of all.
+ * Mixture-of-Mamba (arXiv 2501.16295): a Mamba with projections (in, x, dt, out) of its own for each modality; convolution, A, D and
+ * state are shared.
  */
 export interface MixtureOfMambaSpec {
   kind: 'mixture-of-mamba'
-  /** How many there are: those of segments count from 0. */
+  /** How many there are; segments name them by numbers from 0 on. */
   modalities: number
   mamba: MambaSpec
 }
 
-/** Weights: those of a Mamba, its projections once for each modality after the number of that. */
+/** Weights: those of a Mamba, but its projections once for each modality, after its number: `0.in_proj.weight`. */
 export const mixtureOfMamba: Family<MixtureOfMambaSpec> = {
   kind: 'mixture-of-mamba',
   schema: record({ kind: kind('mixture-of-mamba'), modalities: whole(1, 64), mamba: mambaSchema }),
@@ -130,7 +130,7 @@ async function joined(b: Backend, segments: Segments, compute: (share: Share) =>
   let all: Tensor | null = null
   for (const share of shares) {
     const own = await compute(share)
-    all ??= zerosBelow(b, T, own.cols)
+    all ??= negativeZeros(b, T, own.cols)
     b.addRows(all, own, share.rows!, ones)
     b.release(own)
   }
@@ -138,10 +138,10 @@ async function joined(b: Backend, segments: Segments, compute: (share: Share) =>
   return all!
 }
 
-/** Of -0, which changes no bit of what is added to it; 0 would take the sign of a -0. */
-function zerosBelow(b: Backend, rows: number, cols: number): Tensor {
+/** What is added to -0 keeps all its bits; added to 0, a -0 would become 0. */
+function negativeZeros(b: Backend, rows: number, cols: number): Tensor {
   const zeros = b.zeros(rows, cols)
-  const below = b.scale(zeros, -1)
+  const negative = b.scale(zeros, -1)
   b.release(zeros)
-  return below
+  return negative
 }

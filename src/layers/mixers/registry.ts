@@ -41,7 +41,7 @@ export function familyOf({ kind }: MixerSpec): Family {
 export const isCausal = ({ blocks }: Pick<ModelSpec, 'blocks'>): boolean =>
   blocks.every(({ mixer }) => familyOf(mixer).causal(mixer))
 
-/** How many modalities a model tells apart: those that all of its mixers know that know any, else one. */
+/** How many modalities a model tells apart: the fewest that any of its mixers does, or one where none does. */
 export function modalitiesOf({ blocks }: Pick<ModelSpec, 'blocks'>): number {
   const known = Math.min(...blocks.map(({ mixer }) => familyOf(mixer).modalities?.(mixer) ?? Infinity))
   return Number.isFinite(known) ? known : 1
