@@ -4,6 +4,7 @@ export type { ModelState } from './engine/state.js'
 export { UserError } from './errors.js'
 export type { GivenSequence } from './input/dna/given.js'
 export type { GivenText } from './input/lines/read.js'
+export type { GivenVariant } from './input/vcf/given.js'
 export type { ModelSpec } from './spec.js'
 export {
   type ForwardOptions,

@@ -11,6 +11,7 @@ import { exitCodes, UserError } from '../errors.js'
 import { type GivenSequences, givenRecords } from '../input/dna/given.js'
 import { wholeRecords } from '../input/dna/records.js'
 import type { GivenTexts } from '../input/lines/read.js'
+import type { GivenVariants } from '../input/vcf/given.js'
 import { uploadWeights } from '../layers/params.js'
 import { availableThreads } from '../runtime/threads.js'
 import type { ModelSpec } from '../spec.js'
@@ -159,10 +160,13 @@ export class Model {
     return scoreRows(this.opened, inputs, options)
   }
 
-  /** How likely the model takes the alleles of a VCF to be, as the command `score --vcf` writes it: a row for each alternate allele. */
-  scoreVariants(vcf: string, options: ScoreVariantsOptions): AsyncGenerator<VariantRow> {
+  /**
+   * How likely the model takes the alleles of variants to be, of the VCF at a path or in memory, as the command `score --vcf` writes it: a
+   * row for each alternate allele.
+   */
+  scoreVariants(variants: string | GivenVariants, options: ScoreVariantsOptions): AsyncGenerator<VariantRow> {
     this.checkOpen()
-    return variantRows(this.opened, vcf, options)
+    return variantRows(this.opened, variants, options)
   }
 
   /** What the model writes behind a prompt, or behind each of several, as it comes, in the order of the prompts. */

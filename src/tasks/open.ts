@@ -152,7 +152,7 @@ export async function openRun(
 
 /** Opens a model that predicts bases, the variants of a VCF and the genome that they are of. */
 export async function openVariants(
-  flags: DnaFlags & VariantFiles,
+  flags: DnaFlags & VariantFiles & { vcf: string },
   files: Pick<CommandFiles, 'command' | 'outputs'>,
   note: (line: string) => void,
 ): Promise<{ run: VariantRun; resume?: ResumeFolder }> {

@@ -6,6 +6,7 @@ import { type GivenSequences, givenRecords } from '../input/dna/given.js'
 import { type ReadOptions, type RecordStream, readRecords } from '../input/dna/read.js'
 import { inputFiles } from '../input/folder.js'
 import { type GivenTexts, givenTexts, readTexts, type TextStream } from '../input/lines/read.js'
+import type { GivenVariants } from '../input/vcf/given.js'
 import type { Weights } from '../layers/params.js'
 import { type Call, unclassified } from '../output/calls.js'
 import { Cues } from '../output/subtitles.js'
@@ -150,15 +151,15 @@ export async function* scoreRows(
   }
 }
 
-/** One row for each alternate allele of each variant of a VCF. */
+/** One row for each alternate allele of each variant. */
 export async function* variantRows(
   model: OpenedModel,
-  vcf: string,
+  variants: string | GivenVariants,
   { reference, region, window, strand, ...options }: ScoreVariantsOptions,
 ): AsyncGenerator<VariantRow> {
   if (readsText(model.spec)) throw new UserError('variants are of DNA, but this model reads text', exitCodes.usage)
   const how = { ...common(model, options), window, strand, wanted: wantAlleles(model.spec) }
-  const run = await VariantRun.open(model, { vcf, reference, region }, how, readOptions(options))
+  const run = await VariantRun.open(model, { vcf: variants, reference, region }, how, readOptions(options))
   for await (const { site, logLikelihood: refLogLikelihood, alts } of run.results()) {
     const { chrom, position, id, ref } = site
     for (const [i, alt] of site.alts.entries()) {

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { crc32, deflateRawSync, gunzipSync, gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
+import { openModel } from '../../src/index.js'
+import { significant } from '../../src/output/rows.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { randomWeights, seeded, tinySpec } from '../engine/models.js'
@@ -99,11 +101,18 @@ describe('score --vcf', () => {
       return alts.split(',').map((alt) => ({ chrom, pos: Number(pos), id, ref, alt }))
     })
     expect(rows.length).toBe(alleles.length)
-    for (const [i, { ref_log_likelihood, alt_log_likelihood, log_likelihood_ratio, ...row }] of rows.entries()) {
+    const model = await openModel(path('model'))
+    const distances: (number | null)[] = []
+    for await (const row of model.scoreVariants(path('v.vcf'), { reference: path('g.fa'), window }))
+      distances.push(row.embeddingDistance && significant(row.embeddingDistance))
+    await model.close()
+    expect(rows.map(({ embedding_distance }) => embedding_distance)).toEqual(distances)
+    for (const [i, numbered] of rows.entries()) {
+      const { ref_log_likelihood, alt_log_likelihood, log_likelihood_ratio, embedding_distance, ...row } = numbered
       const { chrom, pos, ref, alt } = alleles[i]
       expect(row).toEqual(alleles[i])
       if (!/^[ACGTN]+$/i.test(alt) || alt.length > 40) {
-        expect([alt_log_likelihood, log_likelihood_ratio]).toEqual([null, null])
+        expect([alt_log_likelihood, log_likelihood_ratio, embedding_distance]).toEqual([null, null, null])
         continue
       }
       const windows = [ref, alt].map((allele) => windowOf(chrom, pos, ref.length, allele, window))
@@ -113,7 +122,11 @@ describe('score --vcf', () => {
       expect(alt_log_likelihood).toBeCloseTo(two, 2)
       expect(log_likelihood_ratio).toBeCloseTo(two - one, 2)
     }
-    expect(await rowsOf('--vcf', path('v.vcf'), '--window', String(window), '-t', '2', '--chunk', '100')).toEqual(rows)
+    for (const how of [
+      ['-t', '2', '--chunk', '100'],
+      ['-t', '2', '--max-memory', '256M'],
+    ])
+      expect(await rowsOf('--vcf', path('v.vcf'), '--window', String(window), ...how)).toEqual(rows)
   })
 
   test('writes VCF in which all but INFO stays byte for byte, and says what it left out', async () => {
@@ -137,8 +150,10 @@ describe('score --vcf', () => {
       '##longwave_score=longwave 0.1.0, model /',
       '##INFO=<ID=LW_LL,Number=R,Type=Float,Des',
       '##INFO=<ID=LW_LLR,Number=A,Type=Float,De',
+      '##INFO=<ID=LW_DIST,Number=A,Type=Float,D',
     ])
     expect(own[2]).toContain('positive where the model takes ALT to be likelier')
+    expect(own[3]).toContain('Euclidean distance between the embeddings')
     const rest = all.filter((line) => !own.includes(line))
     const before = (header + sites.join('')).trimEnd().split('\n')
     const emptied = before.map((line, i) => (rest[i].includes('LW_') ? line.replace('\t.\tGT', '\t\tGT') : line))
@@ -148,12 +163,15 @@ describe('score --vcf', () => {
     const [first, , third] = rows.slice(1)
     expect(two).toBe(
       `DP=3;\xe9;LW_LL=${first.ref_log_likelihood},${first.alt_log_likelihood},.,${third.alt_log_likelihood};` +
-        `LW_LLR=${first.log_likelihood_ratio},.,${third.log_likelihood_ratio}`,
+        `LW_LLR=${first.log_likelihood_ratio},.,${third.log_likelihood_ratio};` +
+        `LW_DIST=${first.embedding_distance},.,${third.embedding_distance}`,
     )
     const again = await command(args('--vcf', path('out.vcf.gz'), '-o', path('again.vcf')))
     expect([again.code, again.stderr]).toEqual([
       65,
-      expect.stringMatching(/has LW_LL or LW_LLR .*bcftools annotate -x/),
+      expect.stringMatching(
+        /has LW_LL, LW_LLR, LW_DIST in .*; bcftools annotate -x INFO\/LW_LL,INFO\/LW_LLR,INFO\/LW_DIST removes them/,
+      ),
     ])
     expect(readdirSync(folder).filter((name) => name.startsWith('again'))).toEqual([])
   })

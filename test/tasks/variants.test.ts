@@ -84,7 +84,7 @@ describe('scoreVariants', () => {
       for (const row of rows.filter(({ alt }) => /[<*]/.test(alt)))
         expect([row.altLogLikelihood, row.logLikelihoodRatio, row.embeddingDistance]).toEqual([null, null, null])
       await model.close()
-      // Windows that are cut, in pieces over two stages or swept in halves.
+      // Windows that are cut, or swept in halves.
       const cut = await openModel(name, { threads: 2, chunk: 16 })
       expect(await all(cut.scoreVariants(path('v.vcf'), { reference: path('g.fa'), window, strand }))).toEqual(rows)
       await cut.close()

@@ -10,7 +10,7 @@ import { parseSite } from './site.js'
 /** Lines of cohorts are long: a genotype for each of half a million people. */
 const mostBytes = 2 ** 28
 
-interface Line {
+export interface Line {
   /** Its own copy, without the line feed. */
   bytes: Buffer
   /** From 1. */
@@ -45,14 +45,14 @@ export async function openVcf(path: string, { onError, report = () => {} }: Read
   )
   const header = await headerOf(file, lines)
   problems = skipping
+  return { file, header, share, counts, ...sitesOf(file, lines, skipping) }
+}
+
+/** What a VCF has in its lines, and `problems` what is wrong with them. */
+export function sitesOf(file: string, lines: AsyncIterable<Line>, problems: Problems): Pick<Vcf, 'sites' | 'refuse'> {
   const refuse = (line: number, why: string) => problems.record(file, `line ${line}${why}`)
-  const sites = sitesOf(lines, (number, why) => refuse(number, `: ${why}`))
   return {
-    file,
-    header,
-    sites,
-    share,
-    counts,
+    sites: parsed(lines, (number, why) => refuse(number, `: ${why}`)),
     refuse: ({ line, chrom, position }, why) => refuse(line, `, ${chrom}:${position}: ${why}`),
   }
 }
@@ -75,7 +75,7 @@ async function headerOf(file: string, lines: AsyncIterator<Line>): Promise<Buffe
   throw bad(header.length === 0 ? 'is empty, expected VCF' : 'ends before its line #CHROM')
 }
 
-async function* sitesOf(lines: AsyncIterable<Line>, refuse: (line: number, why: string) => void): AsyncGenerator<Site> {
+async function* parsed(lines: AsyncIterable<Line>, refuse: (line: number, why: string) => void): AsyncGenerator<Site> {
   for await (const { bytes, number } of lines) {
     if (bytes.length === 0 || (bytes.length === 1 && bytes[0] === 13)) continue
     const site = parseSite(bytes, number)

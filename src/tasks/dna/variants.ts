@@ -2,6 +2,7 @@ import type { Output } from '../../engine/outputs.js'
 import { Genome } from '../../input/dna/genome.js'
 import type { ReadOptions } from '../../input/dna/read.js'
 import type { RecordBatch } from '../../input/dna/records.js'
+import { type GivenVariants, givenVcf } from '../../input/vcf/given.js'
 import { openVcf, type Vcf } from '../../input/vcf/read.js'
 import { overlaps, parseRegion, type Region } from '../../input/vcf/region.js'
 import type { Weights } from '../../layers/params.js'
@@ -29,9 +30,10 @@ export interface VariantOptions extends DnaOptions {
   region?: Region
 }
 
-/** Paths, and which part of the genome. */
+/** Where variants are, which genome they are of, and in which part of it. */
 export interface VariantFiles {
-  vcf: string
+  vcf: string | GivenVariants
+  /** A path. */
   reference: string
   region?: string
 }
@@ -58,7 +60,8 @@ export class VariantRun implements Run<ScoredSite> {
     const { window = defaultWindow(model.spec) } = options
     const genome = await Genome.open(reference)
     const within = region === undefined ? undefined : parseRegion(region, genome)
-    return new VariantRun(model, await openVcf(vcf, read), genome, { ...options, window, region: within })
+    const variants = typeof vcf === 'string' ? await openVcf(vcf, read) : givenVcf(vcf, read)
+    return new VariantRun(model, variants, genome, { ...options, window, region: within })
   }
 
   constructor(
