@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test, vi } from 'vitest'
@@ -15,6 +15,9 @@ cpSync(join(packageRoot, 'test/specimens/text/characters.json'), join(folder, 'm
 const mixture = { ...tinySpec('mixture'), head: { kind: 'tokens', tied: true } as const }
 mkdirSync(join(folder, 'mixture-tiny'))
 await saveCheckpoint(join(folder, 'mixture-tiny'), mixture, randomWeights(mixture))
+const genome = readFileSync(join(packageRoot, 'fixtures/fragments.fa'), 'utf8').replace(/^>.*\n|\n/gm, '')
+writeFileSync(join(folder, 'genome.fa'), `>chr1\n${genome}\n`)
+writeFileSync(join(folder, 'genome.fa.fai'), `chr1\t${genome.length}\t6\t${genome.length}\t${genome.length + 1}\n`)
 mkdirSync(join(folder, 'node_modules'))
 symlinkSync(packageRoot, join(folder, 'node_modules/longwave'))
 afterAll(() => process.chdir(packageRoot))

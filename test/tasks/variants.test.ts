@@ -91,11 +91,24 @@ describe('scoreVariants', () => {
     },
   )
 
-  test('takes a region, and errors are those of the command', async () => {
+  test('takes a region and variants in memory, and errors are those of the command', async () => {
     const model = await openModel(await causalModel('errors'))
     const options = { reference: path('g.fa'), window: 20 }
     const rows = await all(model.scoreVariants(path('v.vcf'), { ...options, region: 'chr1:1-100' }))
     expect(rows.map(({ position }) => position)).toEqual([3, 3, 3, 9])
+    const given = lines.map((one) => {
+      const [chrom, position, , ref, alt] = one.split('\t')
+      return { chrom, position: Number(position), ref, alt }
+    })
+    expect(await all(model.scoreVariants(given, { ...options, region: 'chr1:1-100' }))).toEqual(rows)
+    for (const [variant, message] of [
+      [{ ...given[0], position: 1.5 }, /^variants: line 1: POS is '1.5'/],
+      [{ ...given[0], position: 401 }, /^variants: line 1, chr1:401: REF is beyond/],
+      [{ ...given[0], chrom: 'chr1\t9' }, /^variants: line 1: expected an object/],
+      [{ chrom: 'chr1' }, /^variants: line 1: expected an object/],
+      [null, /^variants: line 1: expected an object/],
+    ] as const)
+      await expect(all(model.scoreVariants([variant as (typeof given)[0]], options))).rejects.toThrow(message)
     const fails = (file: string, more: object) => all(model.scoreVariants(file, { ...options, ...more }))
     await expect(fails(path('v.vcf'), { region: 'chr2' })).rejects.toMatchObject({ exitCode: 2 })
     await expect(fails(path('v.vcf'), { reference: path('none.fa') })).rejects.toMatchObject({ exitCode: 66 })
