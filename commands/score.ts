@@ -18,7 +18,7 @@ type VariantFlags = DnaFlags & {
 
 export default class Score extends LongwaveCommand {
   static override description =
-    'Say how likely a model takes records, or windows of them, to be: log-likelihood, bits per base (text: per token), perplexity. A model that reads forward predicts the next token (train next-base makes one for DNA), and a long record is read in pieces, with its state carried along; one that reads both ways (Caduceus) predicts masked bases, in seven passes. With --vcf: how likely the alleles of variants are, each in its surroundings.'
+    'Say how likely a model takes records, or windows of them, to be: log-likelihood, bits per base (text: per token), perplexity. A model that reads forward predicts the next token (train next-base makes one for DNA), and a long record is read in pieces, with its state carried along; one that reads both ways (Caduceus) predicts masked bases, in seven passes. With --vcf: how likely the alleles of variants are, each in its surroundings, and how far each moves the embedding.'
   static override examples = [
     '<%= config.bin %> score -m bases reads.fq.gz',
     '<%= config.bin %> score -m bases --window 10000 --strand + genome.fa -o windows.tsv.gz',

@@ -8,7 +8,7 @@ export interface WaitingSite extends ScoredSite {
   embedding?: Float32Array
 }
 
-/** Bytes of lines after which nothing that waits behind them is put off, and what a line takes besides its bytes (docs/decisions.md). */
+/** Bytes of lines after which the windows among them are computed though they fill no chunk; and those that a line takes besides its own (docs/decisions.md). */
 const bunchBytes = 4 * 2 ** 20
 const besides = 1024
 
