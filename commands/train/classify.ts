@@ -8,6 +8,7 @@ export default class TrainClassify extends TrainCommand {
   static override examples = [
     '<%= config.bin %> train classify --data train.fa.gz --labels train.tsv.gz --valid valid.fa.gz --valid-labels valid.tsv.gz --config small.json --out my-model',
     '<%= config.bin %> train classify --data new.fa --labels new.tsv --from origin --freeze body --out tuned',
+    '<%= config.bin %> train classify --data reviews.txt --labels stars.tsv --from mamba-130m --lr 0.001,body=0.00001 --out stars',
     '<%= config.bin %> train classify --data recordings/ --labels train.tsv --valid recordings/ --valid-labels valid.tsv --out birds',
   ]
   static override flags = {

@@ -23,10 +23,9 @@ export const trainFlags = {
     description: 'start from this model; its head, too, where it can say what is to be learnt',
   }),
   freeze: Flags.string({
-    helpValue: 'none|body|N|PART,PART',
+    helpValue: 'none|embedding|stem|blocks|norm|head|body|N',
     default: 'none',
-    description:
-      'what is frozen: all but the head; embedding, stem and N blocks; or parts: embedding, stem, blocks, norm, head',
+    description: 'what is frozen: parts, with commas between (body: all but the head); N: embedding, stem and N blocks',
   }),
   layers: integer({ min: 1, description: 'blocks' }),
   'd-model': integer({ min: 1, description: 'width' }),

@@ -47,6 +47,8 @@ export function prepareFolder(folder: string, document: string, makes: string[],
   cpSync(join(packageRoot, 'test/golden/hf-mamba'), at('mamba-130m'), { recursive: true })
   cpSync(join(packageRoot, 'test/specimens/text/characters.json'), at('mamba-130m/tokenizer.json'))
   writeFileSync(at('lines.txt'), 'one line\nanother\n')
+  writeFileSync(at('reviews.txt'), 'worth seeing\nnever again\n')
+  writeFileSync(at('stars.tsv'), '1\tfive\n2\tone\n')
   if (!makes.includes('my-model')) cpSync(join(packageRoot, 'models/origin'), at('my-model'), { recursive: true })
 }
 
