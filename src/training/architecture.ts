@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { BidirectionalSpec } from '../layers/mixers/bidirectional.js'
 import type { MambaSpec } from '../layers/mixers/mamba.js'
 import type { BlockSpec, HeadSpec, ModelSpec, Pool } from '../spec.js'
@@ -29,8 +30,12 @@ export function body(
   }
 }
 
-export function classHead(labels: string[], pool: Pool, length: number): HeadSpec {
-  return { kind: 'classes', labels, pool, ...(pool === 'flatten' ? { length } : {}) }
+/** A head of classes. Where the `old` one has these labels and this pooling, it pools the same rows. */
+export function classHead(labels: string[], pool: Pool, length: number, old: HeadSpec | null = null): HeadSpec {
+  const fresh: HeadSpec = { kind: 'classes', labels, pool, ...(pool === 'flatten' ? { length } : {}) }
+  if (old?.kind !== 'classes') return fresh
+  const { temperature: _, appended, ...answers } = old
+  return isDeepStrictEqual(answers, fresh) && appended ? { ...fresh, appended } : fresh
 }
 
 /** Columns of head.weight: D, or L' D where all L' rows of a record are read out. */

@@ -1,5 +1,7 @@
 import { basename } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { weightOf, widened } from '../backends/weight.js'
+import { isMirrored } from '../checkpoints/caduceus-ps.js'
 import { checkSpec } from '../checkpoints/spec-schema.js'
 import { weightShapes } from '../checkpoints/weight-shapes.js'
 import { exitCodes, UserError } from '../errors.js'
@@ -97,7 +99,9 @@ export function refuseArchitecture(given: Record<string, unknown>): void {
 }
 
 /** The weights of `from`: with its head where that answers the same from the same rows, otherwise with a new one. */
-function startedFrom({ spec: old, weights }: Pretrained, spec: ModelSpec, seed: number): Weights {
+function startedFrom(from: Pretrained, spec: ModelSpec, seed: number): Weights {
+  const { spec: old } = from
+  const weights = old.reverse_complement ? ofOneStrand(from) : from.weights
   const head = initialiseHead(spec, seed)
   // A head of another layout may have no bias.
   const fits = [...head].every(([name, { rows, cols }]) => {
@@ -106,6 +110,20 @@ function startedFrom({ spec: old, weights }: Pretrained, spec: ModelSpec, seed: 
   })
   if (fits && isDeepStrictEqual(answersOf(old.head), answersOf(spec.head))) return weights
   return new Map([...[...weights].filter(([name]) => !name.startsWith('head.')), ...head])
+}
+
+/** The weights of Caduceus-PS for one strand; its classes are the mean of what they say of both. */
+function ofOneStrand({ spec: { d_model: D, head, blocks, reverse_complement: rc }, weights }: Pretrained): Weights {
+  const both = weights.get('head.weight')
+  if (!rc || !both || head?.kind !== 'classes') return weights
+  const from = isMirrored(rc, blocks.length) ? D : 0
+  const numbers = widened(both).filter((_, i) => i % (2 * D) >= from && i % (2 * D) < from + D)
+  const one = weightOf(
+    both.rows,
+    D,
+    numbers.map((x) => 2 * x),
+  )
+  return new Map(weights).set('head.weight', one)
 }
 
 /** What the weights of a head are made for, without how their logits are decoded or calibrated. */

@@ -29,7 +29,7 @@ export function withClassHead(
   { pool, strand }: Pick<DnaSettings, 'pool' | 'strand'>,
 ): ModelSpec {
   const { reverse_complement: _, ...body } = spec
-  return { ...body, head: classHead(classes, pool, lengths.longest), strand, ...trained(lengths) }
+  return { ...body, head: classHead(classes, pool, lengths.longest, spec.head), strand, ...trained(lengths) }
 }
 
 const trained = ({ longest, shortest }: Lengths) => ({ trained_length: longest, trained_shortest: shortest })

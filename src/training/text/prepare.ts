@@ -35,7 +35,7 @@ export async function prepareText(
       const { texts, sha256 } = hashedTexts(path, tokenizer, note)
       return { ...(await loadTexts(texts, table, train?.classes ?? null, note)), data_sha256: sha256() }
     },
-    ({ classes }) => ({ ...body, head: classHead(classes, settings.pool, 0), strand: 'stranded' }),
+    ({ classes }) => ({ ...body, head: classHead(classes, settings.pool, 0, body.head), strand: 'stranded' }),
   )
   return { ...prepared, companions: await readCompanions(from.folder) }
 }
