@@ -3,6 +3,9 @@ import { firstNotFinite } from '../runtime/numbers.js'
 /** The types that checkpoints store weights in; `f16` and `bf16` as their bits. */
 export type Dtype = 'f32' | 'f16' | 'bf16'
 
+/** Of a number. */
+export const dtypeBytes: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, bf16: 2 }
+
 /**
  * A weight on the host: row-major, vectors as [1, n], in the type that its file stores, widened by what reads it. It lies in shared memory, so
  * that threads are handed the one copy there is, and is not written once it has been made.
@@ -15,8 +18,9 @@ export type Weight = { rows: number; cols: number } & (
 /** Of zeros. */
 export function newWeight(dtype: Dtype, rows: number, cols: number): Weight {
   const n = rows * cols
-  if (dtype === 'f32') return { dtype, rows, cols, data: new Float32Array(new SharedArrayBuffer(4 * n)) }
-  return { dtype, rows, cols, data: new Uint16Array(new SharedArrayBuffer(2 * n)) }
+  const buffer = new SharedArrayBuffer(dtypeBytes[dtype] * n)
+  if (dtype === 'f32') return { dtype, rows, cols, data: new Float32Array(buffer) }
+  return { dtype, rows, cols, data: new Uint16Array(buffer) }
 }
 
 /** Of the numbers given, `rows * cols` of them, as f32. */

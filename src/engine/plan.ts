@@ -182,12 +182,12 @@ function stagesOf(blocks: number, workers: number): BlockRange[] {
   }))
 }
 
-/** Bytes of weights as they are stored, in memory that all threads share. */
+/** Bytes of weights as they are stored, in memory that all threads share, and on a GPU. */
 export const weightBytes = (weights: Weights): number =>
   [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
 
-/** The same as float32: as a GPU keeps them, and a worker those that it keeps. */
-export const widenedBytes = (weights: Weights): number =>
+/** The same as float32: as a worker has those that it keeps. */
+const widenedBytes = (weights: Weights): number =>
   [...weights.values()].reduce((sum, { rows, cols }) => sum + 4 * rows * cols, 0)
 
 /** Bytes of the chunks that are computed at a time, at the most. */

@@ -2,7 +2,7 @@ import type { GpuFacts } from '../backends/backend.js'
 import type { Device } from '../backends/registry.js'
 import { tokensPerRow } from '../engine/footprint.js'
 import type { Output } from '../engine/outputs.js'
-import { chunkBytes, type Plan, planOf, weightBytes, widenedBytes } from '../engine/plan.js'
+import { chunkBytes, type Plan, planOf, weightBytes } from '../engine/plan.js'
 import type { Weights } from '../layers/params.js'
 import type { ModelSpec } from '../spec.js'
 import { sizeText } from '../text/size.js'
@@ -64,7 +64,7 @@ export function planFor(
       `device ${deviceText(device, gpu)}`,
       `${count(plan.workers)} worker${plan.workers === 1 ? '' : 's'}`,
       `chunks of ${chunkText(spec, plan)}`,
-      `${sizeText(gpu ? widenedBytes(weights) : weightBytes(weights))} of weights`,
+      `${sizeText(weightBytes(weights))} of weights`,
       `about ${sizeText(chunkBytes(spec, plan, wanted))} of buffers`,
       `memory: ${sizeText(plan.memory.run)} of ${sizeText(plan.memory.allowed)}, the rest for sequences that are held whole`,
     ].join('; '),

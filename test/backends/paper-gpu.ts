@@ -3,6 +3,7 @@ import type { OpenDevice } from '../../src/backends/webgpu/dawn.js'
 import type { Kernel } from '../../src/backends/webgpu/kernel.js'
 import { Machine, type Operands } from '../../src/backends/webgpu/machine.js'
 import type { GpuTensor } from '../../src/backends/webgpu/tensor.js'
+import { type Dtype, dtypeBytes } from '../../src/backends/weight.js'
 
 /** What a device was asked for. */
 export interface Asked {
@@ -76,23 +77,24 @@ export class PaperMachine extends Machine {
     this.asked = asked
   }
 
-  override allocate(rows: number, cols: number): GpuTensor {
-    this.living += 4 * rows * cols
+  override allocate(rows: number, cols: number, dtype: Dtype = 'f32'): GpuTensor {
+    this.living += dtypeBytes[dtype] * rows * cols
     this.peak = Math.max(this.peak, this.living)
-    return super.allocate(rows, cols)
+    return super.allocate(rows, cols, dtype)
   }
 
   override release(x: GpuTensor): void {
-    if (x.owner) this.living -= 4 * x.rows * x.cols
+    if (x.owner) this.living -= dtypeBytes[x.dtype] * x.rows * x.cols
     super.release(x)
   }
 
   override run(kernel: Kernel, operands: Operands): void {
     const { tensors, tables = {}, numbers = {}, blocks } = operands
     for (const name of [...(kernel.reads ?? []), ...kernel.writes]) {
-      const { at, rows, step, cols, block } = tensors[name]
+      const { at, rows, step, cols, block, dtype } = tensors[name]
+      check(dtype === (kernel.dtypes?.[name] ?? 'f32'), `${kernel.name}: ${name} of ${dtype}`)
       const end = rows * cols === 0 ? at : at + (rows - 1) * step + cols
-      const within = 4 * end <= Math.min(block.bytes, this.tensorBytes)
+      const within = dtypeBytes[dtype] * end <= Math.min(block.bytes, this.tensorBytes)
       check(isCount(at) && within, `${kernel.name}: ${name} from ${at} to ${end} of ${block.bytes} bytes`)
     }
     for (const name of kernel.counts ?? []) {

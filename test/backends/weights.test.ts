@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { FloatArray, LinearOptions } from '../../src/backends/backend.js'
 import { type CpuOptions, openCpuBackend } from '../../src/backends/cpu/cpu.js'
+import { openWebgpuBackend } from '../../src/backends/webgpu/webgpu.js'
 import { type Dtype, newWeight, type Weight, weightOf, widened } from '../../src/backends/weight.js'
+import { gpu } from './has-gpu.js'
 import { randomNumbers } from './random.js'
 
 const dtypes: Dtype[] = ['f32', 'f16', 'bf16']
@@ -118,4 +120,48 @@ test('an operation that needs all of a weight brings it in, and releasing it giv
   backend.release(sum, weight)
   expect(memory.usedBytes).toBe(before)
   await backend.close()
+})
+
+describe.skipIf(!gpu)('weights on webgpu', () => {
+  test.each(['f16', 'bf16'] as const)('every %s is widened as on the host, wherever it is read', async (dtype) => {
+    const backend = await openWebgpuBackend()
+    const weight = newWeight(dtype, 257, 255) // rows of an odd number of them
+    for (let i = 0; i < weight.data.length; i++) weight.data[i] = i
+    const shared = backend.weight(weight, 'table')
+    const expected = widened(weight)
+    const rows = Int32Array.from({ length: weight.rows }, (_, i) => i)
+    for (const x of [backend.embedRows(rows, shared), backend.activate(shared, 'none'), shared])
+      expect(await backend.download(x)).toEqual(expected)
+    await backend.close()
+  })
+
+  test.each(dtypes)('a product with %s has the bytes of one with its numbers uploaded', async (dtype) => {
+    for (const tensorBytes of [undefined, 4096]) {
+      const backend = await openWebgpuBackend({ tensorBytes })
+      for (const [T, I, O] of [
+        [3, 37, 133],
+        [1, 64, 64],
+      ]) {
+        // biome-ignore format: shapes
+        const [weight, narrower] = [randomWeight(dtype, O, I), randomWeight('f32', T, I)]
+        const x = backend.upload(widened(narrower), T, I)
+        const got = await backend.download(await backend.linear(x, backend.weight(weight, 'w')))
+        const uploaded = backend.weight(weightOf(O, I, widened(weight)), 'w')
+        expect(sameBytes(got, await backend.download(await backend.linear(x, uploaded)))).toBe(true)
+      }
+      await backend.close()
+    }
+  })
+
+  test('halves take half the memory, all of it is given back, and what reads them otherwise makes one copy', async () => {
+    const backend = await openWebgpuBackend()
+    const { machine } = backend
+    const [allocate, release] = [vi.spyOn(machine, 'allocate'), vi.spyOn(machine, 'release')]
+    const weight = backend.weight(randomWeight('bf16', 64, 32), 'w')
+    expect(backend.use!().bytes).toBe(2 * 64 * 32)
+    backend.release(backend.activate(weight, 'none'), backend.activate(weight, 'silu'), weight)
+    expect(allocate.mock.calls).toEqual([[64, 32, 'bf16'], [64, 32], [64, 32, 'f32'], [64, 32]]) // biome-ignore format: in order
+    expect(release).toHaveBeenCalledTimes(4)
+    await backend.close()
+  })
 })

@@ -3,12 +3,12 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { saveCheckpoint } from '../../src/checkpoints/own.js'
-import { SafetensorsFile } from '../../src/checkpoints/safetensors.js'
 import { packageRoot } from '../../src/runtime/package-root.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { randomWeights, tinySpec } from '../engine/models.js'
 import { command } from '../run-command.js'
 import { cleanEnv, shell, temporaryFolder } from '../shell/run.js'
+import { characters, spelledGolden } from './characters.js'
 
 const folder = temporaryFolder()
 const path = (name: string) => join(folder, name)
@@ -29,23 +29,9 @@ const generate = async (model: string, args: string[], input?: string) => {
   return stdout.toString()
 }
 
-/** 64 characters, each a token: ids become texts and back. */
-const characters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-
 describe.each(['hf-mamba', 'hf-falcon-mamba'])('%s', (name) => {
   test('greedy tokens are those of transformers', async () => {
-    const golden = join(packageRoot, 'test/golden', name)
-    const file = await SafetensorsFile.open(join(golden, 'expected.safetensors'))
-    const all = [...(await file.integers('greedy.output_ids'))]
-    await file.close()
-    cpSync(golden, path(name), { recursive: true })
-    const tokenizer = JSON.parse(readFileSync(join(packageRoot, 'test/specimens/text/characters.json'), 'utf8'))
-    const { vocab_size } = JSON.parse(readFileSync(join(golden, 'config.json'), 'utf8'))
-    const vocab = Object.fromEntries([...characters].slice(0, vocab_size).map((letter, id) => [letter, id]))
-    writeFileSync(
-      path(`${name}/tokenizer.json`),
-      JSON.stringify({ ...tokenizer, model: { ...tokenizer.model, vocab } }),
-    )
+    const all = await spelledGolden(name, path(name))
     const spelled = all.map((id) => characters[id]).join('')
     const [prompt, rest] = [spelled.slice(0, 5), spelled.slice(5)]
     expect(await generate(path(name), ['--prompt', prompt, '--max-tokens', '8'])).toBe(`${rest}\n`)

@@ -1,3 +1,5 @@
+import type { Dtype } from '../weight.js'
+
 /**
  * An operation in WGSL: the body of its entry point, and the names that it reads. Of these come the declarations:
  *
@@ -10,6 +12,8 @@ export interface Kernel {
   /** Tells it from all others, those with other constants in their code included: each is compiled once. */
   name: string
   reads?: readonly string[]
+  /** Types of those that are not all f32: halves come as array<u32>, of which `numberAt` reads one (halves.ts). */
+  dtypes?: Readonly<Record<string, Dtype>>
   /** Read, too, where the body does. */
   writes: readonly string[]
   tables?: readonly string[]
@@ -62,9 +66,10 @@ function shader(kernel: Kernel): string {
     ...counts.map((name) => `${name}: u32`),
     ...reals.map((name) => `${name}: f32`),
   ]
+  const elementOf = (name: string) => ((kernel.dtypes?.[name] ?? 'f32') === 'f32' ? 'f32' : 'u32')
   const bindings = [
     'var<uniform> p: Numbers;',
-    ...(kernel.reads ?? []).map((name) => `var<storage, read> ${name}: array<f32>;`),
+    ...(kernel.reads ?? []).map((name) => `var<storage, read> ${name}: array<${elementOf(name)}>;`),
     ...kernel.writes.map((name) => `var<storage, read_write> ${name}: array<f32>;`),
     ...(kernel.tables ?? []).map((name) => `var<storage, read> ${name}: array<i32>;`),
   ]

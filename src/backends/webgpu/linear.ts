@@ -12,13 +12,13 @@ export const linear =
     const [T, I, O] = [x.rows, x.cols, weight.rows]
     const bias = optional(options.bias, 1, O)
     const residual = optional(options.residual, T, O)
-    const kernel = productKernel(tile, {
+    const fused = {
       bias: !!bias,
       residual: !!residual,
       activation: options.activation ?? 'none',
       turned: { x: false, w: false },
       into: 'result',
-    })
+    } as const
     const y = machine.allocate(T, O)
     let to = 0
     for (const part of partsOfWeight(weight)) {
@@ -26,7 +26,7 @@ export const linear =
       to += rows
       const across = Math.ceil(rows / tileCols(tile))
       const of = (whole: GpuTensor) => columnsOf(whole, from, to)
-      machine.run(kernel, {
+      machine.run(productKernel(tile, { dtype: part.dtype, ...fused }), {
         tensors: {
           x: gpu(x),
           w: gpu(part, rows, I),

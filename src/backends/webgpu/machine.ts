@@ -1,5 +1,6 @@
 import { native, nativeNow } from '../../runtime/native-calls.js'
 import type { DeviceUse } from '../backend.js'
+import { type Dtype, dtypeBytes } from '../weight.js'
 import { Arena } from './arena.js'
 import { type Block, BufferPool, usages } from './buffers.js'
 import type { OpenDevice } from './dawn.js'
@@ -61,9 +62,9 @@ export class Machine {
   }
 
   /** A new tensor, contents undefined. */
-  allocate(rows: number, cols: number): GpuTensor {
-    const block = nativeNow(() => this.storage.take(rows * cols * 4))
-    return new GpuTensor(block, 0, rows, cols, cols, true)
+  allocate(rows: number, cols: number, dtype: Dtype = 'f32'): GpuTensor {
+    const block = nativeNow(() => this.storage.take(rows * cols * dtypeBytes[dtype]))
+    return new GpuTensor(block, 0, rows, cols, cols, true, dtype)
   }
 
   release(x: GpuTensor): void {
@@ -112,12 +113,12 @@ export class Machine {
     })
   }
 
-  /** Copies numbers into a contiguous tensor. */
-  write(x: GpuTensor, data: Float32Array<ArrayBuffer>): void {
+  /** Copies numbers into a contiguous tensor, from its number `from` on. Of halves it takes an even number. */
+  write(x: GpuTensor, data: Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>, from = 0): void {
     nativeNow(() => {
       // The GPU gets them at once, before commands that wait here and read what was there.
       if (x.block.lastUsed === this.submits) this.flush()
-      this.gpu.device.queue.writeBuffer(x.block.buffer, x.at * 4, data)
+      this.gpu.device.queue.writeBuffer(x.block.buffer, (x.at + from) * dtypeBytes[x.dtype], data)
     })
   }
 

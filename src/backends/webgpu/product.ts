@@ -1,10 +1,14 @@
 import type { Activation } from '../backend.js'
+import type { Dtype } from '../weight.js'
 import { activated, activations } from './elementwise.js'
+import { numberAt, widening } from './halves.js'
 import type { Kernel } from './kernel.js'
 import { type Tile, tileCols, tileRows } from './tile.js'
 
-/** What rides along with a product. */
+/** What kind of product it is, and what rides along with it. */
 export interface Fused {
+  /** Of w. */
+  dtype: Dtype
   bias: boolean
   residual: boolean
   activation: Activation
@@ -25,20 +29,22 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
  */
 export const productKernel = (tile: Tile, fused: Fused): Kernel => {
   const { down, across, depth } = tile
-  const { bias, residual, activation, turned, into } = fused
+  const { dtype, bias, residual, activation, turned, into } = fused
   const [xStep, wStep] = [tileRows(tile) + 1, tileCols(tile) + 1]
   const rows = upTo(tile.rows)
   const quads = upTo(tile.cols / 4)
   const weights = (q: number) => upTo(4).map((j) => `ws[b + ${(4 * q + j) * across}u]`)
   const parts = into === 'parts'
   return {
-    name: `product ${Object.values(tile)} ${bias} ${residual} ${activation} ${turned.x} ${turned.w} ${into}`,
+    name: `product ${Object.values(tile)} ${bias} ${residual} ${activation} ${turned.x} ${turned.w} ${into} ${dtype}`,
     reads: ['x', 'w', ...(bias ? ['bias'] : []), ...(residual ? ['residual'] : [])],
+    dtypes: { w: dtype },
     writes: ['y'],
     counts: ['T', 'I', 'O', 'across', ...(parts ? ['tiles', 'each'] : [])],
     threads: down * across,
     library: `
 ${activations}
+${widening[dtype]}
 var<workgroup> xs: array<f32, ${depth * xStep}>;
 var<workgroup> ws: array<f32, ${depth * wStep}>;`,
     body: `
@@ -51,8 +57,8 @@ var<workgroup> ws: array<f32, ${depth * wStep}>;`,
   let right = lane % ${across}u;
   ${rows.flatMap((i) => quads.map((q) => `var sum${i}_${q} = vec4f();`)).join(' ')}
   for (var k = first; k < end; k += ${depth}u) {
-    ${loaded({ into: 'xs', x: 'x', end: 'T', first: 'row', rows: tileRows(tile), turned: turned.x }, tile)}
-    ${loaded({ into: 'ws', x: 'w', end: 'O', first: 'col', rows: tileCols(tile), turned: turned.w }, tile)}
+    ${loaded({ into: 'xs', x: 'x', dtype: 'f32', end: 'T', first: 'row', rows: tileRows(tile), turned: turned.x }, tile)}
+    ${loaded({ into: 'ws', x: 'w', dtype, end: 'O', first: 'col', rows: tileCols(tile), turned: turned.w }, tile)}
     workgroupBarrier();
     for (var c = 0u; c < ${depth}u; c++) {
       let a = c * ${xStep}u + down;
@@ -79,6 +85,7 @@ var<workgroup> ws: array<f32, ${depth * wStep}>;`,
 interface Loaded {
   into: string
   x: string
+  dtype: Dtype
   /** Rows of the factor that there are, and the first of the tile. */
   end: string
   first: string
@@ -88,13 +95,13 @@ interface Loaded {
 }
 
 /** Copies a tile's rows of a factor, `depth` columns from `k` on, into workgroup memory; zeros beyond its ends. */
-const loaded = ({ into, x, end, first, rows, turned }: Loaded, { down, across, depth }: Tile) => `
+const loaded = ({ into, x, dtype, end, first, rows, turned }: Loaded, { down, across, depth }: Tile) => `
     for (var i = lane; i < ${rows * depth}u; i += ${down * across}u) {
       let r = i ${turned ? `% ${rows}u` : `/ ${depth}u`};
       let c = i ${turned ? `/ ${rows}u` : `% ${depth}u`};
       var one = 0.0;
       if (${first} + r < p.${end} && k + c < end) {
-        one = ${x}[p.${x}_at + ${turned ? `(k + c) * p.${x}_step + ${first} + r` : `(${first} + r) * p.${x}_step + k + c`}];
+        one = ${numberAt(dtype, x, `p.${x}_at + ${turned ? `(k + c) * p.${x}_step + ${first} + r` : `(${first} + r) * p.${x}_step + k + c`}`)};
       }
       ${into}[c * ${rows + 1}u + r] = one;
     }`

@@ -1,25 +1,29 @@
 import type { Backend, Pooling } from '../backend.js'
 import { countEnds, poolingOrder } from '../segments.js'
+import type { Dtype } from '../weight.js'
+import { numberAt, widening } from './halves.js'
 import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
 import { gpu, stateOf } from './tensor.js'
 import { partsOfWeight } from './weights.js'
 
 /** `rows`: of x, and where each goes in y. */
-const gatherKernel: Kernel = {
-  name: 'gather',
+const gatherKernel = (dtype: Dtype): Kernel => ({
+  name: `gather ${dtype}`,
   reads: ['x'],
+  dtypes: { x: dtype },
   writes: ['y'],
   tables: ['rows'],
   counts: ['count', 'cols'],
   threads: 64,
+  library: widening[dtype],
   body: `
   let i = block * 64u + lane;
   if (i >= p.count * p.cols) { return; }
   let pair = i / p.cols * 2u;
   let c = i % p.cols;
-  y[p.y_at + u32(rows[pair + 1u]) * p.y_step + c] = x[p.x_at + u32(rows[pair]) * p.x_step + c];`,
-}
+  y[p.y_at + u32(rows[pair + 1u]) * p.y_step + c] = ${numberAt(dtype, 'x', 'p.x_at + u32(rows[pair]) * p.x_step + c')};`,
+})
 
 /** Rows of a tensor, or of a weight in several. */
 export const gatherRows =
@@ -35,7 +39,7 @@ export const gatherRows =
       const pairs = new Int32Array(2 * rows.length)
       let count = 0
       for (const [at, row] of rows.entries()) if (row >= from && row < to) pairs.set([row - from, at], 2 * count++)
-      machine.run(gatherKernel, {
+      machine.run(gatherKernel(part.dtype), {
         tensors: { x: part, y },
         tables: { rows: pairs.subarray(0, 2 * count) },
         numbers: { count, cols },

@@ -1,7 +1,8 @@
 import type { Tensor } from '../backend.js'
+import type { Dtype } from '../weight.js'
 import type { Block } from './buffers.js'
 
-/** Rows of float32 numbers in a buffer of the GPU, `step` numbers apart. */
+/** Rows of numbers in a buffer of the GPU, `step` numbers apart. All are float32 but the parts of a weight (`StoredWeight`). */
 export class GpuTensor implements Tensor {
   constructor(
     readonly block: Block,
@@ -13,6 +14,7 @@ export class GpuTensor implements Tensor {
     readonly step: number,
     /** Whether the block is its own; false for a view and after release. */
     public owner: boolean,
+    readonly dtype: Dtype = 'f32',
   ) {}
 
   get contiguous(): boolean {
@@ -20,8 +22,34 @@ export class GpuTensor implements Tensor {
   }
 }
 
-/** x as this backend knows it. A dimension that is given must fit. */
-export function gpu(x: Tensor, rows = x.rows, cols = x.cols): GpuTensor {
+/**
+ * A weight that does not lie in one tensor of float32: in tensors of its rows, one after the other, where one would be too large, and in the
+ * type of its file. Products and look-ups read it so; for anything else there is a float32 copy, made when it is first asked for.
+ */
+export class StoredWeight implements Tensor {
+  private copy: GpuTensor | null = null
+
+  constructor(
+    readonly rows: number,
+    readonly cols: number,
+    readonly parts: readonly GpuTensor[],
+    private readonly widen: () => GpuTensor,
+  ) {}
+
+  get widened(): GpuTensor {
+    this.copy ??= this.widen()
+    return this.copy
+  }
+
+  /** All that it lies in. */
+  get tensors(): GpuTensor[] {
+    return this.copy ? [...this.parts, this.copy] : [...this.parts]
+  }
+}
+
+/** x as this backend knows it, of float32. A dimension that is given must fit. */
+export function gpu(tensor: Tensor, rows = tensor.rows, cols = tensor.cols): GpuTensor {
+  const x = tensor instanceof StoredWeight ? tensor.widened : tensor
   if (!(x instanceof GpuTensor)) throw new TypeError('a tensor of another backend')
   if (x.rows !== rows || x.cols !== cols)
     throw new RangeError(`a tensor is [${x.rows}, ${x.cols}] where [${rows}, ${cols}] was expected`)

@@ -19,7 +19,7 @@ import { columnsOf, gpu, reshaped, rowsOf } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
 import { trapezoid } from './trapezoid.js'
 import { turns } from './turns.js'
-import { partsOfWeight, uploadWeight } from './weights.js'
+import { tensorsOf, uploadWeight } from './weights.js'
 
 export interface WebgpuOptions {
   scan?: ScanForm
@@ -74,7 +74,7 @@ export function webgpuBackend(
     write,
     download: (x) => machine.read(gpu(x)),
     release: (...tensors) => {
-      for (const x of tensors) if (x) for (const part of partsOfWeight(x)) machine.release(part)
+      for (const x of tensors) if (x) for (const one of tensorsOf(x)) machine.release(one)
     },
     columns: (x, from, to) => columnsOf(gpu(x), from, to),
     rows: (x, from, to) => rowsOf(gpu(x), from, to),

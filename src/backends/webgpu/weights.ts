@@ -1,50 +1,54 @@
 import { exitCodes, UserError } from '../../errors.js'
 import type { Tensor } from '../backend.js'
-import { type Weight, widened } from '../weight.js'
+import { type Dtype, dtypeBytes, rowsOf, type Weight, widened } from '../weight.js'
 import type { Machine } from './machine.js'
-import { type GpuTensor, gpu, rowsOf } from './tensor.js'
+import { type GpuTensor, gpu, StoredWeight } from './tensor.js'
 
-/** A weight that is larger than a tensor may be: tensors of its rows, one after the other. Products and look-ups read it. */
-class SplitWeight implements Tensor {
-  constructor(
-    readonly rows: number,
-    readonly cols: number,
-    readonly parts: readonly GpuTensor[],
-  ) {}
-}
+/** Numbers that are copied at a time: from shared memory, which the binding of WebGPU does not take. */
+const copiedNumbers = 2 ** 20
 
-/** Bytes that are copied at a time: from shared memory, which the binding of WebGPU does not take. */
-const copiedBytes = 4 * 2 ** 20
-
-/** Puts a weight on the GPU. Errors: UserError with exit code 69 that names one with rows larger than a tensor may be. */
+/**
+ * Puts a weight on the GPU, in its own type; vectors, which are small and no factor of a product, as float32. Errors: UserError with exit
+ * code 69 that names one with rows larger than a tensor may be.
+ */
 export function uploadWeight(machine: Machine, weight: Weight, name: string): Tensor {
   const { rows, cols } = weight
-  const most = Math.floor(machine.tensorBytes / (4 * cols))
+  const dtype = rows === 1 ? 'f32' : weight.dtype
+  const rowBytes = dtypeBytes[dtype] * cols
+  const most = Math.floor(machine.tensorBytes / rowBytes)
   if (most === 0) {
-    const text = `a row of the weight ${name} takes ${4 * cols} bytes, and a tensor on this GPU ${machine.tensorBytes} at the most`
+    const text = `a row of the weight ${name} takes ${rowBytes} bytes, and a tensor on this GPU ${machine.tensorBytes} at the most`
     throw new UserError(`${text}: use the device cpu`, exitCodes.unavailable)
   }
   const parts: GpuTensor[] = []
-  for (let from = 0; from < rows; from += most) {
-    const part = machine.allocate(Math.min(most, rows - from), cols)
-    fill(machine, part, weight, from)
-    parts.push(part)
-  }
-  return parts.length === 1 ? parts[0] : new SplitWeight(rows, cols, parts)
+  for (let from = 0; from < rows; from += most)
+    parts.push(uploaded(machine, rowsOf(weight, from, Math.min(rows, from + most)), dtype))
+  if (parts.length === 1 && dtype === 'f32') return parts[0]
+  return new StoredWeight(rows, cols, parts, () => uploaded(machine, weight, 'f32'))
 }
 
-/** Copies the rows of a weight from row `from` on. */
-function fill(machine: Machine, part: GpuTensor, { cols, dtype, data }: Weight, from: number): void {
-  const step = Math.min(part.rows, Math.max(1, Math.floor(copiedBytes / (4 * cols))))
-  const copy = new Float32Array(step * cols)
-  for (let row = 0; row < part.rows; row += step) {
-    const rows = Math.min(step, part.rows - row)
-    const some = data.subarray((from + row) * cols, (from + row + rows) * cols)
-    copy.set(widened({ rows, cols, dtype, data: some } as Weight))
-    machine.write(rowsOf(part, row, row + rows), copy.subarray(0, rows * cols))
+/** A tensor of its numbers, in its own type or as float32. */
+function uploaded(machine: Machine, weight: Weight, dtype: Dtype): GpuTensor {
+  const { rows, cols, data } = weight
+  const tensor = machine.allocate(rows, cols, dtype)
+  for (let from = 0; from < data.length; from += copiedNumbers) {
+    const count = Math.min(copiedNumbers, data.length - from)
+    const some = { ...weight, data: data.subarray(from, from + count) } as Weight
+    machine.write(tensor, dtype === 'f32' ? new Float32Array(widened(some)) : evenHalves(some.data), from)
   }
+  return tensor
 }
 
-/** The tensors that a weight lies in, in the order of its rows: one, unless it was split. */
+/** A copy, with a zero after an odd number of them: WebGPU writes whole integers, for which every buffer has room. */
+function evenHalves(halves: ArrayLike<number>): Uint16Array<ArrayBuffer> {
+  const even = new Uint16Array(2 * Math.ceil(halves.length / 2))
+  even.set(halves)
+  return even
+}
+
+/** The tensors that a weight is read from by products and look-ups, in the order of its rows. */
 export const partsOfWeight = (weight: Tensor): readonly GpuTensor[] =>
-  weight instanceof SplitWeight ? weight.parts : [gpu(weight)]
+  weight instanceof StoredWeight ? weight.parts : [gpu(weight)]
+
+/** All that a tensor or weight takes. */
+export const tensorsOf = (x: Tensor): readonly GpuTensor[] => (x instanceof StoredWeight ? x.tensors : [gpu(x)])

@@ -23,7 +23,8 @@ function addProduct(machine: Machine, tile: Tile, a: Factor, b: Factor, I: numbe
   const tiles = across * Math.ceil(T / tileRows(tile))
   const parts = Math.min(Math.ceil(busyGroups / tiles), Math.ceil(I / leastSum))
   const each = Math.ceil(I / parts)
-  const plain = { bias: false, residual: false, activation: 'none', turned: { x: a.turned, w: b.turned } } as const
+  const turned = { x: a.turned, w: b.turned }
+  const plain = { dtype: 'f32', bias: false, residual: false, activation: 'none', turned } as const
   const run = (y: GpuTensor, how: 'sums' | 'parts') =>
     machine.run(productKernel(tile, { ...plain, into: how }), {
       tensors: { x: a.x, w: b.x, y },
