@@ -3,7 +3,7 @@ import type { Backend } from '../../src/backends/backend.js'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
 import { oneSegment } from '../../src/backends/segments.js'
 import { openWebgpuBackend } from '../../src/backends/webgpu/webgpu.js'
-import { weightOf } from '../../src/backends/weight.js'
+import { newWeight, weightOf, widened } from '../../src/backends/weight.js'
 import { planOf } from '../../src/engine/plan.js'
 import { Session } from '../../src/engine/session.js'
 import { exitCodes } from '../../src/errors.js'
@@ -47,11 +47,12 @@ describe.skipIf(!gpu)('webgpu with small tensors', () => {
     expect(await product(small)).toEqual(await product(whole))
   })
 
-  it('looks rows up in one that lies in several', async () => {
-    const table = values(300, 15)
+  it.each(['f32', 'f16', 'bf16'] as const)('looks rows up in one of %s that lies in several', async (dtype) => {
+    const table = newWeight(dtype, 300, 15)
+    for (let i = 0; i < table.data.length; i++) table.data[i] = i // of halves the bits
     const ids = Int32Array.of(299, 0, 33, 34, 35, 299, 150, 67, 68)
-    const look = async (b: Backend) => b.download(b.embedRows(ids, b.weight(weightOf(300, 15, table.data), 'table')))
-    const wanted = [...ids].flatMap((id) => Array.from(table.data.subarray(15 * id, 15 * id + 15), Math.fround))
+    const look = async (b: Backend) => b.download(b.embedRows(ids, b.weight(table, 'table')))
+    const wanted = [...ids].flatMap((id) => [...widened(table).subarray(15 * id, 15 * id + 15)])
     expect([...(await look(small))]).toEqual(wanted)
     expect([...(await look(whole))]).toEqual(wanted)
   })

@@ -2,15 +2,17 @@ import { describe, expect, test } from 'vitest'
 import type { GpuFacts } from '../../src/backends/backend.js'
 import { oneSegment, wholeSegments } from '../../src/backends/segments.js'
 import { webgpuBackend } from '../../src/backends/webgpu/webgpu.js'
-import { type Weight, weightOf } from '../../src/backends/weight.js'
+import { type Dtype, newWeight, rowsOf, type Weight } from '../../src/backends/weight.js'
 import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { footprint, tokensPerRow } from '../../src/engine/footprint.js'
 import { Network } from '../../src/engine/network.js'
 import type { Output } from '../../src/engine/outputs.js'
-import { chunkBytes, planOf } from '../../src/engine/plan.js'
+import { chunkBytes, planOf, weightBytes } from '../../src/engine/plan.js'
 import { Session } from '../../src/engine/session.js'
 import { uploadWeights } from '../../src/layers/params.js'
 import type { ModelSpec } from '../../src/spec.js'
+import { planFor } from '../../src/tasks/compute.js'
+import { sizeText } from '../../src/text/size.js'
 import { PaperMachine } from '../backends/paper-gpu.js'
 import { randomIds, randomWeights, seeded, tinySpec } from './models.js'
 
@@ -34,13 +36,11 @@ function wideSpec(mixer: 'mamba' | 'add' | 's4d' | 'mamba2' | 'mamba3', D: numbe
 }
 
 /** Weights that take no memory: they all lie in the same numbers. */
-function paperWeights(spec: ModelSpec): Map<string, Weight> {
+function paperWeights(spec: ModelSpec, dtype: Dtype = 'f32'): Map<string, Weight> {
   const shapes = weightShapes(spec).filter(({ optional }) => !optional)
   const most = Math.max(...shapes.map(({ rows, cols }) => rows * cols))
-  const { data } = weightOf(1, most, [0]) as { data: Float32Array<SharedArrayBuffer> }
-  return new Map(
-    shapes.map(({ name, rows, cols }) => [name, { dtype: 'f32', rows, cols, data: data.subarray(0, rows * cols) }]),
-  )
+  const all = newWeight(dtype, most, 1)
+  return new Map(shapes.map(({ name, rows, cols }) => [name, { ...rowsOf(all, 0, rows * cols), rows, cols }]))
 }
 
 /** Runs ids through a session on a GPU on paper as large as the plan is for. */
@@ -115,6 +115,27 @@ describe('1,048,576 tokens on a GPU on paper', () => {
     // The limit is used, not only kept.
     if (D === 2048 && size === 128) expect(asked.largest).toBeGreaterThan((size * MiB) / 2)
   })
+})
+
+test('weights in bfloat16 take of a GPU what they take of their file, and it is said', async () => {
+  const spec = wideSpec('mamba', 2048)
+  const weights = paperWeights(spec, 'bf16')
+  const stored = weightBytes(weights)
+  const gpu = card(2048 * MiB)
+  const machine = new PaperMachine(gpu.tensorBytes)
+  const backend = webgpuBackend(machine)
+  const session = new Session(new Network(backend, spec, uploadWeights(backend, weights)), {
+    chunk: 64,
+    outputs: [{ head: true, pool: 'mean' }],
+  })
+  await session.push({ input: new Int32Array(60), segments: wholeSegments(Int32Array.of(0, 60)) })
+  session.close()
+  // Vectors, the weights of the convolution and A_log are float32.
+  expect(machine.living / stored).toBeGreaterThan(1)
+  expect(machine.living / stored).toBeLessThan(1.02)
+  const said: string[] = []
+  planFor({ spec, weights }, { device: 'webgpu', gpu, threads: 1, note: () => {}, detail: (line) => said.push(line) })
+  expect(said).toEqual([expect.stringContaining(`; ${sizeText(stored)} of weights;`)])
 })
 
 describe('the footprint of a chunk', () => {
