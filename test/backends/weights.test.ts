@@ -160,7 +160,7 @@ describe.skipIf(!gpu)('weights on webgpu', () => {
     const weight = backend.weight(randomWeight('bf16', 64, 32), 'w')
     expect(backend.use!().bytes).toBe(2 * 64 * 32)
     backend.release(backend.activate(weight, 'none'), backend.activate(weight, 'silu'), weight)
-    expect(allocate.mock.calls).toEqual([[64, 32, 'bf16'], [64, 32], [64, 32, 'f32'], [64, 32]]) // biome-ignore format: in order
+    expect(allocate.mock.calls).toEqual([[64, 32, 'bf16'], [64, 32, 'f32'], [64, 32], [64, 32]]) // biome-ignore format: in order
     expect(release).toHaveBeenCalledTimes(4)
     await backend.close()
   })
