@@ -10,12 +10,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/install/**'],
     globalSetup: 'test/told.ts',
-    setupFiles: ['test/equality.ts', 'test/apart.ts'],
+    setupFiles: 'test/equality.ts',
     // Without this, one less than there are cores: one of two.
     maxWorkers: availableParallelism(),
-    // A process of its own for each file would load vitest and the built package anew, 0.3 to 1 s of a processor. So a
-    // test puts back what it changes (test/apart.ts does the rest), and measures memory in a process that it starts.
-    isolate: false,
     // The built package runs as it is.
     server: { deps: { external: [/\/(build|dist)\//] } },
     // On a machine that does other things, too, a process takes ten times as long to start.
