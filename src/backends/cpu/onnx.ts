@@ -39,11 +39,11 @@ function varint(value: number): number[] {
   return [...bytes, value]
 }
 
-const integer = (number: number, value: number) => [...varint(number << 3), ...varint(value)]
+export const integer = (number: number, value: number) => [...varint(number << 3), ...varint(value)]
 
-function field(number: number, parts: number[][]): number[] {
+export function field(number: number, parts: number[][]): number[] {
   const content = parts.flat()
   return [...varint((number << 3) | 2), ...varint(content.length), ...content]
 }
 
-const text = (number: number, value: string) => field(number, [[...Buffer.from(value)]])
+export const text = (number: number, value: string) => field(number, [[...Buffer.from(value)]])
