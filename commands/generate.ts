@@ -3,7 +3,6 @@ import { exitCodes, UserError } from '../src/errors.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { format, integer, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
-import type { Generated } from '../src/tasks/generate/run.js'
 
 export default class Generate extends LongwaveCommand {
   static override description =
@@ -63,7 +62,7 @@ export default class Generate extends LongwaveCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Generate)
     const { openGeneration } = await import('../src/tasks/open.js')
-    const { drain } = await import('../src/tasks/drain.js')
+    const { drainRows } = await import('../src/tasks/drain.js')
     const { openOutput } = await import('../src/output/output.js')
     const { generatedRows } = await import('../src/output/generated.js')
     const { print } = await import('../src/output/print.js')
@@ -88,17 +87,7 @@ export default class Generate extends LongwaveCommand {
     const output = await openOutput(flags.output, flags)
     const rows = await generatedRows(flags.format, output)
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
-    const finish = async () => {
-      await rows.end()
-      await output.close()
-    }
-    await drain(
-      opened,
-      this.progress,
-      (piece: Generated) => rows.write(piece),
-      finish,
-      () => output.abort(),
-    )
+    await drainRows(opened, this.progress, rows, output)
   }
 }
 

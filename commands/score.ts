@@ -1,7 +1,6 @@
 import * as Flags from '@oclif/core/flags'
 import { exitCodes, UserError } from '../src/errors.js'
 import { type TableFormat, tableFormats } from '../src/output/formats.js'
-import type { ScoredSite } from '../src/output/variants.js'
 import { LongwaveCommand } from '../src/shell/command.js'
 import { dnaFlags, format, inputs, length, number, shared } from '../src/shell/flags.js'
 import { Progress, progressStyle } from '../src/shell/progress.js'
@@ -131,7 +130,7 @@ export default class Score extends LongwaveCommand {
   }
 
   private async scoreVariants(flags: VariantFlags): Promise<void> {
-    const { drain } = await import('../src/tasks/drain.js')
+    const { drainRows } = await import('../src/tasks/drain.js')
     const { openVariants } = await import('../src/tasks/open.js')
     const { openOutput } = await import('../src/output/output.js')
     const { print } = await import('../src/output/print.js')
@@ -150,16 +149,6 @@ export default class Score extends LongwaveCommand {
         ? vcfLines(output, run.vcf.header, { version, model: flags.model!, window: run.window })
         : await variantRows(format, output)
     this.progress = await Progress.start(progressStyle(flags, flags.output === '-'))
-    const finish = async () => {
-      await rows.end()
-      await output.close()
-    }
-    await drain(
-      opened,
-      this.progress,
-      (site: ScoredSite) => rows.write(site),
-      finish,
-      () => output.abort(),
-    )
+    await drainRows(opened, this.progress, rows, output)
   }
 }

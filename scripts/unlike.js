@@ -4,6 +4,7 @@
 //     node scripts/unlike.js train.jsonl test.jsonl unlike.jsonl ...
 // prints of each file that is unlike the area under the ROC curve, and how much of it is further away than 95 % of the test.
 import { readFileSync } from 'node:fs'
+import { Ranking } from '../build/src/training/metrics/ranking.js'
 
 const nearest = 10
 
@@ -37,12 +38,10 @@ function distancesOf(file) {
 const test = distancesOf(testFile)
 const border = test[Math.ceil(0.95 * test.length) - 1]
 
-/** How many of sorted numbers lie below x, those that equal it by half. */
-const below = (sorted, x) => sorted.reduce((count, y) => count + (y < x ? 1 : y === x ? 0.5 : 0), 0)
-
 for (const file of unlikeFiles) {
   const unlike = distancesOf(file)
-  const area = unlike.reduce((sum, x) => sum + below(test, x), 0) / (unlike.length * test.length)
+  const isUnlike = Uint8Array.from({ length: unlike.length + test.length }, (_, i) => (i < unlike.length ? 1 : 0))
+  const area = new Ranking(Float64Array.from([...unlike, ...test]), isUnlike).auroc()
   const beyond = unlike.filter((x) => x > border).length / unlike.length
   console.log(`${file}\tAUROC ${area.toFixed(3)}\tbeyond the border of 95 % ${(100 * beyond).toFixed(0)} %`)
 }

@@ -1,3 +1,4 @@
+import type { Output } from '../output/output.js'
 import type { Progress } from '../shell/progress.js'
 import type { ResumeFolder } from './resume/folder.js'
 import type { LeftOutCount, Run } from './run.js'
@@ -43,6 +44,24 @@ export async function drain<Result>(
     ].join('; '),
   )
 }
+
+/** The same where each result is a row of one output. */
+export const drainRows = <Result>(
+  opened: { run: Run<Result>; resume?: ResumeFolder },
+  progress: Progress,
+  rows: { write(result: Result): Promise<void>; end(): Promise<void> },
+  output: Output,
+): Promise<void> =>
+  drain(
+    opened,
+    progress,
+    (result) => rows.write(result),
+    async () => {
+      await rows.end()
+      await output.close()
+    },
+    () => output.abort(),
+  )
 
 function resumedText({ known, asked, passes }: ResumeFolder): string {
   const layers = passes > 0 ? `, and ${passes} passes over layers of longer ones` : ''

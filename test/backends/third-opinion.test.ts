@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FloatArray } from '../../src/backends/backend.js'
 import { field, integer, text } from '../../src/backends/cpu/onnx.js'
-import { findOnnxRuntime } from '../../src/backends/cpu/onnxruntime.js'
+import { findOnnxRuntime, loadOnnxRuntime } from '../../src/backends/cpu/onnxruntime.js'
 import { backends } from './opened.js'
 import { randomNumbers } from './random.js'
 import { middlesOf } from './segments.js'
@@ -48,8 +48,7 @@ const step = dt.map((x, i) => softplus(x + dtBias[i % H]))
 const decay = step.map((x, i) => -Math.exp(A_log[i % H]) * x)
 
 async function opinion(rule: 'gated' | 'gated_delta', value: Float32Array) {
-  process.env.ORT_DISABLE_TELEMETRY = '1'
-  const { InferenceSession, Tensor } = await import('onnxruntime-node')
+  const { InferenceSession, Tensor } = (await loadOnnxRuntime()) as unknown as typeof import('onnxruntime-node')
   const session = await InferenceSession.create(linearAttention(rule, H))
   const put = (data: Float32Array, ...shape: number[]) => new Tensor('float32', data, shape)
   const found = await session.run({

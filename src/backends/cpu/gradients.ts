@@ -1,4 +1,5 @@
 import { exitCodes, UserError } from '../../errors.js'
+import { adamwNumbers } from '../adamw.js'
 import type { Activation, Gradients, Tensor } from '../backend.js'
 import { groupsOf } from '../norm-groups.js'
 import { poolingOrder, readingOrder } from '../segments.js'
@@ -273,7 +274,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       })
     },
 
-    adamw(param, grad, m, v, { lr, beta1, beta2, eps, weightDecay, step, scale }) {
+    adamw(param, grad, m, v, settings) {
       for (const one of [grad, m, v]) expectShape('adamw operand', one, param.rows, param.cols)
       const [p, g, mean, square] = [param, grad, m, v].map(cpu)
       kernels.adamw({
@@ -287,16 +288,7 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
         mStep: mean.step,
         v: square.at,
         vStep: square.step,
-        lr,
-        beta1,
-        rest1: 1 - beta1,
-        beta2,
-        rest2: 1 - beta2,
-        eps,
-        decay: lr * weightDecay,
-        meanFactor: 1 / (1 - beta1 ** step),
-        squareFactor: 1 / (1 - beta2 ** step),
-        scale,
+        ...adamwNumbers(settings),
       })
     },
   }

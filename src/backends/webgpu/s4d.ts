@@ -6,6 +6,16 @@ import type { Machine } from './machine.js'
 import { partsOf } from './parts.js'
 import { type GpuTensor, gpu, stateOf } from './tensor.js'
 
+/** What a thread for each mode, its number i, reads of it: A and dt, and where its C is. */
+export const ofMode = `
+  let i = block * 64u + lane;
+  if (i >= p.H * p.M) { return; }
+  let h = i / p.M;
+  let m = i % p.M;
+  let dt = exp(log_dt[p.log_dt_at + h]);
+  let A = vec2f(-exp(log_A_real[p.log_A_real_at + h * p.log_A_real_step + m]), A_imag[p.A_imag_at + h * p.A_imag_step + m]);
+  let at = p.C_at + h * p.C_step + 2u * m;`
+
 /** [H M, 4]: w, and c = 2 C held, of each mode. */
 const discretiseKernel = (how: Discretisation): Kernel => ({
   name: `s4d discretise ${how}`,
@@ -14,15 +24,8 @@ const discretiseKernel = (how: Discretisation): Kernel => ({
   counts: ['H', 'M'],
   threads: 64,
   library: discretised(how),
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.H * p.M) { return; }
-  let h = i / p.M;
-  let m = i % p.M;
-  let dt = exp(log_dt[p.log_dt_at + h]);
-  let A = vec2f(-exp(log_A_real[p.log_A_real_at + h * p.log_A_real_step + m]), A_imag[p.A_imag_at + h * p.A_imag_step + m]);
+  body: `${ofMode}
   let step = discretised(A, dt);
-  let at = p.C_at + h * p.C_step + 2u * m;
   let c = 2.0 * times(vec2f(C[at], C[at + 1u]), step.held);
   y[4u * i] = step.w.x;
   y[4u * i + 1u] = step.w.y;

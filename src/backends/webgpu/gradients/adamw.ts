@@ -1,9 +1,10 @@
+import { adamwNumbers } from '../../adamw.js'
 import type { Gradients } from '../../backend.js'
 import type { Kernel } from '../kernel.js'
 import type { Machine } from '../machine.js'
 import { gpu } from '../tensor.js'
 
-/** One AdamW step (arXiv 1711.05101). meanFactor = 1 / (1 - beta1^step), squareFactor the same of beta2; decay = learning rate * weight decay. */
+/** One AdamW step; its numbers: `adamwNumbers`. */
 const kernel: Kernel = {
   name: 'adamw',
   reads: ['grad'],
@@ -28,23 +29,14 @@ const kernel: Kernel = {
 
 export const adamw =
   (machine: Machine): Gradients['adamw'] =>
-  (param, grad, m, v, { lr, beta1, beta2, eps, weightDecay, step, scale }) => {
+  (param, grad, m, v, settings) => {
     const { rows, cols } = param
     machine.run(kernel, {
       tensors: { param: gpu(param), grad: gpu(grad, rows, cols), m: gpu(m, rows, cols), v: gpu(v, rows, cols) },
       numbers: {
         rows,
         cols,
-        lr,
-        beta1,
-        rest1: 1 - beta1,
-        beta2,
-        rest2: 1 - beta2,
-        eps,
-        decay: lr * weightDecay,
-        meanFactor: 1 / (1 - beta1 ** step),
-        squareFactor: 1 / (1 - beta2 ** step),
-        scale,
+        ...adamwNumbers(settings),
       },
       blocks: Math.ceil((rows * cols) / 64),
     })

@@ -2,7 +2,7 @@ import type { S4dArgs, S4dGradients, Tensor } from '../../backend.js'
 import type { Discretisation } from '../../discretise.js'
 import type { Kernel } from '../kernel.js'
 import type { Machine } from '../machine.js'
-import { modesOf } from '../s4d.js'
+import { modesOf, ofMode } from '../s4d.js'
 import { type GpuTensor, gpu, optional } from '../tensor.js'
 import { discretisedGradient } from './discretise.js'
 import { made } from './elementwise.js'
@@ -29,14 +29,7 @@ const parametersKernel = (how: Discretisation): Kernel => ({
   counts: ['H', 'M'],
   threads: 64,
   library: discretisedGradient(how),
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.H * p.M) { return; }
-  let h = i / p.M;
-  let m = i % p.M;
-  let dt = exp(log_dt[p.log_dt_at + h]);
-  let A = vec2f(-exp(log_A_real[p.log_A_real_at + h * p.log_A_real_step + m]), A_imag[p.A_imag_at + h * p.A_imag_step + m]);
-  let at = p.C_at + h * p.C_step + 2u * m;
+  body: `${ofMode}
   let of_c = vec2f(d[4u * i + 2u], d[4u * i + 3u]);
   let of_C = 2.0 * along(of_c, discretised(A, dt).held);
   let of_step = discretised_gradient(A, dt, vec2f(d[4u * i], d[4u * i + 1u]), along(of_c, 2.0 * vec2f(C[at], C[at + 1u])));
