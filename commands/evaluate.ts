@@ -34,6 +34,7 @@ export default class Evaluate extends LongwaveCommand {
     strand: dnaFlags.strand,
     beam: integer({ min: 0, max: 1000, description: 'as for transcribe' }),
     device: shared.device,
+    precision: shared.precision,
     threads: shared.threads,
     chunk: shared.chunk,
     'on-error': shared['on-error'],

@@ -33,6 +33,7 @@ export default class Forecast extends LongwaveCommand {
       description: 'column to forecast; may be given again [default: all]',
     }),
     device: shared.device,
+    precision: shared.precision,
     threads: shared.threads,
     'max-memory': shared['max-memory'],
   }

@@ -51,6 +51,7 @@ export default class Generate extends LongwaveCommand {
     }),
     seed: shared.seed,
     device: shared.device,
+    precision: shared.precision,
     threads: shared.threads,
     chunk: shared.chunk,
     'max-memory': shared['max-memory'],

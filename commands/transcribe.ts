@@ -36,6 +36,7 @@ export default class Transcribe extends LongwaveCommand {
         'how many texts a beam search keeps; 0 or 1: greedy, the fastest [default: 16 for a model with a language model, else 0]',
     }),
     device: shared.device,
+    precision: shared.precision,
     threads: shared.threads,
     chunk: shared.chunk,
     'max-memory': shared['max-memory'],

@@ -251,7 +251,12 @@ export interface GpuFacts {
   software: boolean
   /** Of the largest tensor that it takes. */
   tensorBytes: number
+  /** Of those that were looked at, the types whose products its matrices of subgroups give as they should be. */
+  matrices: readonly FactorType[]
 }
+
+/** Numbers that a GPU multiplies in matrices of subgroups (on NVIDIA cards tensor cores); it adds the products up in float32. */
+export type FactorType = 'f32' | 'f16'
 
 /** What a probe of a device found out, as a line, and of a GPU that works as facts. */
 export interface Probe {

@@ -1,19 +1,24 @@
 import { exitCodes, UserError } from '../errors.js'
-import type { Backend, GpuFacts, Probe } from './backend.js'
+import type { Backend, FactorType, GpuFacts, Probe } from './backend.js'
 
 export interface DeviceOptions {
   /** Bytes of weights that a backend keeps as it computes with them; default: all. */
   keptWeights?: number
+  /** What a GPU makes matrix products by, where it has it; default: its threads, in float32. */
+  matrices?: FactorType
 }
+
+/** f32: what a device computes in. f16: the factors of matrix products are rounded to float16, which is faster on a GPU that has matrices of them. */
+export const precisions = ['f32', 'f16'] as const
+export type Precision = (typeof precisions)[number]
 
 /** A device that models run on. Its code and libraries are loaded when it is opened or probed, not before. */
 interface DeviceEntry {
   open(options?: DeviceOptions): Promise<Backend>
-  probe(): Promise<Probe>
+  /** Of matrices of a GPU these types are tried; default: all. */
+  probe(matrices?: readonly FactorType[]): Promise<Probe>
   /** How many backends a run opens: one for each thread, or one for all its work. */
   lanes: 'per thread' | 1
-  /** What it computes in. */
-  precisions: readonly ('f32' | 'f64')[]
   /** It has gradients. */
   trains: boolean
 }
@@ -24,21 +29,18 @@ const entries = {
     open: async (options) => (await import('./cpu/cpu.js')).openCpuBackend(options),
     probe: async () => (await import('./cpu/probe.js')).probeCpu(),
     lanes: 'per thread',
-    precisions: ['f32'],
     trains: true,
   },
   webgpu: {
-    open: async () => (await import('./webgpu/webgpu.js')).openWebgpuBackend(),
-    probe: async () => (await import('./webgpu/probe.js')).probeWebgpu(),
+    open: async (options) => (await import('./webgpu/webgpu.js')).openWebgpuBackend(options),
+    probe: async (matrices) => (await import('./webgpu/probe.js')).probeWebgpu(matrices),
     lanes: 1,
-    precisions: ['f32'],
     trains: true,
   },
   tfjs: {
     open: async () => (await import('./tfjs/tfjs.js')).openTfjsBackend(),
     probe: async () => (await import('./tfjs/load.js')).probeTfjs(),
     lanes: 1,
-    precisions: ['f32'],
     trains: false,
   },
   reference: {
@@ -48,7 +50,6 @@ const entries = {
       detail: 'float64 TypeScript, exact and very slow: only when asked for (-d reference)',
     }),
     lanes: 'per thread',
-    precisions: ['f64'],
     trains: true,
   },
 } as const satisfies Record<string, DeviceEntry>
@@ -69,18 +70,30 @@ export interface Picked {
   gpu?: GpuFacts
 }
 
+interface Wanted {
+  training?: boolean
+  precision?: Precision
+}
+
 /**
  * The device that a user asked for. `auto`: a GPU where there is a real one, otherwise the default. Errors: UserError with exit code 69
  * for a GPU that was asked for and cannot be had, and for a device that cannot do what it is wanted for.
  */
-export async function pickDevice(wanted: 'auto' | Device, { training = false } = {}): Promise<Picked> {
+export async function pickDevice(
+  wanted: 'auto' | Device,
+  { training = false, precision = 'f32' }: Wanted = {},
+): Promise<Picked> {
   if (training && wanted !== 'auto' && !devices[wanted].trains)
     throw new UserError(`the device ${wanted} cannot train: it has no gradients`, exitCodes.unavailable)
-  if (wanted !== 'auto' && wanted !== 'webgpu') return { device: wanted }
-  const probe = await devices.webgpu.probe()
-  if (wanted === 'auto') return pickBy(probe)
-  if (!probe.gpu) throw new UserError(probe.detail, exitCodes.unavailable)
-  return { device: 'webgpu', gpu: probe.gpu }
+  const probe = wanted === 'auto' || wanted === 'webgpu' ? await devices.webgpu.probe([precision]) : undefined
+  if (wanted === 'webgpu' && !probe?.gpu) throw new UserError(probe!.detail, exitCodes.unavailable)
+  const picked = wanted === 'auto' ? pickBy(probe!) : { device: wanted, gpu: probe?.gpu }
+  if (precision === 'f16' && !picked.gpu?.matrices.includes('f16')) {
+    const { device, gpu } = picked
+    const lacks = gpu ? `${gpu.name} has no matrices of float16` : `the device ${device} has no float16`
+    throw new UserError(`--precision f16: ${lacks}; leave it out to compute in float32`, exitCodes.unavailable)
+  }
+  return picked
 }
 
 /** What `auto` takes, by what the probe of the device webgpu found. */

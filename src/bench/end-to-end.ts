@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Device } from '../backends/registry.js'
+import { type Device, devices, type Precision } from '../backends/registry.js'
 import { runMeasured } from './child.js'
 import { inFolder, writeLong, writeReads } from './inputs.js'
 import { type Shape, shapeName, writeRandomModel } from './models.js'
@@ -10,6 +10,7 @@ import { interleaved, median } from './rounds.js'
 export interface EndToEndBenchRow {
   model: string
   device: Device
+  precision: Precision
   /** Rows computed at a time. */
   chunk: number
   /** Bases of the only record. */
@@ -45,10 +46,7 @@ const factor = 4
 export async function benchEndToEnd(options: EndToEndBenchOptions): Promise<EndToEndBenchRow[]> {
   const { device, tokens, rounds, onRound } = options
   if (tokens === 0) return []
-  const cases = [
-    { device: 'cpu' as Device, chunk: chunks[0] },
-    ...(device === 'cpu' ? [] : chunks.map((chunk) => ({ device, chunk }))),
-  ]
+  const cases = await casesOf(device)
   return inFolder(async (folder) => {
     const out: EndToEndBenchRow[] = []
     for (const shape of shapes) {
@@ -77,10 +75,19 @@ export async function benchEndToEnd(options: EndToEndBenchOptions): Promise<EndT
   })
 }
 
+/** The device cpu first; a GPU also by its matrices of float16, where it has them. */
+async function casesOf(device: Device): Promise<Case[]> {
+  const cpu: Case = { device: 'cpu', precision: 'f32', chunk: chunks[0] }
+  if (device === 'cpu') return [cpu]
+  const { gpu } = await devices[device].probe(['f16'])
+  const precisions: Precision[] = gpu?.matrices.includes('f16') ? ['f32', 'f16'] : ['f32']
+  return [cpu, ...precisions.flatMap((precision) => chunks.map((chunk) => ({ device, precision, chunk })))]
+}
+
 /** The command on a single read, and on a record that is long enough for this model on this device. */
-async function prepared(folder: string, model: string, { device, chunk }: Case, most: number) {
+async function prepared(folder: string, model: string, { device, precision, chunk }: Case, most: number) {
   const output = ['-q', '--force', '-o', join(folder, 'out.tsv')]
-  const flags = ['-m', model, '-d', device, '--chunk', String(chunk), '--strand', '+']
+  const flags = ['-m', model, '-d', device, '--precision', precision, '--chunk', String(chunk), '--strand', '+']
   const seconds = (path: string) => async () => (await runMeasured(['classify', ...flags, ...output, path])).seconds
   const { path } = await writeReads(join(folder, 'one.fa'), 1, 150)
   const start = seconds(path)
@@ -91,4 +98,4 @@ async function prepared(folder: string, model: string, { device, chunk }: Case, 
   }
 }
 
-type Case = Pick<EndToEndBenchRow, 'device' | 'chunk'>
+type Case = Pick<EndToEndBenchRow, 'device' | 'precision' | 'chunk'>

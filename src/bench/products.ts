@@ -1,4 +1,4 @@
-import type { Backend } from '../backends/backend.js'
+import type { Backend, FactorType } from '../backends/backend.js'
 import { type Device, devices } from '../backends/registry.js'
 import type { OnRound } from './report.js'
 import { interleaved, median } from './rounds.js'
@@ -61,12 +61,21 @@ export async function benchProducts({
   return out
 }
 
-/** The ways in which a device can multiply matrices, the one in use first. */
+/** The ways in which a device can multiply matrices, the one in use where nothing else is asked for first. */
 async function variantsOf(device: Device): Promise<Variant[]> {
   if (device === 'webgpu') {
     const { openWebgpuBackend } = await import('../backends/webgpu/webgpu.js')
     const { tileName, tiles } = await import('../backends/webgpu/tile.js')
-    return tiles.map((tile) => ({ name: tileName(tile), open: () => openWebgpuBackend({ tile }) }))
+    const { matrixTileName, matrixTiles } = await import('../backends/webgpu/matrix-product.js')
+    const byThreads = tiles.map((tile) => ({ name: tileName(tile), open: () => openWebgpuBackend({ tile }) }))
+    const byMatrices = (matrices: FactorType) =>
+      matrixTiles.map((matrixTile) => ({
+        name: matrixTileName(matrices, matrixTile),
+        open: () => openWebgpuBackend({ matrices, matrixTile }),
+      }))
+    const { gpu } = await devices.webgpu.probe()
+    const [f32, f16] = (['f32', 'f16'] as const).map((type) => (gpu?.matrices.includes(type) ? byMatrices(type) : []))
+    return [...f32, ...byThreads, ...f16]
   }
   if (device === 'cpu') {
     const { openCpuBackend } = await import('../backends/cpu/cpu.js')

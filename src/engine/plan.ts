@@ -1,5 +1,5 @@
-import type { GpuFacts } from '../backends/backend.js'
-import { type Device, devices } from '../backends/registry.js'
+import type { FactorType, GpuFacts } from '../backends/backend.js'
+import { type Device, devices, type Precision } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Weights } from '../layers/params.js'
 import { availableMemory } from '../runtime/memory.js'
@@ -10,7 +10,7 @@ import { heldBytes, readsWhole, runBytes } from './memory.js'
 import type { BlockRange } from './network.js'
 import { headNumbers, type Output } from './outputs.js'
 
-/** What decides about memory and speed of a run, and never about its result. */
+/** What decides about memory and speed of a run, and never about its result; but for float16, which was asked for. */
 export interface Plan {
   /** Token rows computed at a time, a multiple of the model's stride. */
   chunk: number
@@ -31,6 +31,8 @@ export interface Plan {
   wholeBytes: number
   /** Bytes of a residual stream that may wait on the device between the layers of a sweep; of a larger one all waits on the host. */
   streamBytes: number
+  /** What a GPU makes matrix products by; absent: its threads. */
+  matrices?: FactorType
 }
 
 /**
@@ -60,6 +62,8 @@ const keptWeights = 64 * 2 ** 20
 export interface PlanOptions {
   device: Device
   gpu?: GpuFacts
+  /** Default: float32. */
+  precision?: Precision
   /** Tokens; rounded up to a multiple of the stride. A GPU may take fewer. */
   chunk?: number
   /** Tokens of the sequences that are not to be cut, where no chunk is asked for. */
@@ -118,14 +122,15 @@ type Sized = Omit<Plan, 'memory' | 'wholeBytes'> & { run: number }
 
 /** From the one that takes most on. */
 function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
-  const { device, gpu, threads, besides = 0, longest, weights, wanted } = options
+  const { device, gpu, precision = 'f32', threads, besides = 0, longest, weights, wanted } = options
+  const matrices = gpu?.matrices.find((type) => type === precision)
   const bytes = { stored: weightBytes(weights), widened: widenedBytes(weights) }
   const most = devices[device].lanes === 1 ? 1 : threads
   const workers = Array.from({ length: most }, (_, fewer) => crewOf(spec, most - fewer))
   return [fewRows, fewestRows].flatMap((least) =>
     workers.flatMap((crew) =>
       chunkSizes(spec, options, least).map((chunk) => {
-        const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0 }
+        const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0, matrices }
         return { ...plan, run: besides + runBytes(spec, plan, bytes, longest, gpu, wanted) }
       }),
     ),

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import type { OptionFlag } from '@oclif/core/interfaces'
-import { defaultDevice, deviceNames } from '../backends/registry.js'
+import { defaultDevice, deviceNames, precisions } from '../backends/registry.js'
 import { exitCodes, UserError } from '../errors.js'
 import { formatBySuffix } from '../output/suffix.js'
 import { availableThreads } from '../runtime/threads.js'
@@ -117,6 +117,10 @@ export const shared = {
     default: defaultDevice,
     description: 'where to compute; auto: on a GPU if there is one, else on the cpu',
   }),
+  precision: Flags.option({ options: precisions })({
+    default: 'f32',
+    description: 'of matrix products; f16: by matrices of float16 of a GPU, faster and a little rounded',
+  }),
   threads: integer({
     char: 't',
     min: 1,
@@ -210,6 +214,7 @@ export const dnaFlags = {
     description: 'strand to read; both: their mean [default: both for a symmetric model, else +]',
   }),
   device: shared.device,
+  precision: shared.precision,
   threads: shared.threads,
   chunk: shared.chunk,
   'max-memory': shared['max-memory'],

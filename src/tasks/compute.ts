@@ -1,5 +1,5 @@
 import type { GpuFacts } from '../backends/backend.js'
-import type { Device } from '../backends/registry.js'
+import type { Device, Precision } from '../backends/registry.js'
 import { tokensPerRow } from '../engine/footprint.js'
 import type { Output } from '../engine/outputs.js'
 import { chunkBytes, type Plan, planOf, weightBytes } from '../engine/plan.js'
@@ -15,6 +15,7 @@ export interface ComputeOptions {
   device: Device
   /** Of a device that is a GPU. */
   gpu?: GpuFacts
+  precision?: Precision
   threads: number
   /** Tokens (frames) per chunk; rounded up to a multiple of the network's stride. */
   chunk?: number
@@ -61,7 +62,7 @@ export function planFor(
   }
   detail?.(
     [
-      `device ${deviceText(device, gpu)}`,
+      `device ${deviceText(device, gpu, plan)}`,
       `${count(plan.workers)} worker${plan.workers === 1 ? '' : 's'}`,
       `chunks of ${chunkText(spec, plan)}`,
       `${sizeText(weightBytes(weights))} of weights`,
@@ -72,8 +73,11 @@ export function planFor(
   return plan
 }
 
-export const deviceText = (device: Device, gpu?: GpuFacts) =>
-  `${device}${gpu ? `: ${gpu.name}, tensors of up to ${sizeText(gpu.tensorBytes)}` : ''}`
+export function deviceText(device: Device, gpu: GpuFacts | undefined, { matrices }: Plan): string {
+  if (!gpu) return device
+  const products = matrices ? `, matrices of ${matrices === 'f16' ? 'float16' : 'float32'}` : ''
+  return `${device}: ${gpu.name}, tensors of up to ${sizeText(gpu.tensorBytes)}${products}`
+}
 
 export const chunkText = (spec: ModelSpec, { chunk, depth }: Plan) =>
   `${count(chunk)} tokens (${count(chunk / tokensPerRow(spec))} rows), ${depth} under way`

@@ -29,7 +29,7 @@ export async function dryRunText(
 ): Promise<string> {
   const { memory, workers, wholeBytes } = plan
   const lines = [
-    ['device', deviceText(device, gpu)],
+    ['device', deviceText(device, gpu, plan)],
     ['workers', count(workers)],
     ['chunk', chunkText(spec, plan)],
   ]

@@ -1,4 +1,4 @@
-import { type Device, defaultDevice, devices, pickDevice } from '../backends/registry.js'
+import { type Device, defaultDevice, devices, type Precision, pickDevice } from '../backends/registry.js'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import { readEnds, readTokenizer } from '../checkpoints/tokenizer-files.js'
@@ -35,6 +35,8 @@ import {
 export interface OpenOptions {
   /** Default: cpu. `auto`: a GPU where there is one, otherwise cpu. */
   device?: 'auto' | Device
+  /** Default: f32. f16: of a GPU, matrix products by its matrices of float16. */
+  precision?: Precision
   /** Tokens computed at a time: memory and speed, never the result. Rounded up to a multiple of the model's stride. */
   chunk?: number
   /** Of `classify`, `embed` and `transcribe`; default: the cores that may be used. */
@@ -60,13 +62,13 @@ export interface ForwardResult extends PushResult {
  * Errors: UserError with exit code 69 when it cannot be had or is broken, 2 for a chunk or threads that are no number of them.
  */
 export async function openModel(nameOrFolder: string, options: OpenOptions = {}): Promise<Model> {
-  const { device: wanted = defaultDevice, chunk, threads = availableThreads(), note } = options
+  const { device: wanted = defaultDevice, precision, chunk, threads = availableThreads(), note } = options
   for (const [name, value] of Object.entries({ chunk, threads }))
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} is ${value}, expected a whole number above 0`, exitCodes.usage)
   const { spec, weights, folder, config } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
-  const { device, gpu } = await pickDevice(wanted)
-  const plan = planOf(spec, { device, gpu, chunk, threads: 1, weights })
+  const { device, gpu } = await pickDevice(wanted, { precision })
+  const plan = planOf(spec, { device, gpu, precision, chunk, threads: 1, weights })
   const backend = await devices[device].open(plan)
   const network = new Network(backend, spec, uploadWeights(backend, weights))
   let tokenizer: Promise<TextTokenizer> | undefined
@@ -75,7 +77,7 @@ export async function openModel(nameOrFolder: string, options: OpenOptions = {})
     return tokenizer
   }
   const ends = async () => readEnds(folder, config, await readOnce())
-  return new Model(network, plan, { spec, weights, tokenizer: readOnce, ends, device, gpu, threads, chunk })
+  return new Model(network, plan, { spec, weights, tokenizer: readOnce, ends, device, gpu, precision, threads, chunk })
 }
 
 /** A model on a backend. One call at a time; `close` when done. */

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
 import { noteMissing } from '../backends/cpu/onnxruntime.js'
-import { type Device, type Picked, pickDevice } from '../backends/registry.js'
+import { type Device, type Picked, type Precision, pickDevice } from '../backends/registry.js'
 import { modelFiles, summarizeModel } from '../checkpoints/catalogue.js'
 import { type Checkpoint, openCheckpoint, readSpec } from '../checkpoints/open.js'
 import { readEnds, readTokenizer } from '../checkpoints/tokenizer-files.js'
@@ -41,6 +41,7 @@ import { TextRun } from './text/run.js'
 export interface RunFlags extends ProgressFlags {
   model?: string
   device: 'auto' | Device
+  precision: Precision
   threads?: number
   chunk?: number
   'max-memory'?: number
@@ -249,7 +250,7 @@ async function open(
     ...(list === undefined ? [] : [{ role: '--infile-list', path: list }]),
     ...(await modelFiles(folder)),
   ])
-  const picking = pickDevice(flags.device)
+  const picking = pickDevice(flags.device, flags)
   picking.catch(() => {}) // what is wrong with the model is said first
   const model = await openCheckpoint(folder)
   // What whoever uses it must know, in the words of its card.
@@ -336,6 +337,7 @@ function runOptions(flags: RunFlags, { device, gpu, why }: Picked, note: (line: 
   return {
     device,
     gpu,
+    precision: flags.precision,
     threads: flags.threads ?? availableThreads(),
     chunk: flags.chunk,
     maxMemory: flags['max-memory'],

@@ -90,9 +90,20 @@ export async function* predict<Note>(
   { device, plan, wanted, tmpDir, halfSpool: half, inParts = false, buffers, recall, onStarted }: PredictOptions<Note>,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
-  const { chunk, keptWeights, streamBytes, stages } = plan
+  const { chunk, keptWeights, streamBytes, matrices, stages } = plan
   const { weights } = model
-  const setup: InferenceSetup = { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, stages }
+  const setup: InferenceSetup = {
+    device,
+    spec,
+    weights,
+    chunk,
+    wanted,
+    keptWeights,
+    streamBytes,
+    matrices,
+    half,
+    stages,
+  }
   const script = pathToFileURL(join(packageRoot, 'dist/src/tasks/worker.js'))
   const pool = new WorkerPool<InferenceJob, InferenceAnswer>(script, setup, plan.workers)
   const width = spec.input.kind === 'tokens' ? 1 : spec.d_embed

@@ -1,5 +1,5 @@
 import type { GpuFacts } from '../backends/backend.js'
-import type { Device } from '../backends/registry.js'
+import type { Device, Precision } from '../backends/registry.js'
 import type { Output } from '../engine/outputs.js'
 import { exitCodes, UserError } from '../errors.js'
 import { type GivenSequences, givenRecords } from '../input/dna/given.js'
@@ -59,6 +59,7 @@ export interface OpenedModel {
   ends: () => Promise<number[]>
   device: Device
   gpu?: GpuFacts
+  precision?: Precision
   threads: number
   chunk?: number
 }
@@ -224,9 +225,13 @@ async function spanRun(model: OpenedModel, inputs: Inputs, wanted: Output, optio
   return new DnaRun({ spec, weights }, recordsFrom(inputs, options), { ...how, strand })
 }
 
-const common = ({ device, gpu, threads, chunk }: OpenedModel, { onError, onWarning = () => {} }: RunOptions) => ({
+const common = (
+  { device, gpu, precision, threads, chunk }: OpenedModel,
+  { onError, onWarning = () => {} }: RunOptions,
+) => ({
   device,
   gpu,
+  precision,
   threads,
   chunk,
   skip: onError === 'skip',

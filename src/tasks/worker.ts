@@ -1,5 +1,5 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import type { DeviceUse } from '../backends/backend.js'
+import type { DeviceUse, FactorType } from '../backends/backend.js'
 import { type Device, devices } from '../backends/registry.js'
 import type { Chunk } from '../engine/chunk.js'
 import { type Neighbours, PortNeighbour } from '../engine/neighbour.js'
@@ -21,6 +21,7 @@ export interface InferenceSetup {
   wanted: Output
   keptWeights: number
   streamBytes: number
+  matrices?: FactorType
   /** See `SpoolPlace`. */
   half?: boolean
   /** Cut sequences that may be under way at once; default 1. */
@@ -72,7 +73,7 @@ export interface InferenceAnswer extends Pushed {
   started?: Started
 }
 
-const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, half, slots, stages } =
+const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, matrices, half, slots, stages } =
   workerData as InferenceSetup
 const appended = appendedTokens(spec, wanted.head === true)
 const options = { chunk, streamBytes, half, outputs: readFor(wanted), slots, appended }
@@ -109,7 +110,7 @@ async function nextPart(number: number): Promise<InferenceAnswer> {
 serve(
   parentPort!,
   async () => {
-    const backend = await devices[device].open({ keptWeights })
+    const backend = await devices[device].open({ keptWeights, matrices })
     const deviceSeconds = secondsSince(began)
     const tensors = uploadWeights(backend, weights)
     const whole = new Session(new Network(backend, spec, tensors), options)

@@ -8,7 +8,7 @@ import { writeRandomModel, writeRandomTranscriber } from '../../src/bench/models
 import { packageRoot } from '../../src/runtime/package-root.js'
 import { prepareDna } from '../../src/training/dna/prepare.js'
 import { type TrainProgress, train } from '../../src/training/loop.js'
-import { gpu } from '../backends/has-gpu.js'
+import { gpu, matrices } from '../backends/has-gpu.js'
 import { command } from '../run-command.js'
 import { longwave, shell } from '../shell/run.js'
 
@@ -42,7 +42,8 @@ describe('auto', async () => {
   })
 
   test('takes a card, and no processor that plays one', () => {
-    const gpu = { name: 'Card 9000', software: false, tensorBytes: 2 ** 31 }
+    const facts = { name: 'Card 9000', software: false, tensorBytes: 2 ** 31 }
+    const gpu = { ...facts, matrices: [] }
     expect(pickBy({ works: true, detail: '', gpu })).toEqual({ device: 'webgpu', why: 'Card 9000', gpu })
     const played = pickBy({ works: true, detail: '', gpu: { ...gpu, name: 'llvmpipe', software: true } })
     expect(played).toEqual({ device: 'cpu', why: 'the only GPU is one that a processor plays: llvmpipe' })
@@ -51,7 +52,7 @@ describe('auto', async () => {
         info: { description, isFallbackAdapter } as GPUAdapterInfo,
         limits: { maxStorageBufferBindingSize: 2 ** 32, maxBufferSize: 2 ** 40 } as GPUSupportedLimits,
       })
-    expect(adapter('Card 9000')).toEqual(gpu)
+    expect(adapter('Card 9000')).toEqual(facts)
     for (const name of [
       'SwiftShader driver 5.0.0',
       'llvmpipe (LLVM 15.0.6, 256 bits)',
@@ -90,6 +91,32 @@ describe('auto', async () => {
       const rows = stdout.toString().trimEnd().split('\n')
       expect(rows).toHaveLength(1 + 2 * 4)
       expect(rows.slice(1, 5)).toEqual(rows.slice(5))
+    })
+
+    test.runIf(matrices.includes('f16'))('--precision f16: matrices of float16, results a little rounded', async () => {
+      const rows = async (precision: string) => {
+        const args = ['-d', 'webgpu', '--probabilities', '--strand', '+', '--verbose', '--precision', precision]
+        const { code, stdout, stderr } = await run(args, played)
+        expect(code).toBe(0)
+        expect(stderr.includes('matrices of float16; 1 worker')).toBe(precision === 'f16')
+        return stdout
+          .toString()
+          .match(/0\.\d+/g)!
+          .map(Number)
+      }
+      const [exact, rounded] = [await rows('f32'), await rows('f16')]
+      expect(rounded).not.toEqual(exact)
+      for (const [i, p] of rounded.entries()) expect(Math.abs(p - exact[i])).toBeLessThan(0.005)
+    })
+
+    test('--precision f16 is for a device that has it', async () => {
+      const { code, stdout, stderr } = await run(['-d', 'auto', '--precision', 'f16'], {
+        VK_ICD_FILENAMES: '/no/driver',
+      })
+      expect([code, stdout.toString()]).toEqual([69, ''])
+      expect(stderr).toBe(
+        'longwave: --precision f16: the device cpu has no float16; leave it out to compute in float32\n',
+      )
     })
 
     test('recordings share one device, which starts once', async () => {

@@ -17,7 +17,7 @@ import { PaperMachine } from '../backends/paper-gpu.js'
 import { randomIds, randomWeights, seeded, tinySpec } from './models.js'
 
 const MiB = 2 ** 20
-const card = (tensorBytes: number): GpuFacts => ({ name: 'a card', software: false, tensorBytes })
+const card = (tensorBytes: number): GpuFacts => ({ name: 'a card', software: false, tensorBytes, matrices: [] })
 const planOn = (spec: ModelSpec, gpu: GpuFacts, chunk?: number) =>
   planOf(spec, { device: 'webgpu', gpu, threads: 8, chunk, weights: new Map() })
 

@@ -23,6 +23,8 @@ export interface Kernel {
   threads: number
   /** Functions and workgroup variables. */
   library?: string
+  /** It multiplies matrices of subgroups, with elements of this type; its body may also read `subgroup`, the number of one in its workgroup, and `subgroup_size`. */
+  matrices?: 'f32' | 'f16'
   body: string
 }
 
@@ -74,6 +76,7 @@ function shader(kernel: Kernel): string {
     ...(kernel.tables ?? []).map((name) => `var<storage, read> ${name}: array<i32>;`),
   ]
   return `
+${kernel.matrices ? matrixExtensions(kernel.matrices) : ''}
 struct Numbers { ${members.join(', ')} }
 ${bindings.map((binding, i) => `@group(0) @binding(${i}) ${binding}`).join('\n')}
 ${kernel.library ?? ''}
@@ -82,9 +85,15 @@ fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
+  ${kernel.matrices ? '@builtin(subgroup_id) subgroup: u32, @builtin(subgroup_size) subgroup_size: u32,' : ''}
 ) {
   let block = group.x + group.y * groups.x;
   if (block >= p.blocks) { return; }
 ${kernel.body}
 }`
 }
+
+/** Off: where in memory a matrix lies depends on its subgroup, which to the compiler is not uniform. */
+const matrixExtensions = (elements: 'f32' | 'f16') => `
+enable subgroups, chromium_experimental_subgroup_matrix${elements === 'f16' ? ', f16' : ''};
+diagnostic(off, chromium.subgroup_matrix_uniformity);`

@@ -2,21 +2,25 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { rememberChild } from '../../runtime/children.js'
 import { packageRoot } from '../../runtime/package-root.js'
-import type { Probe } from '../backend.js'
+import type { FactorType, Probe } from '../backend.js'
 
 /** ms, of which a GPU takes a tenth to a third of a second. */
 const patience = 30_000
 
-/** Looks for a GPU in a process of its own: a driver may print lines there, hang, or end it. */
-export function probeWebgpu(): Promise<Probe> {
+/**
+ * Looks for a GPU, and whether it multiplies these types of matrices, in a process of its own: a driver may print lines there, hang, or
+ * end it. What it said before counts.
+ */
+export function probeWebgpu(matrices: readonly FactorType[] = ['f32', 'f16']): Promise<Probe> {
   const script = join(packageRoot, 'dist/src/backends/webgpu/inspect.js')
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [script], { timeout: patience }, (error, stdout) => {
-      if (error?.killed)
+    const child = execFile(process.execPath, [script, ...matrices], { timeout: patience }, (error, stdout) => {
+      const said = stdout.split('\n').filter((line) => line.startsWith('{'))
+      if (said.length > 0) resolve(withoutLavapipe(JSON.parse(said.at(-1)!)))
+      else if (error?.killed)
         resolve({ works: false, detail: `the driver of the GPU gave no answer in ${patience / 1e3} s` })
-      else if (error)
-        resolve({ works: false, detail: `the driver of the GPU ended the process (${error.signal ?? error.code})` })
-      else resolve(withoutLavapipe(JSON.parse(stdout.trimEnd().split('\n').at(-1)!)))
+      else
+        resolve({ works: false, detail: `the driver of the GPU ended the process (${error?.signal ?? error?.code})` })
     })
     rememberChild(child)
   })

@@ -21,6 +21,20 @@ export interface Fused {
   into: 'result' | 'sums' | 'parts'
 }
 
+/** A way to make y = x w', with what rides along, and the rows and columns of the result that a workgroup of it makes. */
+export interface Product {
+  rows: number
+  cols: number
+  kernel(fused: Pick<Fused, 'dtype' | 'bias' | 'residual' | 'activation'>): Kernel
+}
+
+/** By threads, in float32. */
+export const byThreads = (tile: Tile): Product => ({
+  rows: tileRows(tile),
+  cols: tileCols(tile),
+  kernel: (fused) => productKernel(tile, { ...fused, turned: { x: false, w: false }, into: 'result' }),
+})
+
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 /**

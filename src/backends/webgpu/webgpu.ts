@@ -1,4 +1,4 @@
-import type { Backend } from '../backend.js'
+import type { Backend, FactorType } from '../backend.js'
 import { attention } from './attention.js'
 import { causalConv, unfold } from './conv.js'
 import { openGpu } from './dawn.js'
@@ -8,7 +8,9 @@ import { gatedDelta } from './gated-delta.js'
 import { webgpuGradients } from './gradients/index.js'
 import { linear } from './linear.js'
 import { Machine } from './machine.js'
+import { byMatrices, type MatrixTile } from './matrix-product.js'
 import { norm } from './norm.js'
+import { byThreads, type Product } from './product.js'
 import { rotate } from './rotate.js'
 import { gatherRows, pool } from './rows.js'
 import { s4d } from './s4d.js'
@@ -23,8 +25,11 @@ import { tensorsOf, uploadWeight } from './weights.js'
 
 export interface WebgpuOptions {
   scan?: ScanForm
-  /** Of matrix products. */
+  /** Of matrix products by threads. */
   tile?: Tile
+  /** Products are made by matrices of subgroups with factors of this type. */
+  matrices?: FactorType
+  matrixTile?: MatrixTile
   /** Of the largest tensor, where that is to be less than the GPU takes. */
   tensorBytes?: number
 }
@@ -34,18 +39,27 @@ export type WebgpuBackend = Backend & { readonly machine: Machine }
 
 /**
  * Kernels in WGSL on a GPU, by the npm package webgpu. It computes in float32. Backends of one thread share the device.
- * Errors: UserError with exit code 69 where there is no package or no GPU.
+ * Errors: UserError with exit code 69 where there is no package, no GPU, or no such matrices.
  */
 export async function openWebgpuBackend(options: WebgpuOptions = {}): Promise<WebgpuBackend> {
-  const opened = await openGpu()
-  const { tensorBytes = Infinity } = options
-  return webgpuBackend(new Machine(opened, Math.min(tensorBytes, opened.facts.tensorBytes)), options)
+  const { tensorBytes = Infinity, scan, tile, matrices, matrixTile } = options
+  const opened = await openGpu(matrices)
+  const found = opened.matrices.find(({ factor }) => factor === matrices)
+  const product = found && byMatrices(found, matrixTile)
+  return webgpuBackend(new Machine(opened, Math.min(tensorBytes, opened.facts.tensorBytes)), { scan, tile, product })
+}
+
+interface Kernels {
+  scan?: ScanForm
+  tile?: Tile
+  /** Default: by threads, with that tile. Gradients are always made so. */
+  product?: Product
 }
 
 /** Its operations are files of this folder. */
 export function webgpuBackend(
   machine: Machine,
-  { scan = 'auto', tile = tiles[0] }: Omit<WebgpuOptions, 'tensorBytes'> = {},
+  { scan = 'auto', tile = tiles[0], product = byThreads(tile) }: Kernels = {},
 ): WebgpuBackend {
   const upload = (data: ArrayLike<number>, rows: number, cols: number) => {
     const x = machine.allocate(rows, cols)
@@ -81,7 +95,7 @@ export function webgpuBackend(
     reshape: (x, rows, cols) => reshaped(gpu(x), rows, cols),
     close: async () => machine.close(),
     embedRows: (ids, table) => gather(table, ids),
-    linear: linear(machine, tile),
+    linear: linear(machine, product),
     norm: norm(machine),
     causalConv: causalConv(machine),
     selectiveScan: (args, state, addTo) => selectiveScan(machine, args, state, addTo, scan),
