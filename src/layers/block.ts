@@ -70,6 +70,12 @@ export class Block {
 
   /** Takes the state of one direction from one end of a chunk to the other, and nothing else. */
   async carry(b: Backend, x: Tensor, segments: Segments, direction: Direction, state: MixerState): Promise<void> {
+    if (this.mixer.carry) {
+      const normed = this.norm(b, x, 'norm')
+      await this.mixer.carry(b, normed, segments, direction, state)
+      if (normed !== x) b.release(normed)
+      return
+    }
     const projected = await this.project(b, x, segments)
     const y = await this.mixer.scan(b, projected, segments, direction, state, [])
     b.release(...new Set([...Object.values(projected), y]))

@@ -152,8 +152,9 @@ export class CpuBackend implements Backend {
   }
 
   rows(tensor: Tensor, from: number, to: number): Tensor {
+    if (!(from >= 0 && from <= to && to <= tensor.rows)) throw new RangeError(`rows ${from} .. ${to} of ${tensor.rows}`)
+    if (tensor instanceof SharedWeight) return tensor.part(from, to)
     const x = cpu(tensor)
-    if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
     return new CpuTensor(x.at + from * x.step, to - from, x.cols, x.step, false)
   }
 

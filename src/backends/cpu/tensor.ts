@@ -1,5 +1,5 @@
 import type { Tensor } from '../backend.js'
-import type { Weight } from '../weight.js'
+import { rowsOf, type Weight } from '../weight.js'
 import type { Kernels } from './kernels.generated.js'
 import type { Memory } from './memory.js'
 
@@ -62,6 +62,11 @@ export class SharedWeight implements Tensor {
   all(): CpuTensor {
     this.copy ??= this.slice(0, this.rows)
     return this.copy
+  }
+
+  /** View on the rows from .. to - 1: what is made of it, it makes anew. */
+  part(from: number, to: number): SharedWeight {
+    return new SharedWeight(this.machine, rowsOf(this.weight, from, to))
   }
 
   /** A new tensor of the rows from .. to - 1. */

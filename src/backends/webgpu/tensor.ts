@@ -36,6 +36,17 @@ export class StoredWeight implements Tensor {
     private readonly widen: () => GpuTensor,
   ) {}
 
+  /** View on rows from .. to - 1, for products and look-ups; for anything else it is widened with the rest. */
+  rowsOf(from: number, to: number): StoredWeight {
+    let first = 0
+    const parts = this.parts.flatMap((part) => {
+      const [start, end] = [Math.max(from - first, 0), Math.min(to - first, part.rows)]
+      first += part.rows
+      return start < end ? [rowsOf(part, start, end)] : []
+    })
+    return new StoredWeight(to - from, this.cols, parts, () => rowsOf(this.widened, from, to))
+  }
+
   get widened(): GpuTensor {
     this.copy ??= this.widen()
     return this.copy
@@ -76,7 +87,7 @@ export function stateOf(
 /** View on rows from .. to - 1. */
 export function rowsOf(x: GpuTensor, from: number, to: number): GpuTensor {
   if (!(from >= 0 && from <= to && to <= x.rows)) throw new RangeError(`rows ${from} .. ${to} of ${x.rows}`)
-  return new GpuTensor(x.block, x.at + from * x.step, to - from, x.cols, x.step, false)
+  return new GpuTensor(x.block, x.at + from * x.step, to - from, x.cols, x.step, false, x.dtype)
 }
 
 /** View on columns from .. to - 1. */

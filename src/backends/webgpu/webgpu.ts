@@ -17,7 +17,7 @@ import { s4d } from './s4d.js'
 import { s5 } from './s5.js'
 import { type ScanForm, selectiveScan } from './scan.js'
 import { ssd } from './ssd.js'
-import { columnsOf, gpu, reshaped, rowsOf } from './tensor.js'
+import { columnsOf, gpu, reshaped, rowsOf, StoredWeight } from './tensor.js'
 import { type Tile, tiles } from './tile.js'
 import { trapezoid } from './trapezoid.js'
 import { turns } from './turns.js'
@@ -91,7 +91,7 @@ export function webgpuBackend(
       for (const x of tensors) if (x) for (const one of tensorsOf(x)) machine.release(one)
     },
     columns: (x, from, to) => columnsOf(gpu(x), from, to),
-    rows: (x, from, to) => rowsOf(gpu(x), from, to),
+    rows: (x, from, to) => (x instanceof StoredWeight ? x.rowsOf(from, to) : rowsOf(gpu(x), from, to)),
     reshape: (x, rows, cols) => reshaped(gpu(x), rows, cols),
     close: async () => machine.close(),
     embedRows: (ids, table) => gather(table, ids),

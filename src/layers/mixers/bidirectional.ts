@@ -26,6 +26,9 @@ export const bidirectionalSchema = record({
   tied: flag,
 })
 
+/** Of a product that gives the bits of a wider one: ONNX Runtime adds up those of up to 64 in another order. */
+const fewestColumns = 128
+
 export const isBidirectional = (mixer: MixerSpec): mixer is BidirectionalSpec => mixer.kind === 'bidirectional'
 
 /** Weights: two of a Mamba, `forward.*` and `reverse.*`; tied: reverse has no in_proj and no out_proj. */
@@ -76,6 +79,17 @@ class Bidirectional implements Mixer {
     const forward = await projectIn(b, x, this.params.within('forward'))
     const reverse = this.spec.tied ? forward : await projectIn(b, x, this.params.within('reverse'))
     return { forward, reverse }
+  }
+
+  /** Without what only gates the output, and without the other direction's projection. */
+  async carry(b: Backend, x: Tensor, segments: Segments, direction: Direction, state: MixerState): Promise<void> {
+    const { mamba, tied } = this.spec
+    const inner = innerOf(mamba)
+    const [from, to] = inner.driving(mamba)
+    const only = to - from < fewestColumns ? undefined : ([from, to] as const)
+    const projected = await projectIn(b, x, this.params.within(tied ? 'forward' : direction), only)
+    const y = await inner.scan(b, mamba, this.params.within(direction), projected, segments, direction, state)
+    b.release(projected, y)
   }
 
   scan(

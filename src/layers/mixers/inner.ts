@@ -29,6 +29,14 @@ export interface Inner<Spec extends InnerSpec = InnerSpec> extends Pick<Family<S
   ): Promise<Tensor>
 }
 
+/** One whose state two directions carry without their output: of the driving columns alone `scan` gives y without its gate. */
+export interface CarriedInner<Spec extends InnerSpec = InnerSpec> extends Inner<Spec> {
+  /** Rows of in_proj that drive the recurrence, from .. to - 1; the others gate what it gives. */
+  driving(spec: Spec): Range
+}
+
+type Range = readonly [from: number, to: number]
+
 export interface InnerSpec extends MixerSpec {
   d_inner: number
 }
@@ -65,9 +73,13 @@ export function initialiseInner<S extends InnerSpec>(
   return weights
 }
 
-/** x [T, D] -> [T, rows of in_proj] */
-export const projectIn = (b: Backend, x: Tensor, params: Params): Promise<Tensor> =>
-  b.linear(x, params.get('in_proj.weight'), { bias: params.optional('in_proj.bias') })
+/** x [T, D] -> [T, rows of in_proj], or of that the columns from .. to - 1. */
+export function projectIn(b: Backend, x: Tensor, params: Params, only?: Range): Promise<Tensor> {
+  const [weight, bias] = [params.get('in_proj.weight'), params.optional('in_proj.bias')]
+  return only
+    ? b.linear(x, b.rows(weight, ...only), { bias: bias && b.columns(bias, ...only) })
+    : b.linear(x, weight, { bias })
+}
 
 /** y [T, E] -> [T, D], plus the residual if there is one. */
 export const projectOut = (b: Backend, y: Tensor, params: Params, residual: Tensor | null): Promise<Tensor> =>

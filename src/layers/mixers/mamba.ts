@@ -6,7 +6,7 @@ import { kind, record } from '../../text/schema.js'
 import { constant, filled, linear, type Random, uniform } from '../initial.js'
 import { epsilon, width } from '../layer-schemas.js'
 import type { Params } from '../params.js'
-import { causalFamily, type Inner } from './inner.js'
+import { type CarriedInner, causalFamily } from './inner.js'
 import type { MixerState, WeightShape } from './mixer.js'
 
 /** Mamba-1 mixer (S6, arXiv 2312.00752). E = d_inner, N = d_state, R = dt_rank, K = d_conv. */
@@ -30,10 +30,11 @@ export const mambaSchema = record({
   bcdt_norm_eps: v.optional(epsilon),
 })
 
-export const mambaInner: Inner<MambaSpec> = {
+export const mambaInner: CarriedInner<MambaSpec> = {
   kind: 'mamba',
   schema: mambaSchema,
   projected: ({ d_inner }) => 2 * d_inner,
+  driving: ({ d_inner }) => [0, d_inner],
   weights,
   initialise,
   states: ({ d_inner, d_state, d_conv }) => ({
@@ -133,7 +134,7 @@ async function scan(
       B,
       C,
       D: p.get('D'),
-      z: b.columns(xz, E, 2 * E),
+      z: xz.cols > E ? b.columns(xz, E, 2 * E) : null,
       dtBias: p.get('dt_proj.bias'),
       softplus: true,
       segments,

@@ -6,7 +6,7 @@ import { type Contradiction, consistent, flag, kind, positive, real, record, who
 import { constant, filled, type Random, uniform } from '../initial.js'
 import { epsilon, width } from '../layer-schemas.js'
 import type { Params } from '../params.js'
-import { causalFamily, type Inner } from './inner.js'
+import { type CarriedInner, causalFamily } from './inner.js'
 import { stepBias } from './mamba.js'
 import type { MixerState, WeightShape } from './mixer.js'
 
@@ -53,10 +53,11 @@ export const mamba2Schema = v.pipe(
   }),
 )
 
-export const mamba2Inner: Inner<Mamba2Spec> = {
+export const mamba2Inner: CarriedInner<Mamba2Spec> = {
   kind: 'mamba2',
   schema: mamba2Schema,
   projected: (spec) => spec.d_inner + convWidth(spec) + heads(spec),
+  driving: (spec) => [spec.d_inner, mamba2Inner.projected(spec)],
   weights,
   initialise,
   states: (spec) => ({
@@ -119,8 +120,10 @@ async function scan(
   addTo?: Tensor,
 ): Promise<Tensor> {
   const { d_inner: E, n_groups: G, d_state: N, dt_limit: [least, most] = [0, null], norm } = spec
-  const dtFrom = E + convWidth(spec)
-  const xBC = b.causalConv(b.columns(zxBCdt, E, dtFrom), p.get('conv.weight'), p.optional('conv.bias'), {
+  const gated = zxBCdt.cols === mamba2Inner.projected(spec)
+  const xFrom = gated ? E : 0
+  const dtFrom = xFrom + convWidth(spec)
+  const xBC = b.causalConv(b.columns(zxBCdt, xFrom, dtFrom), p.get('conv.weight'), p.optional('conv.bias'), {
     segments,
     direction,
     activation: 'silu',
@@ -143,6 +146,7 @@ async function scan(
     state?.ssm ?? null,
   ) // [T, E]
   b.release(xBC)
+  if (!gated) return y
   const out = gatedNorm(b, norm, y, b.columns(zxBCdt, 0, E), norm ? p.get('norm.weight') : null)
   if (!addTo) return out
   const sum = b.combine(addTo, out, 'add')

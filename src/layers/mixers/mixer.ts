@@ -47,6 +47,11 @@ export interface Mixer {
     state: MixerState | null,
     ys: readonly Tensor[],
   ): Promise<Tensor>
+  /**
+   * What `project` and `scan` do to the state of one direction, where nobody reads what they give; absent: nothing less than they do. x is
+   * released by whoever gave it.
+   */
+  carry?(b: Backend, x: Tensor, segments: Segments, direction: Direction, state: MixerState): Promise<void>
   /** mixer(x) + residual [T, D], from what each direction gave; a null residual adds nothing. */
   finish(
     b: Backend,
