@@ -134,3 +134,11 @@ export function spoolBytes(
   const strands = spec.reverse_complement ? 8 * outputs * tokens * Math.max(spec.d_model, headWidth(spec)) : 0
   return stream + cuts + strands
 }
+
+/** Whether such a spool lies in the memory of the device (see `Plan`); float16 is made on the host. */
+export const staysOnDevice = (
+  spec: ModelSpec,
+  { chunk, deviceSpoolBytes = 0 }: { chunk: number; deviceSpoolBytes?: number },
+  tokens: number,
+  options: SpoolOptions = {},
+): boolean => !options.half && spoolBytes(spec, chunk, tokens, options) < deviceSpoolBytes

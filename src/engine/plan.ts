@@ -29,8 +29,8 @@ export interface Plan {
   memory: { allowed: number; run: number; leastFor: (held: number) => number }
   /** Bytes that sequences which are held whole may take together, with their spools as far as those lie in memory. */
   wholeBytes: number
-  /** Bytes of a residual stream that may wait on the device between the layers of a sweep; of a larger one all waits on the host. */
-  streamBytes: number
+  /** Bytes of the largest spool that lies on the device, which takes one at a time; a larger one lies on the host as a whole. */
+  deviceSpoolBytes: number
   /** What a GPU makes matrix products by; absent: its threads. */
   matrices?: FactorType
 }
@@ -53,8 +53,8 @@ const pieceRows = 64
 /** Of audio there: 80 s at 25 rows a second, a few windows of recordings that are cut into them. */
 const gpuAudioRows = 2048
 
-/** Of a GPU, for the residual stream of a sweep: a million rows of 256. */
-const gpuStreamBytes = 2 ** 30
+/** Of a GPU, for the spool of a sweep: a million rows of 256, nearly. WebGPU does not say how much memory a card has. */
+const gpuSpoolBytes = 2 ** 30
 
 /** All of a small model; of a large one a worker would hold a copy that takes more than all else (docs/decisions.md). */
 const keptWeights = 64 * 2 ** 20
@@ -130,7 +130,7 @@ function plansOf(spec: ModelSpec, options: PlanOptions): Sized[] {
   return [fewRows, fewestRows].flatMap((least) =>
     workers.flatMap((crew) =>
       chunkSizes(spec, options, least).map((chunk) => {
-        const plan = { chunk, ...crew, keptWeights, streamBytes: gpu ? gpuStreamBytes : 0, matrices }
+        const plan = { chunk, ...crew, keptWeights, deviceSpoolBytes: gpu ? gpuSpoolBytes : 0, matrices }
         return { ...plan, run: besides + runBytes(spec, plan, bytes, longest, gpu, wanted) }
       }),
     ),

@@ -4,6 +4,7 @@ import { concatenate } from '../runtime/concatenate.js'
 import type { Chunk } from './chunk.js'
 import { tokensPerRow } from './footprint.js'
 import { KeptSweep } from './kept-sweep.js'
+import { staysOnDevice } from './memory.js'
 import type { Neighbours } from './neighbour.js'
 import { blockTensors, downloaded, type Network, type NetworkState, restoreBlock, stateTensors } from './network.js'
 import type { Output, Read } from './outputs.js'
@@ -91,14 +92,16 @@ export class Session {
     { neighbours, ...where }: Pick<SpoolPlace, 'folder' | 'kept'> & { neighbours?: Neighbours } = {},
   ): AsyncGenerator<Read[]> {
     const { network } = this
-    const { outputs, appended = 0, chunk: limit, streamBytes, half } = this.options
+    const { outputs, appended = 0, chunk: limit, half } = this.options
     const both = network.spec.reverse_complement !== undefined
     const toRead = both ? outputs.map((output) => ofMerged(output, network.spec)) : outputs
     const reader = new Reader(network, toRead, 1, appended)
     const { left, right } = neighbours ?? {}
     const before = left && (() => left.receive(carriedStep))
     const reading = reader.begin(chunk.segments.ends.length, chunk.targets, before)
-    const place = { streamBytes, half, ...where }
+    const tokens = network.length(chunk.input)
+    const onDevice = staysOnDevice(network.spec, this.options, tokens, { half, outputs: outputs.length })
+    const place = { onDevice, half, ...where }
     const steps = both
       ? runBothStrands(network, chunk, outputs, limit, place, reading, neighbours)
       : runWhole(network, chunk, limit, place, reading, neighbours)

@@ -20,9 +20,9 @@ export interface Spool {
 
 /** Where a spool may lie. */
 export interface SpoolPlace {
-  /** Bytes of the largest spool that stays on the device; default: none. */
-  streamBytes?: number
-  /** The folder of a temporary file for a larger one; absent: the memory of the process. */
+  /** In the memory of the device. */
+  onDevice?: boolean
+  /** Otherwise the folder of a temporary file; absent: the memory of the process. */
   folder?: string
   /** The residual stream is kept as float16: what is read back of it is rounded. */
   half?: boolean
@@ -30,13 +30,13 @@ export interface SpoolPlace {
   kept?: string
 }
 
-/** `numbers`: in a block, at the most; `half`: they are kept as float16, whatever the place. Errors: UserError with exit code 73 for a folder that takes no file. */
+/** `numbers`: in a block, at the most; `half`: they are kept as float16, on the host. Errors: UserError with exit code 73 for a folder that takes no file. */
 export async function openSpool(
   backend: Backend,
-  { blocks, numbers, half = false }: { blocks: number; numbers: number; half?: boolean },
-  { streamBytes = 0, folder }: SpoolPlace,
+  { numbers, half = false }: { numbers: number; half?: boolean },
+  { onDevice = false, folder }: SpoolPlace,
 ): Promise<Spool> {
-  if (!half && 4 * blocks * numbers <= streamBytes) return new DeviceSpool(backend)
+  if (onDevice && !half) return new DeviceSpool(backend)
   return new HostSpool(backend, folder === undefined ? new RamStore() : await FileStore.open(folder, numbers), half)
 }
 

@@ -13,8 +13,8 @@ import { openSpool, type Spool, type SpoolPlace } from './spool.js'
 export interface CutLimits {
   /** Rows, a multiple of the network's stride. */
   chunk: number
-  /** Of the largest residual stream that may; default: none. */
-  streamBytes?: number
+  /** See `Plan`; default: none does. */
+  deviceSpoolBytes?: number
   /** See `SpoolPlace`. */
   half?: boolean
 }
@@ -67,7 +67,7 @@ export async function* sweep(
     let longest = 0
     for (let c = 0; c < blocks; c++) longest = Math.max(longest, cuts[c + 1] - cuts[c])
     const open = (name: string, numbers: number, half = false) =>
-      saved ? saved.spool(b, name, numbers, half) : openSpool(b, { blocks, numbers, half }, place)
+      saved ? saved.spool(b, name, numbers, half) : openSpool(b, { numbers, half }, place)
     kept.stream = await open('stream', Math.ceil(longest / network.stride) * network.spec.d_model, place.half)
     kept.borders = await open('borders', reverseNumbers(network.spec))
     yield* new Sweep(network, chunk, cuts, state, kept as Kept, reading, neighbours, saved).run()

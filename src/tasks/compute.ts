@@ -1,6 +1,7 @@
 import type { GpuFacts } from '../backends/backend.js'
 import type { Device, Precision } from '../backends/registry.js'
 import { tokensPerRow } from '../engine/footprint.js'
+import { readsWhole } from '../engine/memory.js'
 import type { Output } from '../engine/outputs.js'
 import { chunkBytes, type Plan, planOf, weightBytes } from '../engine/plan.js'
 import type { Weights } from '../layers/params.js'
@@ -60,6 +61,7 @@ export function planFor(
     const limit = `a tensor on this GPU takes ${sizeText(gpu.tensorBytes)} at the most`
     note(`--chunk ${chunk}: ${count(plan.chunk)} tokens are computed at a time, as ${limit}`)
   }
+  const spools = readsWhole(spec) && !options.halfSpool ? plan.deviceSpoolBytes : 0
   detail?.(
     [
       `device ${deviceText(device, gpu, plan)}`,
@@ -67,6 +69,7 @@ export function planFor(
       `chunks of ${chunkText(spec, plan)}`,
       `${sizeText(weightBytes(weights))} of weights`,
       `about ${sizeText(chunkBytes(spec, plan, wanted))} of buffers`,
+      ...(spools > 0 ? [`spools of up to ${sizeText(spools)} on the GPU`] : []),
       `memory: ${sizeText(plan.memory.run)} of ${sizeText(plan.memory.allowed)}, the rest for sequences that are held whole`,
     ].join('; '),
   )

@@ -7,7 +7,7 @@ import type { ModelSpec } from '../spec.js'
 import { sizeText } from '../text/size.js'
 import { type ComputeOptions, chunkText, count, deviceText } from './compute.js'
 import { isLongSweep } from './resume/long-sweep.js'
-import { freeBytes, longestArray, mostWhole, tooLong, wholeNeeds } from './whole-room.js'
+import { freeBytes, longestArray, mostWhole, tooLong, type WholeNeeds, wholeNeeds } from './whole-room.js'
 
 /** What is known of the sequences of a run before it is computed. */
 export interface Sequences {
@@ -27,7 +27,7 @@ export async function dryRunText(
   { device, gpu, tmpDir = tmpdir(), halfSpool: half, resume }: ComputeOptions,
   { unit, longest, number, outputs }: Sequences,
 ): Promise<string> {
-  const { memory, workers, wholeBytes } = plan
+  const { memory, workers, wholeBytes, deviceSpoolBytes } = plan
   const lines = [
     ['device', deviceText(device, gpu, plan)],
     ['workers', count(workers)],
@@ -42,32 +42,41 @@ export async function dryRunText(
     ])
   } else if (longest === null) {
     lines.push(['sequences', `assumed to fit a chunk: a pipe is not read; ${most}`])
-    if (readsWhole(spec)) lines.push(['spool', `of longer ones in memory, then in ${tmpDir}`])
+    const onGpu = deviceSpoolBytes > 0 && !half ? `on the GPU up to ${sizeText(deviceSpoolBytes)}, then ` : ''
+    if (readsWhole(spec)) lines.push(['spool', `of longer ones ${onGpu}in memory, then in ${tmpDir}`])
   } else {
     const kept = resume && isLongSweep(spec, plan, longest)
-    const { held, spool } = wholeNeeds(spec, plan, longest, { kept, half, outputs })
+    const needs = wholeNeeds(spec, plan, longest, { kept, half, outputs })
+    const { held, spool } = needs
     lines.push(['sequences', `up to ${count(longest)} ${unit}, held whole; ${most}`])
-    const { inMemory, inFiles } = places(Math.min(workers, number), held, kept ? null : spool, wholeBytes)
-    expected += (inMemory + inFiles) * held + inMemory * spool
-    if (inMemory + inFiles === 0 || longest > longestArray(spec))
+    const spools = places(Math.min(workers, number), needs, wholeBytes, kept)
+    const { onDevice, inMemory, inFiles } = spools
+    expected += (onDevice + inMemory + inFiles) * held + inMemory * spool
+    if (onDevice + inMemory + inFiles === 0 || longest > longestArray(spec))
       throw tooLong(spec, 'the longest record', longest, unit, memory.leastFor(held))
-    if (spool > 0)
-      lines.push(['spool', await spoolText(spool, inMemory, inFiles, kept ? dirname(resume.path) : tmpDir)])
+    if (spool > 0) lines.push(['spool', await spoolText(spool, spools, kept ? dirname(resume.path) : tmpDir)])
   }
   lines.push(['memory', `up to ${sizeText(expected)} of ${sizeText(memory.allowed)}`])
   return columns(lines)
 }
 
-/** Where the spools of so many sequences at a time lie; the others wait. null: none in memory. */
-function places(sequences: number, held: number, spool: number | null, room: number) {
-  const inMemory = spool === null ? 0 : Math.min(sequences, Math.floor(room / (held + spool)))
-  const inFiles = Math.min(sequences - inMemory, Math.floor((room - inMemory * (held + (spool ?? 0))) / held))
-  return { inMemory, inFiles }
+interface Places {
+  onDevice: number
+  inMemory: number
+  inFiles: number
 }
 
-async function spoolText(bytes: number, inMemory: number, inFiles: number, folder: string): Promise<string> {
+/** Where the spools of so many sequences at a time lie; the others wait. `kept`: in files only. */
+function places(sequences: number, { held, spool, onDevice }: WholeNeeds, room: number, kept = false): Places {
+  if (onDevice) return { onDevice: Math.min(sequences, Math.floor(room / held)), inMemory: 0, inFiles: 0 }
+  const inMemory = kept ? 0 : Math.min(sequences, Math.floor(room / (held + spool)))
+  const inFiles = Math.min(sequences - inMemory, Math.floor((room - inMemory * (held + spool)) / held))
+  return { onDevice: 0, inMemory, inFiles }
+}
+
+async function spoolText(bytes: number, { onDevice, inMemory, inFiles }: Places, folder: string): Promise<string> {
   const of = (number: number, where: string) => (number > 0 ? [`${number} x ${sizeText(bytes)} ${where}`] : [])
   const free = inFiles > 0 ? await freeBytes(folder) : 0
   const room = Number.isFinite(free) ? ` (${sizeText(free)} free)` : ''
-  return [...of(inMemory, 'in memory'), ...of(inFiles, `in ${folder}${room}`)].join(', ')
+  return [...of(onDevice, 'on the GPU'), ...of(inMemory, 'in memory'), ...of(inFiles, `in ${folder}${room}`)].join(', ')
 }

@@ -90,7 +90,7 @@ export async function* predict<Note>(
   { device, plan, wanted, tmpDir, halfSpool: half, inParts = false, buffers, recall, onStarted }: PredictOptions<Note>,
 ): AsyncGenerator<Answer<Note>> {
   const { spec } = model
-  const { chunk, keptWeights, streamBytes, matrices, stages } = plan
+  const { chunk, keptWeights, deviceSpoolBytes, matrices, stages } = plan
   const { weights } = model
   const setup: InferenceSetup = {
     device,
@@ -99,7 +99,7 @@ export async function* predict<Note>(
     chunk,
     wanted,
     keptWeights,
-    streamBytes,
+    deviceSpoolBytes,
     matrices,
     half,
     stages,

@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
 import { statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { heldBytes, type SpoolOptions, spoolBytes } from '../engine/memory.js'
+import { heldBytes, type SpoolOptions, spoolBytes, staysOnDevice } from '../engine/memory.js'
 import type { Plan } from '../engine/plan.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { ModelSpec } from '../spec.js'
@@ -10,23 +10,31 @@ import { Budget } from './budget.js'
 
 /** Room for a sequence that is held whole. */
 export interface Room {
-  /** The folder of its spool; absent: it needs none, or it lies in memory. */
+  /** The folder of its spool; absent: it needs none, or it lies on the device or in memory. */
   folder?: string
   give(): void
 }
 
-/**
- * Bytes of a sequence that is held whole, and of its spool; `kept`: that outlives the run, and no layer overwrites what it reads.
- */
-export const wholeNeeds = (
+/** What a sequence that is held whole takes: bytes of memory, and bytes of its spool, on the device or not. */
+export interface WholeNeeds {
+  held: number
+  spool: number
+  onDevice: boolean
+}
+
+/** `kept`: the spool outlives the run, and no layer overwrites what it reads. */
+export function wholeNeeds(
   spec: ModelSpec,
-  { chunk }: Pick<Plan, 'chunk'>,
+  plan: Pick<Plan, 'chunk' | 'deviceSpoolBytes'>,
   tokens: number,
-  { kept = false, ...spool }: SpoolOptions & { kept?: boolean } = {},
-) => ({
-  held: tokens > chunk ? heldBytes(spec, tokens) : 0,
-  spool: (kept ? 2 : 1) * spoolBytes(spec, chunk, tokens, spool),
-})
+  { kept = false, ...options }: SpoolOptions & { kept?: boolean } = {},
+): WholeNeeds {
+  return {
+    held: tokens > plan.chunk ? heldBytes(spec, tokens) : 0,
+    spool: (kept ? 2 : 1) * spoolBytes(spec, plan.chunk, tokens, options),
+    onDevice: !kept && staysOnDevice(spec, plan, tokens, options),
+  }
+}
 
 /** Tokens of a sequence in the longest array that Node makes. */
 export const longestArray = ({ input, d_embed }: Pick<ModelSpec, 'input' | 'd_embed'>): number =>
@@ -47,8 +55,8 @@ export const mostWhole = (spec: ModelSpec, { chunk, wholeBytes }: Plan): number 
   Math.max(chunk, Math.min(longestArray(spec), Math.floor(wholeBytes / heldBytes(spec, 1))))
 
 /**
- * Says which sequences may be held whole at a time, and where their spools lie: in memory while there is room in it, else in temporary
- * files while there is room on the disk. Who finds no room waits for those before.
+ * Says which sequences may be held whole at a time, and where their spools lie: on the device what that takes; else in memory while
+ * there is room in it, else in temporary files while there is room on the disk. Who finds no room waits for those before.
  */
 export class WholeRoom {
   private readonly memory: Budget
@@ -67,12 +75,16 @@ export class WholeRoom {
 
   /** `kept`: the folder in which the spool outlives the run. Errors: UserError with exit code 74 for a disk that is too full. */
   async take(tokens: number, kept?: string): Promise<Room> {
-    const { held, spool } = wholeNeeds(this.spec, this.plan, tokens, { kept: kept !== undefined, ...this.spools })
-    if (kept === undefined && this.memory.takeNow(held + spool)) return { give: () => this.memory.give(held + spool) }
-    await this.memory.take(held)
+    const options = { kept: kept !== undefined, ...this.spools }
+    const { held, spool, onDevice } = wholeNeeds(this.spec, this.plan, tokens, options)
+    const { memory } = this
+    if (kept === undefined && !onDevice && memory.takeNow(held + spool))
+      return { give: () => memory.give(held + spool) }
+    await memory.take(held)
+    if (onDevice) return { give: () => memory.give(held) }
     if (spool > 0) await this.claim(spool, kept)
     const give = () => {
-      this.memory.give(held)
+      memory.give(held)
       this.claimed -= spool
       for (const wake of this.waiting.splice(0)) wake()
     }

@@ -20,7 +20,7 @@ export interface InferenceSetup {
   chunk: number
   wanted: Output
   keptWeights: number
-  streamBytes: number
+  deviceSpoolBytes: number
   matrices?: FactorType
   /** See `SpoolPlace`. */
   half?: boolean
@@ -73,10 +73,10 @@ export interface InferenceAnswer extends Pushed {
   started?: Started
 }
 
-const { device, spec, weights, chunk, wanted, keptWeights, streamBytes, matrices, half, slots, stages } =
+const { device, spec, weights, chunk, wanted, keptWeights, deviceSpoolBytes, matrices, half, slots, stages } =
   workerData as InferenceSetup
 const appended = appendedTokens(spec, wanted.head === true)
-const options = { chunk, streamBytes, half, outputs: readFor(wanted), slots, appended }
+const options = { chunk, deviceSpoolBytes, half, outputs: readFor(wanted), slots, appended }
 const began = performance.now()
 const secondsSince = (from: number) => (performance.now() - from) / 1000
 let first = true

@@ -70,6 +70,8 @@ export class PaperMachine extends Machine {
   /** Bytes of the tensors that live, and the most there were. */
   living = 0
   peak = 0
+  /** How often something was read back. */
+  reads = 0
 
   constructor(tensorBytes: number) {
     const asked = { largest: 0, dispatches: 0 }
@@ -86,6 +88,11 @@ export class PaperMachine extends Machine {
   override release(x: GpuTensor): void {
     if (x.owner) this.living -= dtypeBytes[x.dtype] * x.rows * x.cols
     super.release(x)
+  }
+
+  override read(x: GpuTensor): Promise<Float32Array> {
+    this.reads++
+    return super.read(x)
   }
 
   override run(kernel: Kernel, operands: Operands): void {

@@ -78,7 +78,7 @@ describe.skipIf(!gpu)('webgpu with small tensors', () => {
     const run = async (b: Backend, chunk: number) => {
       const net = network(b, spec)
       const outputs = [{ head: true, pool: 'mean' } as const, { layer: 1 }]
-      const session = new Session(net, { chunk, streamBytes: plan.streamBytes, outputs })
+      const session = new Session(net, { chunk, deviceSpoolBytes: plan.deviceSpoolBytes, outputs })
       const slot = net.causal ? 0 : -1
       const { reads } = await session.push({ input: ids, segments: oneSegment(ids.length, 0, true, slot) })
       session.close()

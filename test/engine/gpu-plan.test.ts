@@ -5,15 +5,18 @@ import { webgpuBackend } from '../../src/backends/webgpu/webgpu.js'
 import { type Dtype, newWeight, rowsOf, type Weight } from '../../src/backends/weight.js'
 import { weightShapes } from '../../src/checkpoints/weight-shapes.js'
 import { footprint, tokensPerRow } from '../../src/engine/footprint.js'
+import { spoolBytes } from '../../src/engine/memory.js'
 import { Network } from '../../src/engine/network.js'
 import type { Output } from '../../src/engine/outputs.js'
 import { chunkBytes, planOf, weightBytes } from '../../src/engine/plan.js'
-import { Session } from '../../src/engine/session.js'
+import { joinedReads, Session } from '../../src/engine/session.js'
 import { uploadWeights } from '../../src/layers/params.js'
 import type { ModelSpec } from '../../src/spec.js'
 import { planFor } from '../../src/tasks/compute.js'
+import { dryRunText } from '../../src/tasks/dry-run.js'
 import { sizeText } from '../../src/text/size.js'
 import { PaperMachine } from '../backends/paper-gpu.js'
+import { temporaryFolder } from '../shell/run.js'
 import { randomIds, randomWeights, seeded, tinySpec } from './models.js'
 
 const MiB = 2 ** 20
@@ -49,7 +52,7 @@ async function onPaper(spec: ModelSpec, gpu: GpuFacts, ids: Int32Array, output: 
   const machine = new PaperMachine(gpu.tensorBytes)
   const backend = webgpuBackend(machine)
   const network = new Network(backend, spec, uploadWeights(backend, paperWeights(spec)))
-  const session = new Session(network, { ...plan, streamBytes: Number.POSITIVE_INFINITY, outputs: [output] })
+  const session = new Session(network, { ...plan, deviceSpoolBytes: Number.POSITIVE_INFINITY, outputs: [output] })
   const slot = network.causal ? 0 : -1
   const { reads } = await session.push({ input: ids, segments: oneSegment(ids.length, 0, true, slot) })
   session.close()
@@ -136,6 +139,66 @@ test('weights in bfloat16 take of a GPU what they take of their file, and it is 
   const said: string[] = []
   planFor({ spec, weights }, { device: 'webgpu', gpu, threads: 1, note: () => {}, detail: (line) => said.push(line) })
   expect(said).toEqual([expect.stringContaining(`; ${sizeText(stored)} of weights;`)])
+})
+
+describe('a spool on a GPU', () => {
+  const tokens = 100_000
+  const chunk = 2000
+  const bothStrands: Partial<ModelSpec> = {
+    head: { kind: 'tokens', tied: true },
+    reverse_complement: { complement: [3, 2, 1, 0, 4], fused: true },
+  }
+
+  test.each<[string, ModelSpec]>([
+    ['one strand', tinySpec('add')],
+    ['both strands', { ...tinySpec('add'), ...bothStrands }],
+  ])('lies there as a whole if it fits, else on the host as a whole: %s', async (_, spec) => {
+    const folder = temporaryFolder()
+    const spool = spoolBytes(spec, chunk, tokens)
+    const ids = new Int32Array(tokens)
+    /** What the GPU holds at the most, and how often something is read back from it. */
+    const run = async (deviceSpoolBytes: number) => {
+      const machine = new PaperMachine(128 * MiB)
+      const backend = webgpuBackend(machine)
+      const network = new Network(backend, spec, uploadWeights(backend, randomWeights(spec)))
+      const session = new Session(network, { chunk, deviceSpoolBytes, outputs: [{ pool: 'mean' }] })
+      await joinedReads(session.parts({ input: ids, segments: wholeSegments(Int32Array.of(0, tokens)) }, { folder }))
+      return machine
+    }
+    const [there, here] = [await run(spool + 1), await run(spool)]
+    expect((there.peak - here.peak) / spool).toBeGreaterThan(0.9)
+    expect((there.peak - here.peak) / spool).toBeLessThanOrEqual(1)
+    // Of the merged strands the last rows come back to be merged, chunk by chunk.
+    expect(there.reads).toBeLessThanOrEqual(1 + (spec.reverse_complement ? 2 * (tokens / chunk) : 0))
+    expect(here.reads).toBeGreaterThan(there.reads + 2 * spec.blocks.length * (tokens / chunk - 1))
+  })
+
+  test('takes no memory of the process, and the plan says where it lies', async () => {
+    const spec = wideSpec('add', 256)
+    const gpu = card(2048 * MiB)
+    const weights = new Map()
+    const options = { device: 'webgpu', gpu, threads: 8, note: () => {}, maxMemory: 2 ** 30 } as const
+    const details: string[] = []
+    const plan = planFor({ spec, weights }, { ...options, chunk, detail: (line) => details.push(line) })
+    const linesOf = async (longest: number | null, halfSpool = false) => {
+      const text = await dryRunText(spec, plan, { ...options, halfSpool }, { unit: 'bases', longest, number: 3 })
+      return Object.fromEntries(text.split('\n').map((line) => line.split(/ {2,}/)))
+    }
+    const bytes = (longest: number) => sizeText(spoolBytes(spec, chunk, longest))
+    const held = (longest: number, spool = 0) =>
+      `up to ${sizeText(plan.memory.run + 12 * longest + spool)} of 1,024 MiB`
+    expect(await linesOf(700_000)).toMatchObject({
+      spool: `1 x ${bytes(700_000)} on the GPU`,
+      memory: held(700_000),
+    })
+    expect((await linesOf(1_500_000)).spool).toMatch(/^1 x [\d,]+ MiB in \//)
+    expect(await linesOf(700_000, true)).toMatchObject({
+      spool: `1 x ${sizeText(spoolBytes(spec, chunk, 700_000, { half: true }))} in memory`,
+      memory: held(700_000, spoolBytes(spec, chunk, 700_000, { half: true })),
+    })
+    expect((await linesOf(null)).spool).toMatch(/^of longer ones on the GPU up to 1,024 MiB, then in memory, then in /)
+    expect(details[0]).toContain('; spools of up to 1,024 MiB on the GPU;')
+  })
 })
 
 describe('the footprint of a chunk', () => {

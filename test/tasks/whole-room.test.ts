@@ -8,8 +8,9 @@ import { temporaryFolder } from '../shell/run.js'
 const folder = temporaryFolder()
 const spec = tinySpec('add')
 const chunk = 600
-const { held, spool } = wholeNeeds(spec, { chunk }, 6000)
-const roomFor = (wholeBytes: number) => new WholeRoom(spec, { chunk, wholeBytes } as Plan, folder)
+const onHost = { chunk, deviceSpoolBytes: 0 }
+const { held, spool } = wholeNeeds(spec, onHost, 6000)
+const roomFor = (wholeBytes: number) => new WholeRoom(spec, { ...onHost, wholeBytes } as Plan, folder)
 
 test('spools lie in memory while there is room, then in files, and who finds no room at all waits', async () => {
   const room = roomFor(2 * held + spool)
@@ -32,13 +33,27 @@ test('spools lie in memory while there is room, then in files, and who finds no 
 test('what outlives the run lies in a folder of its own and takes twice the room, whatever the memory', async () => {
   expect((await roomFor(10 * (held + spool)).take(6000, folder)).folder).toBe(folder)
   const tokens = (await freeBytes(folder)) / 4 / 8
-  expect(wholeNeeds(spec, { chunk }, tokens, { kept: true })).toEqual({
-    held: wholeNeeds(spec, { chunk }, tokens).held,
-    spool: 2 * wholeNeeds(spec, { chunk }, tokens).spool,
+  expect(wholeNeeds(spec, onHost, tokens, { kept: true })).toEqual({
+    held: wholeNeeds(spec, onHost, tokens).held,
+    spool: 2 * wholeNeeds(spec, onHost, tokens).spool,
+    onDevice: false,
   })
   await expect(roomFor(1e18).take(tokens, folder)).rejects.toThrow(
     /--resume needs a file of .* free; -o names .* --window/,
   )
+})
+
+test('a spool that lies on the device takes no memory, one that is too large for it, in halves or kept does', async () => {
+  const on = (deviceSpoolBytes: number, wholeBytes: number, half = false) =>
+    new WholeRoom(spec, { chunk, deviceSpoolBytes, wholeBytes } as Plan, folder, { half })
+  const room = on(spool + 1, 2 * held)
+  const [first, second] = [await room.take(6000), await room.take(6000)]
+  expect([first.folder, second.folder]).toEqual([undefined, undefined])
+  first.give()
+  expect((await room.take(6000, folder)).folder).toBe(folder)
+  expect((await on(spool, held).take(6000)).folder).toBe(folder)
+  expect((await on(spool + 1, held, true).take(6000)).folder).toBe(folder)
+  expect((await on(spool, held + spool).take(6000)).folder).toBeUndefined()
 })
 
 test('a sequence that fits a chunk takes nothing', async () => {
@@ -47,7 +62,7 @@ test('a sequence that fits a chunk takes nothing', async () => {
 
 test('a file that the disk has no room for is an error (74) that says what would help', async () => {
   const tokens = (await freeBytes(folder)) / 4
-  const taken = roomFor(wholeNeeds(spec, { chunk }, tokens).held).take(tokens)
+  const taken = roomFor(wholeNeeds(spec, onHost, tokens).held).take(tokens)
   await expect(taken).rejects.toMatchObject({
     exitCode: 74,
     message: expect.stringContaining(`${folder}: a temporary`),

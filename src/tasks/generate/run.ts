@@ -84,7 +84,7 @@ export class GenerateRun implements Run<Generated> {
   /** In the order of the prompts; of the first that is not done piece by piece. */
   async *results(): AsyncGenerator<Generated> {
     const { model, plan, slots, options } = this
-    const { chunk, keptWeights, streamBytes, matrices, workers } = plan
+    const { chunk, keptWeights, deviceSpoolBytes, matrices, workers } = plan
     const all = { from: 0, to: model.spec.blocks.length }
     const setup: InferenceSetup = {
       ...model,
@@ -93,7 +93,7 @@ export class GenerateRun implements Run<Generated> {
       wanted,
       keptWeights,
       matrices,
-      streamBytes,
+      deviceSpoolBytes,
       slots,
       stages: [all],
     }
