@@ -430,8 +430,12 @@ export interface Gradients {
   gatherRows(dy: Tensor, rows: Int32Array, dx: Tensor): void
   /** dy [S, D] */
   pool(dy: Tensor, x: Tensor, segments: Segments, how: Pooling, dx: Tensor): void
+  /** The length of all of them together, as one vector. */
+  globalNorm(tensors: readonly Tensor[]): Promise<number>
   /** One AdamW step (arXiv 1711.05101), in place: param, m, v. `step` counts from 1; gradient is multiplied by `scale` first. */
   adamw(param: Tensor, grad: Tensor, m: Tensor, v: Tensor, settings: AdamWSettings): void
+  /** mean += share (x - mean) */
+  runningMean(mean: Tensor, x: Tensor, share: number): void
 }
 
 export interface ScanGradients {

@@ -24,7 +24,7 @@ export class DataParallel {
     this.#pool = new WorkerPool(script, { ...setup, device }, this.threads)
   }
 
-  /** Gradients of a batch, shard by shard into the slots: mean loss, right answers and tokens of the batch. */
+  /** Gradients of a batch, shard by shard: mean loss, right answers and tokens of the batch. */
   async gradients(step: number, records: Int32Array): Promise<{ loss: number; right: number; tokens: number }> {
     // A thread takes a shard when it has done the one before: cores are not equally fast.
     const shards = cut(records, this.shard)

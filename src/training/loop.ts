@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Device } from '../backends/registry.js'
+import { type Device, devices } from '../backends/registry.js'
 import { weightOf } from '../backends/weight.js'
 import { exitCodes, UserError } from '../errors.js'
 import type { Weights } from '../layers/params.js'
@@ -9,10 +9,11 @@ import { sha256Of } from './data/hashed.js'
 import type { Data } from './data/labelled-set.js'
 import { countOf } from './data/targets.js'
 import { DataParallel } from './data-parallel.js'
+import { sizeOf } from './gradient-sum.js'
 import type { Calibrated } from './metrics/temperature.js'
 import { calibrationOn, scoreOf, type Validation, validation } from './metrics/validation.js'
 import { learningRate } from './optimizer.js'
-import { type HostTensor, hostTensors, sizeOf, type TrainingState } from './replica.js'
+import { type HostTensor, hostTensors, type TrainingState } from './replica.js'
 import { type Best, RunFolder, type Standing } from './run-folder.js'
 import type { TrainSettings } from './settings.js'
 
@@ -93,8 +94,11 @@ export async function train(run: TrainRun): Promise<TrainResult> {
   const count = countOf(records)
   const stepsPerEpoch = Math.ceil(count / batch)
   const steps = epochs * stepsPerEpoch
-  const size = sizeOf(at.state.weights.values())
-  const slots = new SharedArrayBuffer(Math.ceil(Math.min(batch, count) / shard) * size * 4)
+  const slotBytes = 4 * sizeOf(at.state.weights.values())
+  const slots =
+    devices[run.device].lanes === 1
+      ? null
+      : new SharedArrayBuffer(Math.ceil(Math.min(batch, count) / shard) * slotBytes)
   const workers = new DataParallel(
     { spec, settings, state: at.state, frozen, train: records, valid, slots },
     run.device,

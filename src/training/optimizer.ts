@@ -30,12 +30,7 @@ export class Optimizer {
 
   /** One step of `steps`, counted from 1. `gradients`: of every parameter, by its name. Returns their norm before clipping. */
   async apply(gradients: ReadonlyMap<string, Tensor>, step: number, steps: number): Promise<number> {
-    let squares = 0
-    for (const gradient of gradients.values()) {
-      const numbers = await this.backend.download(gradient)
-      for (let i = 0; i < numbers.length; i++) squares += numbers[i] * numbers[i]
-    }
-    const norm = Math.sqrt(squares)
+    const norm = await this.backend.gradients!.globalNorm([...gradients.values()])
     const { warmup, beta1, beta2, clip, weight_decay } = this.settings
     for (const [name, parameter] of this.parameters) {
       const { m, v } = this.#moments.get(name)!

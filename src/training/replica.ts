@@ -5,6 +5,7 @@ import { Random } from '../runtime/random.js'
 import type { ModelSpec } from '../spec.js'
 import type { Examples } from './data/examples.js'
 import { type Data, examplesOf } from './data/labelled-set.js'
+import { DeviceSum, type GradientSum, SharedSum } from './gradient-sum.js'
 import { answers, objective, shareRight } from './objective.js'
 import { type Moments, Optimizer } from './optimizer.js'
 import { outputs, plainOutputs } from './outputs.js'
@@ -44,14 +45,14 @@ export interface ReplicaSetup {
   frozen: Weights
   train: Data
   valid: Data | null
-  /** [shards, trainable numbers] float32: the gradient of each shard of the step. */
-  slots: SharedArrayBuffer
+  /** [shards, trainable numbers] float32: the gradient of each shard of the step. null: there is one replica, which keeps them on its device. */
+  slots: SharedArrayBuffer | null
 }
 
 export type Job =
-  /** Gradient of a shard of a step's batch into its slot; `total`: records of the whole batch. */
+  /** Gradient of a shard of a step's batch; `total`: records of the whole batch. */
   | { kind: 'gradient'; step: number; shard: number; records: Int32Array; total: number }
-  /** AdamW on the sum of the first `shards` slots: a step of `steps`. */
+  /** AdamW on the sum of the gradients of `shards`: a step of `steps`. */
   | { kind: 'update'; step: number; steps: number; shards: number }
   /** What the model says of validation records. */
   | { kind: 'evaluate'; records: Int32Array }
@@ -74,17 +75,16 @@ export interface Evaluated {
 const streams = { augmentation: 3, dropout: 4 }
 
 /**
- * One copy of the model in training. Every worker has one; all of them take every update, from the same slots in the
+ * One copy of the model in training. Every worker has one; all of them take every update, from the same gradients in the
  * same order, so they stay equal to the bit.
  */
 export class Replica {
   /** Frozen ones, too. */
   readonly #weights: Map<string, Tensor>
   readonly #trainable: Map<string, Tensor>
-  readonly #slots: Float32Array
-  readonly #size: number
+  readonly #sum: GradientSum
   readonly #optimizer: Optimizer
-  readonly #ema: Map<string, FloatArray> | null
+  readonly #ema: Map<string, Tensor> | null
   readonly #train: Examples
   readonly #valid: Examples | null
   #step: number
@@ -93,17 +93,20 @@ export class Replica {
     private readonly backend: Backend,
     private readonly setup: ReplicaSetup,
   ) {
-    const { state, frozen, settings, spec, train, valid } = setup
+    const { state, frozen, settings, spec, train, valid, slots } = setup
     this.#train = examplesOf(train, spec, settings)
     this.#valid = valid && examplesOf(valid, spec, settings)
     const uploaded = (weights: Map<string, HostTensor>) =>
       [...weights].map(([name, { rows, cols, data }]) => [name, backend.upload(data, rows, cols)] as const)
     this.#trainable = new Map(uploaded(state.weights))
     this.#weights = new Map([...this.#trainable, ...uploaded(hostTensors(frozen))])
-    this.#slots = new Float32Array(setup.slots)
-    this.#size = sizeOf(this.#trainable.values())
+    this.#sum = slots ? new SharedSum(backend, this.#trainable, slots) : new DeviceSum(backend)
     this.#optimizer = new Optimizer(backend, this.#trainable, settings, state.moments)
-    this.#ema = state.ema && new Map([...state.ema].map(([name, data]) => [name, data.slice()]))
+    const meanOf = ([name, data]: [string, FloatArray]) => {
+      const { rows, cols } = this.#trainable.get(name)!
+      return [name, backend.upload(data, rows, cols)] as const
+    }
+    this.#ema = state.ema && new Map([...state.ema].map(meanOf))
     this.#step = state.step
   }
 
@@ -127,67 +130,39 @@ export class Replica {
     const { seed, dropout, head_dropout, label_smoothing } = settings
     const batch = this.#train.augmented(records, new Random(seed, streams.augmentation, step, shard))
     const random = new Random(seed, streams.dropout, step, shard)
-    const gradients = new Map([...this.#trainable.values()].map((p) => [p, this.backend.zeros(p.rows, p.cols)]))
-    const tape = new Tape(this.backend, gradients, { p: dropout, random })
+    const gradients = new Map([...this.#trainable].map(([name, p]) => [name, this.backend.zeros(p.rows, p.cols)]))
+    const into = new Map([...this.#trainable].map(([name, p]) => [p, gradients.get(name)!]))
+    const tape = new Tape(this.backend, into, { p: dropout, random })
     const out = await outputs(tape, spec, this.#weights, batch, { p: head_dropout, random })
     const answered = { logits: await this.backend.download(out.logits), offsets: out.offsets, targets: batch.targets }
     const { losses, dLogits } = objective(spec.head, answered, label_smoothing)
     for (let i = 0; i < dLogits.length; i++) dLogits[i] /= total
     await tape.backward(out.logits, this.backend.upload(dLogits, out.logits.rows, out.logits.cols))
     tape.release(out.logits)
-    let at = shard * this.#size
-    for (const gradient of gradients.values()) {
-      this.#slots.set(await this.backend.download(gradient), at)
-      at += gradient.rows * gradient.cols
-      this.backend.release(gradient)
-    }
+    await this.#sum.put(shard, gradients)
     const said = answers(spec.head, answered)
     const right = said.reduce((sum, answer, s) => sum + shareRight(spec.head, answer, batch.targets[s]), 0)
     return { loss: losses.reduce((a, b) => a + b, 0), right, tokens: batch.offsets[records.length] }
   }
 
   async #update(step: number, steps: number, shards: number): Promise<number> {
-    const gradients = new Map<string, Tensor>()
-    let at = 0
-    for (const [name, { rows, cols }] of this.#trainable) {
-      const ofShard = (shard: number) => {
-        const from = shard * this.#size + at
-        return this.backend.upload(this.#slots.subarray(from, from + rows * cols), rows, cols)
-      }
-      let sum = ofShard(0)
-      for (let shard = 1; shard < shards; shard++) {
-        const [before, part] = [sum, ofShard(shard)]
-        sum = this.backend.combine(before, part, 'add')
-        this.backend.release(before, part)
-      }
-      gradients.set(name, sum)
-      at += rows * cols
-    }
+    const gradients = this.#sum.take(shards)
     const norm = await this.#optimizer.apply(gradients, step, steps)
     this.backend.release(...gradients.values())
     this.#step = step
     if (this.#ema) {
       // Early on the mean is over the few steps there are.
       const decay = Math.min(this.setup.settings.ema, (1 + step) / (10 + step))
-      for (const [name, mean] of this.#ema) {
-        const now = await this.backend.download(this.#trainable.get(name)!)
-        for (let i = 0; i < mean.length; i++) mean[i] += (1 - decay) * (now[i] - mean[i])
-      }
+      for (const [name, mean] of this.#ema)
+        this.backend.gradients!.runningMean(mean, this.#trainable.get(name)!, 1 - decay)
     }
     return norm
   }
 
   async #evaluate(records: Int32Array): Promise<Evaluated> {
     const { spec } = this.setup
-    const means = new Map(
-      [...(this.#ema ?? [])].map(([name, data]) => {
-        const { rows, cols } = this.#trainable.get(name)!
-        return [name, this.backend.upload(data, rows, cols)]
-      }),
-    )
-    const weights = new Map([...this.#weights, ...means])
+    const weights = new Map([...this.#weights, ...(this.#ema ?? [])])
     const answered = await plainOutputs(this.backend, spec, weights, this.#valid!, records)
-    this.backend.release(...means.values())
     return {
       losses: objective(spec.head, answered, 0).losses,
       answers: answers(spec.head, answered),
@@ -199,12 +174,8 @@ export class Replica {
     const weights = new Map<string, HostTensor>()
     for (const [name, tensor] of this.#trainable)
       weights.set(name, { rows: tensor.rows, cols: tensor.cols, data: await this.backend.download(tensor) })
-    return { step: this.#step, weights, moments: await this.#optimizer.moments(), ema: this.#ema }
+    const ema = this.#ema && new Map<string, FloatArray>()
+    for (const [name, mean] of this.#ema ?? []) ema!.set(name, await this.backend.download(mean))
+    return { step: this.#step, weights, moments: await this.#optimizer.moments(), ema }
   }
-}
-
-export function sizeOf(tensors: Iterable<{ rows: number; cols: number }>): number {
-  let size = 0
-  for (const { rows, cols } of tensors) size += rows * cols
-  return size
 }

@@ -882,6 +882,36 @@ export function adamwCase(rows: number, cols: number, step: number, views = fals
   }
 }
 
+/** Of tensors of these shapes, the last of which may have more numbers than a workgroup of a GPU adds up. */
+function globalNormCase(shapes: [rows: number, cols: number][], views = false): Operation {
+  return {
+    name: `globalNorm ${shapes.map((shape) => `[${shape.join(', ')}]`).join(' ')}${views ? ' views' : ''}`,
+    inputs: Object.fromEntries(shapes.map(([rows, cols], i) => [`x${i}`, values(rows, cols, 10 ** i)])),
+    views,
+    trains: true,
+    terms: 4,
+    forward: async (b, x) => {
+      if (!b.gradients) throw new Error(`${b.name} has no gradients`)
+      return { y: b.upload([await b.gradients.globalNorm(Object.values(x))], 1, 1) }
+    },
+  }
+}
+
+function runningMeanCase(rows: number, cols: number, share: number, views = false): Operation {
+  return {
+    name: `runningMean [${rows}, ${cols}] share ${share}${views ? ' views' : ''}`,
+    inputs: { mean: values(rows, cols), x: values(rows, cols) },
+    views,
+    trains: true,
+    terms: 2,
+    forward: async (b, { mean, x }) => {
+      if (!b.gradients) throw new Error(`${b.name} has no gradients`)
+      b.gradients.runningMean(mean, x, share)
+      return { mean }
+    },
+  }
+}
+
 const directions: Direction[] = ['forward', 'reverse']
 
 /** All cases: sizes of one, primes, one more and one less than a block of 4, 16, 32 or 64; several segments; views. */
@@ -1038,6 +1068,22 @@ export function operations(): Operation[] {
     adamwCase(1, 1, 1),
     adamwCase(5, 17, 3),
     adamwCase(3, 33, 1000, true),
+    globalNormCase([[1, 1]]),
+    globalNormCase([
+      [3, 5],
+      [1, 64],
+      [64, 65],
+    ]),
+    globalNormCase(
+      [
+        [17, 1],
+        [70, 131],
+      ],
+      true,
+    ),
+    runningMeanCase(1, 1, 0.5),
+    runningMeanCase(5, 33, 0.01),
+    runningMeanCase(17, 3, 0.25, true),
   ]
 }
 

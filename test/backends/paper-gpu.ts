@@ -70,8 +70,9 @@ export class PaperMachine extends Machine {
   /** Bytes of the tensors that live, and the most there were. */
   living = 0
   peak = 0
-  /** How often something was read back. */
+  /** How often something was read back, and bytes of it. */
   reads = 0
+  bytesRead = 0
 
   constructor(tensorBytes: number) {
     const asked = { largest: 0, dispatches: 0 }
@@ -92,6 +93,7 @@ export class PaperMachine extends Machine {
 
   override read(x: GpuTensor): Promise<Float32Array> {
     this.reads++
+    this.bytesRead += 4 * x.rows * x.cols
     return super.read(x)
   }
 

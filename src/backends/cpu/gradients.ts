@@ -1,5 +1,4 @@
 import { exitCodes, UserError } from '../../errors.js'
-import { adamwNumbers } from '../adamw.js'
 import type { Activation, Gradients, Tensor } from '../backend.js'
 import { groupsOf } from '../norm-groups.js'
 import { poolingOrder, readingOrder } from '../segments.js'
@@ -31,6 +30,7 @@ import {
 } from './tensor.js'
 import { trapezoidGradient } from './trapezoid.js'
 import { turnsGradient } from './turns.js'
+import { cpuUpdate } from './update.js'
 
 /** What `accumulate` adds to its output, see kernels/rows-grad.ts. */
 const hows = {
@@ -274,22 +274,6 @@ export function cpuGradients(machine: Machine, products: Products): Gradients {
       })
     },
 
-    adamw(param, grad, m, v, settings) {
-      for (const one of [grad, m, v]) expectShape('adamw operand', one, param.rows, param.cols)
-      const [p, g, mean, square] = [param, grad, m, v].map(cpu)
-      kernels.adamw({
-        rows: p.rows,
-        cols: p.cols,
-        param: p.at,
-        paramStep: p.step,
-        grad: g.at,
-        gradStep: g.step,
-        m: mean.at,
-        mStep: mean.step,
-        v: square.at,
-        vStep: square.step,
-        ...adamwNumbers(settings),
-      })
-    },
+    ...cpuUpdate(machine),
   }
 }

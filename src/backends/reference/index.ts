@@ -1,7 +1,6 @@
 import type { Backend } from '../backend.js'
 import { widened } from '../weight.js'
 import { activate, activateGradient, combine, combineGradient, scale, scaleGradient } from './activation.js'
-import { adamw } from './adamw.js'
 import { attention, attentionGradient } from './attention.js'
 import { causalConv, causalConvGradient } from './conv.js'
 import { addRows, addRowsGradient, route, routeGradient } from './experts.js'
@@ -26,6 +25,7 @@ import { selectiveScan, selectiveScanGradient } from './scan.js'
 import { ssd, ssdGradient } from './ssd.js'
 import { trapezoid, trapezoidGradient } from './trapezoid.js'
 import { turns, turnsGradient } from './turns.js'
+import { adamw, globalNorm, runningMean } from './update.js'
 
 /** Plain TypeScript in float64: slow, and the judge of every other backend. It has no state of its own. */
 export function openReferenceBackend(): Backend {
@@ -117,7 +117,9 @@ export function openReferenceBackend(): Backend {
       unfold: unfoldGradient,
       gatherRows: gatherRowsGradient,
       pool: poolGradient,
+      globalNorm,
       adamw,
+      runningMean,
     },
   }
 }

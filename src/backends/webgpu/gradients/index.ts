@@ -7,10 +7,12 @@ import { convGradient, unfoldGradient } from './conv.js'
 import { activateGradient, combineGradient, scaleGradient } from './elementwise.js'
 import { addRowsGradient, routeGradient } from './experts.js'
 import { gatedDeltaGradient } from './gated-delta.js'
+import { globalNorm } from './global-norm.js'
 import { linearGradient } from './linear.js'
 import { normGradient } from './norm.js'
 import { rotateGradient } from './rotate.js'
 import { poolGradient, scatterGradient } from './rows.js'
+import { runningMean } from './running-mean.js'
 import { s4dGradient } from './s4d.js'
 import { s5Gradient } from './s5.js'
 import { scanGradient } from './scan.js'
@@ -44,6 +46,8 @@ export function webgpuGradients(machine: Machine, tile: Tile): Gradients {
     activate: activateGradient(machine),
     unfold: unfoldGradient(machine),
     pool: poolGradient(machine),
+    globalNorm: globalNorm(machine),
     adamw: adamw(machine),
+    runningMean: runningMean(machine),
   }
 }

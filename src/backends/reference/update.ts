@@ -19,3 +19,21 @@ export const adamw: Gradients['adamw'] = (param, grad, m, v, settings) => {
     }
   }
 }
+
+export const runningMean: Gradients['runningMean'] = (mean, x, share) => {
+  const M = matrix(mean)
+  const X = matrix(x, M.rows, M.cols)
+  for (let r = 0; r < M.rows; r++) {
+    const [row, now] = [M.row(r), X.row(r)]
+    for (let c = 0; c < M.cols; c++) row[c] += share * (now[c] - row[c])
+  }
+}
+
+export const globalNorm: Gradients['globalNorm'] = async (tensors) => {
+  let squares = 0
+  for (const x of tensors) {
+    const X = matrix(x)
+    for (let r = 0; r < X.rows; r++) for (const value of X.row(r)) squares += value * value
+  }
+  return Math.sqrt(squares)
+}
