@@ -23,6 +23,8 @@ const mostBehind = 4
 /** Workgroups in one dimension, on every GPU. */
 const mostAcross = 65535
 const mapRead = 0x1
+/** Of a buffer that an operation makes for itself. */
+const mostRoom = 256 * 2 ** 20
 
 /** Pipelines of each device: they outlive the backends that run on it. */
 const compiled = new WeakMap<GPUDevice, Map<string, Compiled>>()
@@ -51,6 +53,11 @@ export class Machine {
     this.storage = new BufferPool(gpu, usages.storage | usages.copySource | usages.copyTarget, tensorBytes)
     this.readback = new BufferPool(gpu, usages.mapRead | usages.copyTarget, tensorBytes)
     this.arena = new Arena(gpu)
+  }
+
+  /** Bytes of the largest tensor that an operation makes for itself, if it can do without a larger one. */
+  get roomBytes(): number {
+    return Math.min(mostRoom, this.tensorBytes / 2)
   }
 
   use(): DeviceUse {

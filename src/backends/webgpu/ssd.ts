@@ -19,7 +19,8 @@ export function ssd(machine: Machine, args: SsdArgs, states: Tensor | null, form
   const steps = stepsOf(machine, args, T, H)
   const { BC, places, copied } = together(machine, gpu(args.B, T, G * N), gpu(args.C, T, G * N))
   const operands = { x: gpu(args.x, T, H * P), steps, BC, D: gpu(args.D, 1, H) }
-  const y = phases(machine, { shape, operands, places, read: args, states, form })
+  const y = machine.allocate(T, H * P)
+  phases(machine, { shape, operands, places, read: args, states, form, y })
   machine.release(steps)
   if (copied) machine.release(BC)
   return y
@@ -34,15 +35,16 @@ export interface Phases {
   /** [slots H P, N] */
   states: Tensor | null
   form: ScanForm
+  /** [T, H P], the result. */
+  y: GpuTensor
 }
 
 /** In the phases of the selective scan; steps and decays of a head are found once, and many states go in slices, one after the other. */
-export function phases(machine: Machine, { shape, operands, places, read, states, form }: Phases): GpuTensor {
+export function phases(machine: Machine, { shape, operands, places, read, states, form, y }: Phases): void {
   const { T, H, P, G, N } = shape
   const E = H * P
   const { parts } = partsOf(read.segments, read.direction, T)
   const state = stateOf(states, E, N, parts)
-  const y = machine.allocate(T, E)
   const { D, ...given } = operands
   const across = Math.ceil(E / 64)
   const numbers = { H, P, G, N, across, backwards: read.direction === 'reverse' ? 1 : 0, ...places }
@@ -81,7 +83,6 @@ export function phases(machine: Machine, { shape, operands, places, read, states
     machine.release(ends)
     machine.release(sums)
   } else apply(wholeParts(parts, read), state)
-  return y
 }
 
 function stepsOf(machine: Machine, { dt, A_log, dtBias, dtLimit }: SsdArgs, T: number, H: number): GpuTensor {

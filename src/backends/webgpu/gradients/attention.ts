@@ -126,7 +126,7 @@ export function attentionGradient(machine: Machine, dy: Tensor, args: AttentionA
   const [dq, dk, dv] = [optional(into.dq, T, q.cols), optional(into.dk, T, k.cols), optional(into.dv, T, v.cols)]
   const seen = new Int32Array(T)
   for (const { from, rows } of parts) for (let t = from; t < from + rows; t++) seen[t] = Math.max(from, t + 1 - window)
-  const most = Math.min(mostRows, Math.max(1, Math.floor(Math.min(scoreBytes, machine.tensorBytes) / (4 * heads * T))))
+  const most = Math.min(mostRows, Math.max(1, Math.floor(Math.min(scoreBytes, machine.roomBytes) / (4 * heads * T))))
   for (let first = 0; first < T; first += most) {
     const rows = Math.min(most, T - first)
     // The first key that is seen never moves back.

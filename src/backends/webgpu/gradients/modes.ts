@@ -2,7 +2,8 @@ import type { Direction, Segments } from '../../segments.js'
 import type { Kernel } from '../kernel.js'
 import type { Machine } from '../machine.js'
 import { partsOf } from '../parts.js'
-import type { GpuTensor } from '../tensor.js'
+import { rangesOf } from '../ranges.js'
+import { columnsOf, type GpuTensor, rowsOf } from '../tensor.js'
 import { foldRows } from './fold.js'
 import { piecesOf, rowOf, someOf } from './pieces.js'
 
@@ -25,8 +26,9 @@ fn conjugate(a: vec2f) -> vec2f { return vec2f(a.x, -a.y); }`
 
 /** w of mode j, and the second of its numbers [J, 4]. */
 const numbersOfMode = `
-  let w = vec2f(modes[4u * j], modes[4u * j + 1u]);
-  let second = vec2f(modes[4u * j + 2u], modes[4u * j + 3u]);`
+  let mode = p.modes_at + 4u * j;
+  let w = vec2f(modes[mode], modes[mode + 1u]);
+  let second = vec2f(modes[mode + 2u], modes[mode + 3u]);`
 
 /**
  * A thread for each mode of a segment, once there and once back: the states before its pieces, and the gradients of those after them,
@@ -163,10 +165,30 @@ export interface Recurrence {
 }
 
 /**
- * The gradients of w and of the second number of each mode [1, 4 J], which the caller releases; that of u is added to du. One thread for each mode goes from end
- * to end of a segment for the states at the borders of its pieces; the states of some pieces at a time follow from them.
+ * The gradients of w and of the second number of each mode [1, 4 J], which the caller releases; that of u is added to du. As many channels at a time as
+ * there is room for: of a piece row by row, and of the states and sums of all pieces.
  */
 export function modesGradient(machine: Machine, recurrence: Recurrence, du: GpuTensor | null): GpuTensor {
+  const { u, d, numbers, D, M, segments, direction } = recurrence
+  const J = numbers.rows
+  const { count } = piecesOf(partsOf(segments, direction, u.rows).parts, direction, R)
+  const gradient = machine.allocate(1, 4 * J)
+  machine.clear(gradient)
+  const channels = J / M
+  for (const [from, to] of rangesOf(channels, 1, machine.roomBytes / 4 / M / Math.max(2 * R, 4 * count))) {
+    /** Of x, which has as many columns for each of the channels. */
+    const columns = (x: GpuTensor) => columnsOf(x, (from * x.cols) / channels, (to * x.cols) / channels)
+    const part = { u: columns(u), d: columns(d), D: columns(D), numbers: rowsOf(numbers, from * M, to * M) }
+    ofChannels(machine, { ...recurrence, ...part }, du && columns(du), columns(gradient))
+  }
+  return gradient
+}
+
+/**
+ * One thread for each mode goes from end to end of a segment for the states at the borders of its pieces; the states of some pieces at a time
+ * follow from them.
+ */
+function ofChannels(machine: Machine, recurrence: Recurrence, du: GpuTensor | null, gradient: GpuTensor): void {
   const { u, d, numbers: modes, D, M, segments, direction } = recurrence
   const J = modes.rows
   const backwards = direction === 'reverse' ? 1 : 0
@@ -200,9 +222,6 @@ export function modesGradient(machine: Machine, recurrence: Recurrence, du: GpuT
       })
     machine.release(states)
   }
-  const gradient = machine.allocate(1, 4 * J)
-  machine.clear(gradient)
   foldRows(machine, sums, gradient)
   for (const x of [before, after, sums]) machine.release(x)
-  return gradient
 }

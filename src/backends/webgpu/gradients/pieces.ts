@@ -27,7 +27,7 @@ export function piecesOf(parts: readonly Part[], direction: Direction, most: num
 
 /** As many pieces at a time as may be looked at together, `bytes` each. */
 export function* someOf(machine: Machine, pieces: Int32Array, bytes: number): Generator<Int32Array> {
-  const most = 4 * Math.max(1, Math.floor(Math.min(heldBytes, machine.tensorBytes) / bytes))
+  const most = 4 * Math.max(1, Math.floor(Math.min(heldBytes, machine.roomBytes) / bytes))
   for (let from = 0; from < pieces.length; from += most) yield pieces.subarray(from, from + most)
 }
 

@@ -17,7 +17,8 @@ const modes: Modes = {
 
 const ofInput = `
   let dx = vec2f(states[mine + (c & ~1u)], states[mine + (c | 1u)]);
-  let sum = times(dx, vec2f(modes[4u * (c / 2u) + 2u], -modes[4u * (c / 2u) + 3u]))[c & 1u];`
+  let mode = p.modes_at + 4u * (c / 2u);
+  let sum = times(dx, vec2f(modes[mode + 2u], -modes[mode + 3u]))[c & 1u];`
 
 /** [P, 4]: w and held. */
 const modesKernel: Kernel = {

@@ -1,8 +1,9 @@
 import type { ScanArgs, ScanGradients, Tensor } from '../../backend.js'
 import type { Machine } from '../machine.js'
 import { partsOf } from '../parts.js'
+import { groupsOf, type Range, rangesOf } from '../ranges.js'
 import { cut, fold, type Operands, operandsOf, pieceRows, releaseOperands, statesBefore } from '../scan.js'
-import { columnsOf, type GpuTensor, gpu, optional } from '../tensor.js'
+import { columnsOf, type GpuTensor, gpu, optional, rowsOf } from '../tensor.js'
 import { put } from './elementwise.js'
 import { foldRows } from './fold.js'
 import { piecesOf, someOf, spreadKernel } from './pieces.js'
@@ -23,18 +24,55 @@ export interface ScanEnds {
   dLast?: Tensor | null
 }
 
-/**
- * By pieces, as the scan in three phases: the states before the pieces, the gradients of the states after them the same way backwards, then
- * some pieces at a time: their states row by row, of which the gradients of all else follow. So memory has a bound whatever the length, but for one
- * state for each piece. `plain`: as in `GradientShape`.
- */
+/** As many channels at a time as there is room for: of a piece row by row, and of the states of all pieces. `plain`: as in `GradientShape`. */
 export function scanGradient(
   machine: Machine,
   dy: Tensor,
   args: ScanArgs,
   into: ScanGradients,
-  { initial, dInitial, dLast }: ScanEnds = {},
+  ends: ScanEnds = {},
   plain = false,
+): void {
+  const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
+  const G = args.B.cols / N
+  const R = pieceRows(N)
+  const { count } = piecesOf(partsOf(args.segments, args.direction, T).parts, args.direction, R)
+  const most = machine.roomBytes / 4 / Math.max(R * N, R * known, count * (N + 2))
+  for (const range of rangesOf(E, G, most)) {
+    const columns = <X extends Tensor | null>(x: X, [from, to] = range) => (x ? columnsOf(gpu(x), from, to) : x) as X
+    const rows = <X extends Tensor | null | undefined>(x: X) => (x ? rowsOf(gpu(x), ...range) : x) as X
+    const groups = groupsOf(range, E, G).map((group) => group * N) as Range
+    const { u, dt, A_log, B, C, D, z, dtBias } = args
+    ofChannels(
+      machine,
+      columns(dy),
+      {
+        ...args,
+        ...{ u: columns(u), dt: columns(dt), A_log: rows(A_log), B: columns(B, groups), C: columns(C, groups) },
+        ...{ D: columns(D), z: columns(z), dtBias: columns(dtBias) },
+      },
+      {
+        ...{ du: columns(into.du), ddt: columns(into.ddt), dA_log: rows(into.dA_log), dB: columns(into.dB, groups) },
+        ...{ dC: columns(into.dC, groups), dD: columns(into.dD), dz: columns(into.dz), ddtBias: columns(into.ddtBias) },
+      },
+      { initial: rows(ends.initial), dInitial: rows(ends.dInitial), dLast: rows(ends.dLast) },
+      plain,
+    )
+  }
+}
+
+/**
+ * By pieces, as the scan in three phases: the states before the pieces, the gradients of the states after them the same way backwards, then
+ * some pieces at a time: their states row by row, of which the gradients of all else follow. So memory has a bound whatever the length, but for one
+ * state for each piece.
+ */
+function ofChannels(
+  machine: Machine,
+  dy: Tensor,
+  args: ScanArgs,
+  into: ScanGradients,
+  { initial, dInitial, dLast }: ScanEnds,
+  plain: boolean,
 ): void {
   const [T, E, N] = [args.u.rows, args.u.cols, args.A_log.cols]
   const { parts } = partsOf(args.segments, args.direction, T)
