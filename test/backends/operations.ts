@@ -882,11 +882,18 @@ export function adamwCase(rows: number, cols: number, step: number, views = fals
   }
 }
 
+/** Numbers that are not drawn, so that the cases before and behind keep theirs. */
+const wave = (rows: number, cols: number, scale = 1): Values => ({
+  rows,
+  cols,
+  data: Float64Array.from({ length: rows * cols }, (_, i) => Math.fround(scale * Math.sin(1 + i * 1.7))),
+})
+
 /** Of tensors of these shapes, the last of which may have more numbers than a workgroup of a GPU adds up. */
 function globalNormCase(shapes: [rows: number, cols: number][], views = false): Operation {
   return {
     name: `globalNorm ${shapes.map((shape) => `[${shape.join(', ')}]`).join(' ')}${views ? ' views' : ''}`,
-    inputs: Object.fromEntries(shapes.map(([rows, cols], i) => [`x${i}`, values(rows, cols, 10 ** i)])),
+    inputs: Object.fromEntries(shapes.map(([rows, cols], i) => [`x${i}`, wave(rows, cols, 10 ** i)])),
     views,
     trains: true,
     terms: 4,
@@ -900,7 +907,7 @@ function globalNormCase(shapes: [rows: number, cols: number][], views = false): 
 function runningMeanCase(rows: number, cols: number, share: number, views = false): Operation {
   return {
     name: `runningMean [${rows}, ${cols}] share ${share}${views ? ' views' : ''}`,
-    inputs: { mean: values(rows, cols), x: values(rows, cols) },
+    inputs: { mean: wave(rows, cols), x: wave(rows, cols, 3) },
     views,
     trains: true,
     terms: 2,

@@ -73,6 +73,8 @@ export class PaperMachine extends Machine {
   /** How often something was read back, and bytes of it. */
   reads = 0
   bytesRead = 0
+  /** Of the command that had the most. */
+  threads = 0
 
   constructor(tensorBytes: number) {
     const asked = { largest: 0, dispatches: 0 }
@@ -112,6 +114,7 @@ export class PaperMachine extends Machine {
     for (const { byteLength } of Object.values(tables))
       check(byteLength <= this.tensorBytes, `${kernel.name}: a table of ${byteLength} bytes`)
     check(isCount(blocks * kernel.threads), `${kernel.name}: ${blocks} workgroups`)
+    this.threads = Math.max(this.threads, blocks * kernel.threads)
     super.run(kernel, operands)
   }
 }

@@ -259,6 +259,16 @@ describe('no operation makes a buffer of more than half a tensor for itself:', (
   })
 })
 
+it('eight threads share each column of the values of Qwen3-Next', () => {
+  const [T, H, G, K, V] = [8, 32, 16, 128, 128]
+  const paper = new PaperMachine(2 ** 27)
+  const make = (rows: number, cols: number) => paper.allocate(rows, cols)
+  const args = { q: make(T, G * K), k: make(T, G * K), v: make(T, H * V), dt: make(T, H), beta: make(T, H) }
+  const rates = { A_log: make(1, H), dtBias: make(1, H), groups: G, direction: 'forward' as const }
+  webgpuBackend(paper).gatedDelta({ ...args, ...rates, segments: oneSegment(T, 0, true, 0) }, make(H * K, V))
+  expect(paper.threads).toBe(8 * H * V)
+})
+
 describe.skipIf(!gpu)('webgpu', () => {
   it('compiles a pipeline once for all backends of a thread', async () => {
     const ended: number[] = []

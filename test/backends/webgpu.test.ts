@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Backend } from '../../src/backends/backend.js'
+import type { Backend, Tensor } from '../../src/backends/backend.js'
 import { openReferenceBackend } from '../../src/backends/reference/index.js'
+import { oneSegment } from '../../src/backends/segments.js'
 import type { ScanForm } from '../../src/backends/webgpu/scan.js'
 import { tileName, tiles } from '../../src/backends/webgpu/tile.js'
 import { openWebgpuBackend } from '../../src/backends/webgpu/webgpu.js'
 import { exitCodes } from '../../src/errors.js'
 import { gpu } from './has-gpu.js'
-import { operations, runForward, scanCase, values } from './operations.js'
+import { gatedDeltaCase, operations, runForward, scanCase, values } from './operations.js'
 import { segmentsOf } from './segments.js'
 
 const silu = (x: number) => x / (1 + Math.exp(-x))
@@ -103,6 +104,39 @@ describe.skipIf(!gpu)('webgpu', () => {
     expect(difference(got.y.data, wanted.y.data) / largest).toBeLessThan(1e-5)
     expect(difference(got.state.data, wanted.state.data) / largest).toBeLessThan(1e-5)
     await backend.close()
+  })
+
+  // One, two, four or eight threads share a column: of 100 and 300 not all of them have equally many states.
+  it.each([16, 17, 40, 100, 128, 300])('takes keys of %i numbers', async (K) => {
+    for (const shape of [
+      { lengths: [3, 40], H: 4, G: 2, K, V: 9, state: true },
+      { lengths: [7, 1, 21], H: 3, G: 1, K, V: 13, direction: 'reverse', views: true },
+    ] as const) {
+      const op = gatedDeltaCase({ ...shape, lengths: [...shape.lengths] })
+      const wanted = await runForward(openReferenceBackend(), op)
+      const got = await runForward(b, op)
+      for (const [name, { data }] of Object.entries(wanted))
+        expect(difference(got[name].data, data) / Math.max(1, ...Array.from(data, Math.abs)), name).toBeLessThan(1e-5)
+    }
+  })
+
+  it('takes keys of 100 numbers wherever the rows are cut', async () => {
+    const [T, H, K, V] = [43, 3, 100, 9]
+    const [q, k, v] = [values(T, K), values(T, K, 0.1), values(T, H * V)].map((x) => b.upload(x.data, x.rows, x.cols))
+    const [dt, beta] = [values(T, H), values(T, H)].map((x) => b.upload(x.data, x.rows, x.cols))
+    const rates = { A_log: b.zeros(1, H), dtBias: b.zeros(1, H), groups: 1, direction: 'forward' } as const
+    const upTo = async (cuts: number[]) => {
+      const state = b.zeros(H * K, V)
+      const rows: number[] = []
+      for (const [i, to] of cuts.entries()) {
+        const from = cuts[i - 1] ?? 0
+        const [some, segments] = [(x: Tensor) => b.rows(x, from, to), oneSegment(to - from, from, to === T, 0)]
+        const each = { q: some(q), k: some(k), v: some(v), dt: some(dt), beta: some(beta) }
+        rows.push(...(await b.download(b.gatedDelta({ ...each, ...rates, segments }, state))))
+      }
+      return [...rows, ...(await b.download(state))]
+    }
+    expect(await upTo([1, 2, 20, T])).toEqual(await upTo([T]))
   })
 
   // Of 129 rows, as two pieces would give the bits of one. Other sequences have a single row: they count as channels at work.

@@ -4,6 +4,7 @@ import type { Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
 import { sigmoid, softplus } from './math.js'
 import { partsOf } from './parts.js'
+import { each } from './scan-kernels.js'
 import { type GpuTensor, gpu, stateOf } from './tensor.js'
 
 /** [T, 2 H]: the decay of each head, and its beta. */
@@ -25,45 +26,89 @@ const factorsKernel: Kernel = {
   y[out + p.H] = sigmoid(beta[p.beta_at + row * p.beta_step + head]);`,
 }
 
-/** A thread for each column of the values of a part, with its states. `parts`: those of `partsOf`. */
-const gatedDeltaKernel = (K: number, backwards: boolean, state: boolean): Kernel => ({
-  name: `gated delta ${K} ${backwards} ${state}`,
-  reads: ['q', 'k', 'v', 'factors'],
-  writes: ['y', ...(state ? ['state'] : [])],
-  tables: ['parts'],
-  counts: ['H', 'V', 'share', 'across'],
-  threads: 64,
-  body: `
+/** Threads that share a column of the values: as many, up to eight, as leave each no more than 16 states, which fit into its registers. */
+const sharersOf = (K: number) => [1, 2, 4].find((threads) => K <= 16 * threads) ?? 8
+
+/**
+ * Threads for each column of the values of a part, with its states. What a row reads of a state is summed before the row is written to it, q s and
+ * q k with k s, so that sharers tell each other three numbers, once for each row. `parts`: those of `partsOf`.
+ */
+const gatedDeltaKernel = (K: number, backwards: boolean, state: boolean): Kernel => {
+  const sharers = sharersOf(K)
+  const width = Math.ceil(K / sharers)
+  const columns = 64 / sharers
+  /** State `n` of a thread is state `i` of the column; of the last ones some threads have none. */
+  const eachState = (code: (n: string, i: string) => string) =>
+    each(width, (n) => code(n, `(${n} * ${sharers}u + share)`))
+  const there = (value: string, i: string) => (K % sharers === 0 ? value : `select(0.0, ${value}, ${i} < ${K}u)`)
+  const guarded = (i: string, code: string) => (K % sharers === 0 ? code : `if (${i} < ${K}u) { ${code} }`)
+  return {
+    name: `gated delta ${K} ${backwards} ${state}`,
+    reads: ['q', 'k', 'v', 'factors'],
+    writes: ['y', ...(state ? ['state'] : [])],
+    tables: ['parts'],
+    counts: ['H', 'V', 'group', 'across'],
+    threads: 64,
+    library: sharers > 1 ? 'var<workgroup> told: array<vec3f, 128>;' : '',
+    body: `
   let part = block / p.across * 4u;
-  let e = block % p.across * 64u + lane;
-  if (e >= p.H * p.V) { return; }
+  let share = lane % ${sharers}u;
+  let column = block % p.across * ${columns}u + lane / ${sharers}u;
+  let e = min(column, p.H * p.V - 1u);
   let first = parts[part];
   let rows = parts[part + 1u];
   let head = e / p.V;
-  let key = head / p.share * ${K}u;
-  var s: array<f32, ${K}>;
+  let key_at = head / p.group * ${K}u;
+  var s: array<f32, ${width}>;
+  var key: array<f32, ${width}>;
   ${
     state
       ? `
   let kept = p.state_at + (u32(max(0, parts[part + 2u])) * p.H + head) * ${K}u * p.V + e % p.V;
-  if (parts[part + 3u] == 1) { for (var i = 0u; i < ${K}u; i++) { s[i] = state[kept + i * p.V]; } }`
+  if (parts[part + 3u] == 1) {
+    ${eachState((n, i) => guarded(i, `s[${n}] = state[kept + ${i} * p.V];`))}
+  }`
       : ''
   }
   for (var t = 0; t < rows; t++) {
     let row = u32(${backwards ? 'first + rows - 1 - t' : 'first + t'});
     let at = p.factors_at + row * p.factors_step + head;
     let decay = factors[at];
-    let k_row = p.k_at + row * p.k_step + key;
-    let q_row = p.q_at + row * p.q_step + key;
-    var known = 0.0;
-    for (var i = 0u; i < ${K}u; i++) { s[i] *= decay; known += k[k_row + i] * s[i]; }
-    let written = factors[at + p.H] * (v[p.v_at + row * p.v_step + e] - known);
-    var sum = 0.0;
-    for (var i = 0u; i < ${K}u; i++) { s[i] += k[k_row + i] * written; sum += q[q_row + i] * s[i]; }
-    y[p.y_at + row * p.y_step + e] = sum;
+    let k_row = p.k_at + row * p.k_step + key_at;
+    let q_row = p.q_at + row * p.q_step + key_at;
+    var sums = vec3f(0.0);
+    ${eachState(
+      (n, i) => `{
+      let query = ${there(`q[q_row + ${i}]`, i)};
+      key[${n}] = ${there(`k[k_row + ${i}]`, i)};
+      s[${n}] *= decay;
+      sums += vec3f(key[${n}] * s[${n}], query * s[${n}], query * key[${n}]);
+    }`,
+    )}
+    ${
+      sharers > 1
+        ? `
+    // What was told of one row may still be read while the next is told.
+    let board = u32(t & 1) * 64u;
+    told[board + lane] = sums;
+    workgroupBarrier();
+    sums = vec3f(0.0);
+    for (var i = 0u; i < ${sharers}u; i++) { sums += told[board + lane - share + i]; }`
+        : ''
+    }
+    let written = factors[at + p.H] * (v[p.v_at + row * p.v_step + e] - sums.x);
+    ${eachState((n) => `s[${n}] += key[${n}] * written;`)}
+    if (share == 0u && column == e) { y[p.y_at + row * p.y_step + e] = sums.y + sums.z * written; }
   }
-  ${state ? `if (parts[part + 2u] >= 0) { for (var i = 0u; i < ${K}u; i++) { state[kept + i * p.V] = s[i]; } }` : ''}`,
-})
+  ${
+    state
+      ? `if (parts[part + 2u] >= 0 && column == e) {
+    ${eachState((n, i) => guarded(i, `state[kept + ${i} * p.V] = s[${n}];`))}
+  }`
+      : ''
+  }`,
+  }
+}
 
 export function gatedDelta(machine: Machine, args: GatedDeltaArgs, states: Tensor | null): Tensor {
   const { T, H, G, K, V } = gatedDeltaShape(args)
@@ -71,7 +116,7 @@ export function gatedDelta(machine: Machine, args: GatedDeltaArgs, states: Tenso
   const state = stateOf(states, H * K, V, parts)
   const y = machine.allocate(T, H * V)
   const factors = factorsOf(machine, args, T, H)
-  const across = Math.ceil((H * V) / 64)
+  const across = Math.ceil((H * V * sharersOf(K)) / 64)
   machine.run(gatedDeltaKernel(K, args.direction === 'reverse', !!state), {
     tensors: {
       q: gpu(args.q, T, G * K),
@@ -82,7 +127,7 @@ export function gatedDelta(machine: Machine, args: GatedDeltaArgs, states: Tenso
       ...(state && { state }),
     },
     tables: { parts: table },
-    numbers: { H, V, share: H / G, across },
+    numbers: { H, V, group: H / G, across },
     blocks: across * parts.length,
   })
   machine.release(factors)
