@@ -61,13 +61,19 @@ const oneLine = (message: string) =>
       .trim(),
   )
 
-const noSuchCommand = (typed: string) => `no such command: ${typed}${didYouMean(typed, commandNames())}`
+/** What follows a command that takes no arguments, oclif reads as part of its name. */
+function noSuchCommand(typed: string): string {
+  const commands = commandNames()
+  const command = commands.find((name) => typed.startsWith(`${name} `))
+  if (command) return `${command} takes no arguments, got '${typed.slice(command.length + 1)}'`
+  // All that may follow `longwave`: commands, with their topic before them, and topics.
+  const known = new Set([...commands, ...commands.map((name) => name.split(' ')[0]), 'help'])
+  return `no such command: ${typed}${didYouMean(typed, known)}`
+}
 
-/** All that may follow `longwave`: commands, with their topic before them, and topics. */
-function commandNames(): Set<string> {
+function commandNames(): string[] {
   const manifest = JSON.parse(readFileSync(join(packageRoot, 'oclif.manifest.json'), 'utf8'))
-  const names = Object.keys(manifest.commands).map((id) => id.replaceAll(':', ' '))
-  return new Set([...names, ...names.map((name) => name.split(' ')[0]), 'help'])
+  return Object.keys(manifest.commands).map((id) => id.replaceAll(':', ' '))
 }
 
 /** oclif's error of flags that do not exist: those that were typed, and those that the command has. */

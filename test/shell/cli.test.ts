@@ -44,6 +44,7 @@ test.each([
     2,
     /^longwave: no such command: train clasify; did you mean train classify\? /,
   ],
+  ['an argument', ['evaluate', 'a.fa'], 2, /^longwave: evaluate takes no arguments, got 'a.fa' \(see --help\)\n$/],
   ['a short one', ['models', 'lst'], 2, /^longwave: no such command: models lst; did you mean models list\? /],
   [
     'one whose help is asked for',
