@@ -7,10 +7,15 @@ import { goldenFolders, kindOf } from './golden-run/folders.js'
 
 /**
  * The folders of `npm run test:golden`, as tests: selective scans, with their gradients, are in
- * backends/golden-kernels.test.ts, and all but `cpu`, which are slow, leave out the longest cases, `tfjs` and a GPU that a processor plays
- * those of more than 100 tokens.
+ * backends/golden-kernels.test.ts, and all but `cpu`, which are slow, leave out the longest cases, `tfjs` and SwiftShader those of more
+ * than 100 tokens.
  */
-const longest = { reference: 1000, cpu: undefined, tfjs: 100, webgpu: gpu?.facts.software ? 100 : 1000 }
+const longest = {
+  reference: 1000,
+  cpu: undefined,
+  tfjs: 100,
+  webgpu: gpu?.facts.name.startsWith('swiftshader') ? 100 : 1000,
+}
 const folders = (await goldenFolders('test/golden')).filter((folder) => !folder.includes('kernel-selscan'))
 
 describe.each(folders.map((folder) => [basename(folder), folder]))('%s', async (_, folder) => {
