@@ -47,11 +47,9 @@ describe('auto', async () => {
     expect(pickBy({ works: true, detail: '', gpu })).toEqual({ device: 'webgpu', why: 'Card 9000', gpu })
     const played = pickBy({ works: true, detail: '', gpu: { ...gpu, name: 'llvmpipe', software: true } })
     expect(played).toEqual({ device: 'cpu', why: 'the only GPU is one that a processor plays: llvmpipe' })
+    const limits = { maxStorageBufferBindingSize: 2 ** 32, maxBufferSize: 2 ** 40 } as GPUSupportedLimits
     const adapter = (description: string, isFallbackAdapter = false) =>
-      factsOf({
-        info: { description, isFallbackAdapter } as GPUAdapterInfo,
-        limits: { maxStorageBufferBindingSize: 2 ** 32, maxBufferSize: 2 ** 40 } as GPUSupportedLimits,
-      })
+      factsOf({ info: { description, isFallbackAdapter } as GPUAdapterInfo, limits })
     expect(adapter('Card 9000')).toEqual(facts)
     for (const name of [
       'SwiftShader driver 5.0.0',
@@ -60,6 +58,8 @@ describe('auto', async () => {
     ])
       expect(adapter(name).software).toBe(true)
     expect(adapter('anything', true).software).toBe(true)
+    const info = { device: 'llvmpipe-llvm-21-1-8-256-bits-', description: 'llvmpipe: Mesa' } as GPUAdapterInfo
+    expect(factsOf({ info, limits }).name).toBe('llvmpipe-llvm-21-1-8-256-bits')
   })
 
   test('--verbose says what is planned and how long the start took', async () => {

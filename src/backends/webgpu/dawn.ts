@@ -89,8 +89,8 @@ const playedBy = /swiftshader|llvmpipe|lavapipe|basic render/i
 export function factsOf({ info, limits }: Pick<GPUAdapter, 'info' | 'limits'>): Gpu['facts'] {
   const { maxStorageBufferBindingSize, maxBufferSize } = limits
   return {
-    // The description is that of the driver.
-    name: info.device || info.description || info.vendor || 'a GPU',
+    // The description is that of the driver. Dawn puts a hyphen for each bracket of a device's name, also for the last.
+    name: (info.device || info.description || info.vendor || 'a GPU').replace(/-$/, ''),
     software: info.isFallbackAdapter || playedBy.test(`${info.device} ${info.description}`),
     tensorBytes: Math.min(maxStorageBufferBindingSize, maxBufferSize, mostTensorBytes),
   }
