@@ -89,5 +89,5 @@ if [ "$1" = --lavapipe ]; then
   use_lavapipe && exec "$@"
   echo "software-gpu: lavapipe cannot be had ($why): SwiftShader instead" >&2
 fi
-use_swiftshader || echo "software-gpu: SwiftShader cannot be had ($why): with the Vulkan drivers of this system" >&2
+use_swiftshader || echo "software-gpu: SwiftShader cannot be had ($why; apt-get update?): with the Vulkan drivers of this system" >&2
 exec "$@"
