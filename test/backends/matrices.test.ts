@@ -97,28 +97,27 @@ describe.skipIf(!f16)('webgpu by matrices of float16', () => {
   it.each(shapes)('multiplies [%i, %i] to %i', async (T, I, O) => {
     const [b, reference] = [await opened(), openReferenceBackend()]
     const [x, bias, residual] = [values(T, I + 3), values(1, O), values(T, O)]
-    for (const dtype of ['f32', 'f16', 'bf16'] as const)
-      for (const fused of [
-        {},
-        { bias: true },
-        { residual: true, activation: 'silu' },
-        { bias: true, activation: 'gelu' },
-      ] as const) {
-        const product = async (on: Backend) => {
-          const put = ({ data, rows, cols }: typeof x) => on.upload(data, rows, cols)
-          const part = on.columns(put(x), 2, I + 2)
-          const w = on.weight(weight(dtype, O, I), 'w')
-          const options = {
-            ...{ bias: 'bias' in fused ? put(bias) : null, residual: 'residual' in fused ? put(residual) : null },
-            activation: 'activation' in fused ? fused.activation : ('none' as const),
-          }
-          return on.download(await on.linear(part, w, options))
+    for (const [dtype, fused] of [
+      ['f32', {}],
+      ['f16', { bias: true }],
+      ['bf16', { residual: true, activation: 'silu' }],
+      ['f32', { bias: true, residual: true, activation: 'gelu' }],
+    ] as const) {
+      const product = async (on: Backend) => {
+        const put = ({ data, rows, cols }: typeof x) => on.upload(data, rows, cols)
+        const part = on.columns(put(x), 2, I + 2)
+        const w = on.weight(weight(dtype, O, I), 'w')
+        const options = {
+          ...{ bias: 'bias' in fused ? put(bias) : null, residual: 'residual' in fused ? put(residual) : null },
+          activation: 'activation' in fused ? fused.activation : ('none' as const),
         }
-        const [got, wanted] = [await product(b), await product(reference)]
-        expect(got.length).toBe(wanted.length)
-        for (const [i, value] of got.entries())
-          expect(Math.abs(value - wanted[i])).toBeLessThan(1e-5 * Math.max(1, Math.abs(wanted[i])))
+        return on.download(await on.linear(part, w, options))
       }
+      const [got, wanted] = [await product(b), await product(reference)]
+      expect(got.length).toBe(wanted.length)
+      for (const [i, value] of got.entries())
+        expect(Math.abs(value - wanted[i])).toBeLessThan(1e-5 * Math.max(1, Math.abs(wanted[i])))
+    }
     await b.close()
   })
 
