@@ -92,7 +92,10 @@ export class WorkerPool<Job, Result> {
       if ('result' in answer) job.resolve(answer.result)
       else job.reject(revive(answer.failure))
     })
-    lane.worker.on('error', (error) => this.fail(error instanceof Error ? error : new Error(String(error))))
+    lane.worker.on('error', (error) => {
+      left()
+      this.fail(error instanceof Error ? error : new Error(String(error)))
+    })
     lane.worker.on('exit', (code) => {
       left()
       if (lane.pending.length > 0) this.fail(new Error(`a worker thread ended (exit ${code}) with work in hand`))

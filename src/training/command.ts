@@ -8,7 +8,7 @@ import { print } from '../output/print.js'
 import { isStandardOutput } from '../output/sink.js'
 import { LongwaveCommand } from '../shell/command.js'
 import { html, integer, number, realNumber, shared, threadsOf } from '../shell/flags.js'
-import { endingSignals } from '../shell/guard.js'
+import { endBy, endingSignals } from '../shell/guard.js'
 import { Progress, progressStyle } from '../shell/progress.js'
 import type { TrainResult } from './loop.js'
 import type { LabelledFiles, Prepared, Pretrained } from './prepare.js'
@@ -264,9 +264,8 @@ function factsOf({ data, from }: Prepared['provenance']): [string, string][] {
 const isIn = (folder: string, path: string) => !/^\.\.(\/|$)/.test(relative(folder, path))
 
 /**
- * The first signal lets the step at hand and a checkpoint finish; the second ends the process. A terminal that goes
- * away may hang up twice, by itself and through its shell: that is one signal. `release`: signals do again what they
- * did before.
+ * The first signal stops the run with a checkpoint; the second ends the process. A terminal that goes away may hang up
+ * twice, by itself and through its shell: that is one signal. `release`: signals do again what they did before.
  */
 function stopOnSignals(stop: AbortController): { exitCode(): number; release(): void } {
   let exitCode: number = exitCodes.interrupted
@@ -275,7 +274,7 @@ function stopOnSignals(stop: AbortController): { exitCode(): number; release(): 
     process.removeAllListeners(signal)
     process.on(signal, () => {
       if (stop.signal.aborted && signal === 'SIGHUP') return
-      if (stop.signal.aborted) process.exit(code)
+      if (stop.signal.aborted) endBy(signal as NodeJS.Signals, code)
       exitCode = code
       stop.abort()
     })

@@ -14,33 +14,39 @@ export class DataParallel {
   private readonly threads: number
 
   constructor(
-    setup: ReplicaSetup,
+    setup: Omit<ReplicaSetup, 'stop'>,
     device: Device,
     threads: number,
     private readonly shard: number,
+    /** Gradients are given up. */
+    signal?: AbortSignal,
   ) {
+    const stop = new SharedArrayBuffer(4)
+    const giveUp = () => Atomics.store(new Int32Array(stop), 0, 1)
+    if (signal?.aborted) giveUp()
+    signal?.addEventListener('abort', giveUp)
     this.threads = devices[device].lanes === 1 ? 1 : threads
     const script = pathToFileURL(join(packageRoot, 'dist/src/training/worker.js'))
-    this.#pool = new WorkerPool(script, { ...setup, device }, this.threads)
+    this.#pool = new WorkerPool(script, { ...setup, stop, device }, this.threads)
   }
 
-  /** Gradients of a batch, shard by shard: mean loss, right answers and tokens of the batch. */
-  async gradients(step: number, records: Int32Array): Promise<{ loss: number; right: number; tokens: number }> {
+  /** Gradients of a batch, shard by shard: mean loss, right answers and tokens of the batch; null: given up. */
+  async gradients(step: number, records: Int32Array): Promise<{ loss: number; right: number; tokens: number } | null> {
     // A thread takes a shard when it has done the one before: cores are not equally fast.
     const shards = cut(records, this.shard)
     const answers: Extract<Answer, { kind: 'gradient' }>[] = []
     const left = shards.entries()
+    let givenUp = false
     const takeShards = async () => {
-      for (const [shard, part] of left)
-        answers[shard] = await this.#ask('gradient', {
-          kind: 'gradient',
-          step,
-          shard,
-          records: part,
-          total: records.length,
-        })
+      for (const [shard, part] of left) {
+        const job = { kind: 'gradient', step, shard, records: part, total: records.length } as const
+        const answer = await this.#pool.run(job)
+        if (answer.kind === 'gradient') answers[shard] = answer
+        else givenUp = true
+      }
     }
     await Promise.all(Array.from({ length: this.threads }, takeShards))
+    if (givenUp) return null
     const sum = { loss: 0, right: 0, tokens: 0 }
     for (const { loss, right, tokens } of answers) {
       sum.loss += loss / records.length

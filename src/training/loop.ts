@@ -39,7 +39,7 @@ export interface TrainRun {
   /** Replaces what is in `out`. */
   force?: boolean
   onProgress?: (progress: TrainProgress) => void
-  /** Stops after the step at hand; the run can be continued. */
+  /** Stops: gives up the gradient at hand, or ends the update or the validation at hand; the run can be continued. */
   signal?: AbortSignal
 }
 
@@ -104,6 +104,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     run.device,
     run.threads,
     shard,
+    run.signal,
   )
 
   let { step } = at.state
@@ -122,6 +123,11 @@ export async function train(run: TrainRun): Promise<TrainResult> {
     saved = Date.now()
   }
 
+  const stopped = async (): Promise<TrainResult> => {
+    await save()
+    return { finished: false, step, ...summary(at.best) }
+  }
+
   try {
     while (step < steps && !(patience > 0 && at.stale >= patience)) {
       let latest: Validation | null = null
@@ -131,6 +137,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
       const chosen = order.records.subarray(from, from + batch)
       speed.start()
       const result = await workers.gradients(step, chosen)
+      if (result === null) return await stopped()
       step++
       checkFinite('loss', result.loss, step, settings)
       const norm = await workers.update(step, steps, chosen.length)
@@ -185,10 +192,7 @@ export async function train(run: TrainRun): Promise<TrainResult> {
         valid: latest,
         isBest: latest !== null && at.stale === 0,
       })
-      if (run.signal?.aborted) {
-        await save()
-        return { finished: false, step, ...summary(at.best) }
-      }
+      if (run.signal?.aborted) return await stopped()
       if (Date.now() - saved > checkpointEvery) await save()
     }
     at.state = await state()

@@ -47,6 +47,8 @@ export interface ReplicaSetup {
   valid: Data | null
   /** [shards, trainable numbers] float32: the gradient of each shard of the step. null: there is one replica, which keeps them on its device. */
   slots: SharedArrayBuffer | null
+  /** [1] int32, not 0: gradients are given up. */
+  stop: SharedArrayBuffer
 }
 
 export type Job =
@@ -60,6 +62,7 @@ export type Job =
 
 export type Answer =
   | { kind: 'gradient'; loss: number; right: number; tokens: number }
+  | { kind: 'given up' }
   | { kind: 'update'; norm: number }
   | ({ kind: 'evaluate' } & Evaluated)
   | { kind: 'state'; state: TrainingState }
@@ -72,6 +75,9 @@ export interface Evaluated {
   logits: Float64Array
 }
 
+/** Thrown where a gradient is given up. */
+class GivenUp extends Error {}
+
 const streams = { augmentation: 3, dropout: 4 }
 
 /**
@@ -83,6 +89,7 @@ export class Replica {
   readonly #weights: Map<string, Tensor>
   readonly #trainable: Map<string, Tensor>
   readonly #sum: GradientSum
+  readonly #stop: Int32Array
   readonly #optimizer: Optimizer
   readonly #ema: Map<string, Tensor> | null
   readonly #train: Examples
@@ -101,6 +108,7 @@ export class Replica {
     this.#trainable = new Map(uploaded(state.weights))
     this.#weights = new Map([...this.#trainable, ...uploaded(hostTensors(frozen))])
     this.#sum = slots ? new SharedSum(backend, this.#trainable, slots) : new DeviceSum(backend)
+    this.#stop = new Int32Array(setup.stop)
     this.#optimizer = new Optimizer(backend, this.#trainable, settings, state.moments)
     const meanOf = ([name, data]: [string, FloatArray]) => {
       const { rows, cols } = this.#trainable.get(name)!
@@ -113,7 +121,10 @@ export class Replica {
   async do(job: Job): Promise<Answer> {
     switch (job.kind) {
       case 'gradient':
-        return { kind: 'gradient', ...(await this.#gradient(job.step, job.shard, job.records, job.total)) }
+        return this.#gradient(job.step, job.shard, job.records, job.total).catch((error) => {
+          if (error instanceof GivenUp) return { kind: 'given up' }
+          throw error
+        })
       case 'update':
         return { kind: 'update', norm: await this.#update(job.step, job.steps, job.shards) }
       case 'evaluate':
@@ -125,14 +136,16 @@ export class Replica {
     }
   }
 
-  async #gradient(step: number, shard: number, records: Int32Array, total: number) {
+  async #gradient(step: number, shard: number, records: Int32Array, total: number): Promise<Answer> {
     const { spec, settings } = this.setup
     const { seed, dropout, head_dropout, label_smoothing } = settings
     const batch = this.#train.augmented(records, new Random(seed, streams.augmentation, step, shard))
     const random = new Random(seed, streams.dropout, step, shard)
     const gradients = new Map([...this.#trainable].map(([name, p]) => [name, this.backend.zeros(p.rows, p.cols)]))
     const into = new Map([...this.#trainable].map(([name, p]) => [p, gradients.get(name)!]))
-    const tape = new Tape(this.backend, into, { p: dropout, random })
+    const tape = new Tape(this.backend, into, { p: dropout, random }, () => {
+      if (Atomics.load(this.#stop, 0) !== 0) throw new GivenUp()
+    })
     const out = await outputs(tape, spec, this.#weights, batch, { p: head_dropout, random })
     const answered = { logits: await this.backend.download(out.logits), offsets: out.offsets, targets: batch.targets }
     const { losses, dLogits } = objective(spec.head, answered, label_smoothing)
@@ -142,7 +155,7 @@ export class Replica {
     await this.#sum.put(shard, gradients)
     const said = answers(spec.head, answered)
     const right = said.reduce((sum, answer, s) => sum + shareRight(spec.head, answer, batch.targets[s]), 0)
-    return { loss: losses.reduce((a, b) => a + b, 0), right, tokens: batch.offsets[records.length] }
+    return { kind: 'gradient', loss: losses.reduce((a, b) => a + b, 0), right, tokens: batch.offsets[records.length] }
   }
 
   async #update(step: number, steps: number, shards: number): Promise<number> {

@@ -67,11 +67,13 @@ export class Tape implements Backend {
   /**
    * parameters: each trainable weight and the tensor its gradient is added to.
    * branchDropout: dropout on what a block adds to its residual stream (every `linear` with a residual).
+   * goOn: asked at every step, forwards and backwards; it throws where the pass is given up.
    */
   constructor(
     backend: Backend,
     parameters: ReadonlyMap<Tensor, Tensor>,
     branchDropout: { p: number; random: Random } | null = null,
+    private readonly goOn: () => void = () => {},
   ) {
     if (!backend.gradients)
       throw new UserError(`the device ${backend.name} cannot train: it has no gradients`, exitCodes.unavailable)
@@ -363,6 +365,7 @@ export class Tape implements Backend {
   async backward(output: Tensor, dOutput: Tensor): Promise<void> {
     this.#grads.set(output, dOutput)
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
+      this.goOn()
       const base = this.#base(step.output)
       if (this.#grads.has(base)) await step.backward(this.#grad(step.output)!)
       for (const t of step.saved) this.#forget(t)
@@ -430,6 +433,7 @@ export class Tape implements Backend {
     backward: Step['backward'],
     owns = true,
   ): Tensor {
+    this.goOn()
     if (!this.#learns(inputs)) return output
     this.#tracked.add(this.#base(output))
     const saved = values.filter((x) => x !== null).map((x) => this.#base(x))

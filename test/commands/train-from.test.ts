@@ -102,7 +102,8 @@ async function learnt(from: Checkpoint, data: string): Promise<[number, number]>
   const state = { step: 0, weights: hostTensors(weights), moments: new Map(), ema: null }
   const slots = new SharedArrayBuffer(4 * sizeOf(weights.values()))
   const backend = await devices.cpu.open()
-  const replica = new Replica(backend, { ...prepared, state, frozen: new Map(), train, valid: null, slots })
+  const stop = new SharedArrayBuffer(4)
+  const replica = new Replica(backend, { ...prepared, state, frozen: new Map(), train, valid: null, slots, stop })
   const records = Int32Array.from({ length: 16 }, (_, i) => i)
   const losses: number[] = []
   for (let step = 0; step < 6; step++) {

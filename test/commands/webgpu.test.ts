@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -176,6 +176,21 @@ describe.skipIf(!gpu)('webgpu', () => {
     const { code, stderr } = await shell(`${line} classify -q -m origin -d webgpu ${many}`)
     expect([code, ours(stderr)]).toEqual([130, ''])
   })
+
+  test('a signal in the middle of a long record, of which minutes of work could wait for the GPU, ends the process soon', async () => {
+    const cwd = mkdtempSync(join(folder, 'long-'))
+    const input = join(folder, 'long.fa')
+    writeFileSync(input, `>long\n${'ACGTTGCAAC'.repeat(60_000)}\n`)
+    const line = `timeout --preserve-status -k 9 -s TERM 5 "$NODE" "$ROOT/bin/run.js"`
+    const { code, stderr } = await shell(`${line} classify -q -m origin -d webgpu -o out.tsv ${input}`, { cwd })
+    expect([code, ours(stderr), readdirSync(cwd)]).toEqual([143, '', []])
+  }, 20_000)
+
+  test('a reader that goes away ends the process quietly', async () => {
+    const line = `longwave classify -q -m origin -d webgpu --window 100 --chunk 800 ${Array(20).fill(fragments).join(' ')}`
+    const { code, stdout, stderr } = await shell(`set -o pipefail; ${line} | head -n 1`)
+    expect([code, stdout.toString(), ours(stderr)]).toEqual([0, 'id\tstart\tend\tlabel\tscore\n', ''])
+  }, 20_000)
 
   test('doctor names it', async () => {
     const { stdout } = await command(['doctor', '--json'])

@@ -30,3 +30,30 @@ test('a thread is settled when its call is over, and begins no other', async () 
   await thread.terminate()
   left()
 })
+
+test('a call comes back through the event loop of its thread, although the thread would begin others', async () => {
+  const seen = new Int32Array(new SharedArrayBuffer(8)) // [calls begun, 1: the slow one has come back]
+  const code = `
+    const { workerData: seen } = require('node:worker_threads')
+    const slow = (resolve) => setTimeout(() => resolve(Atomics.store(seen, 1, 1)), 300)
+    import(${JSON.stringify(builtModule)}).then(({ native, nativeNow }) => {
+      void native(() => new Promise(slow))
+      const next = () => {
+        try {
+          nativeNow(() => Atomics.add(seen, 0, 1))
+        } catch {}
+        Atomics.notify(seen, 0)
+        setImmediate(next)
+      }
+      next()
+    })`
+  const { thread, settle, left } = nativeThread(() => new Worker(code, { eval: true, workerData: seen }))
+  Atomics.wait(seen, 0, 0)
+  settle()
+  const [begun, over] = seen
+  expect(over).toBe(1)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(seen[0]).toBe(begun)
+  await thread.terminate()
+  left()
+})

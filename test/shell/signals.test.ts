@@ -67,6 +67,36 @@ test('SIGTERM ends a command whose pipe has begun and stays open', async () => {
   expect(await interrupted(args, 'SIGTERM', '>x\nACGTACGTACGT\n')).toEqual({ code: 143, stderr: '', files: ['pipe'] })
 })
 
+test('a signal ends a program whose native call does not come back, after its exit handlers', async () => {
+  const built = (path: string) => JSON.stringify(pathToFileURL(join(packageRoot, 'build/src', path)).href)
+  const program = join(folder, 'stuck.mjs')
+  writeFileSync(
+    program,
+    `import { isMainThread, parentPort, Worker } from 'node:worker_threads'
+    import { native, nativeThread } from ${built('runtime/native-calls.js')}
+    import { guardProcess } from ${built('shell/guard.js')}
+    if (isMainThread) {
+      guardProcess()
+      process.on('exit', (code) => console.log(code))
+      nativeThread(() => new Worker(process.argv[1])).thread.on('message', console.log)
+    } else {
+      void native(() => new Promise(() => setInterval(() => {}, 1000)))
+      parentPort.postMessage('inside')
+    }`,
+  )
+  const end = (signal: NodeJS.Signals) => {
+    const child = spawn(process.execPath, [program], { timeout: 15_000, killSignal: 'SIGKILL' })
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (stdout === '') child.kill(signal)
+      stdout += text
+    })
+    return new Promise((resolve) => child.on('close', (_, by) => resolve({ by, stdout })))
+  }
+  const all = await Promise.all(signals.map(end))
+  expect(all).toEqual(signals.map((signal) => ({ by: signal, stdout: `inside\n${codes[signal]}\n` })))
+}, 20_000)
+
 test('named pipes and process substitutions are inputs and outputs like files', async () => {
   const whole = await command(['classify', '-q', '-m', 'origin', fragments])
   const { code, stdout } = await shell(

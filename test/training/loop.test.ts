@@ -88,6 +88,21 @@ describe('training', () => {
     expect((await weightsOf('seed')).equals(await weightsOf('one'))).toBe(false)
   })
 
+  it('gives up the step at hand, the first one too, and goes on to the same bytes', async () => {
+    await train(makeRun('never stopped', {}, 32))
+    const cut = (stop: AbortController, onProgress?: TrainRun['onProgress']) =>
+      train(makeRun('given up', {}, 32, { signal: stop.signal, onProgress }))
+    const stop = new AbortController()
+    const before = new AbortController()
+    before.abort()
+    expect(await cut(before)).toMatchObject({ finished: false, step: 0 })
+    // The gradient of the step behind it is under way then.
+    const during = ({ step }: TrainProgress) => step === 2 && setImmediate(() => stop.abort())
+    expect(await cut(stop, during)).toMatchObject({ finished: false, step: 2 })
+    expect(await cut(new AbortController())).toMatchObject({ finished: true, step: 4 })
+    expect((await weightsOf('given up')).equals(await weightsOf('never stopped'))).toBe(true)
+  })
+
   it('goes on after an interruption to the same bytes', async () => {
     await train(makeRun('straight', {}, 80))
     const stop = new AbortController()

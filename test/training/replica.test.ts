@@ -33,7 +33,8 @@ async function learn(backend: Backend, steps: number, shared: boolean) {
   const slots = shared ? new SharedArrayBuffer((4 * sizeOf(weights.values()) * count) / shard) : null
   const ema = new Map([...weights].map(([name, { data }]) => [name, data]))
   const state = { step: 0, weights, moments: new Map(), ema }
-  const replica = new Replica(backend, { spec, settings, state, frozen: new Map(), train, valid: null, slots })
+  const stop = new SharedArrayBuffer(4)
+  const replica = new Replica(backend, { spec, settings, state, frozen: new Map(), train, valid: null, slots, stop })
   const norms: number[] = []
   for (let step = 0; step < steps; step++) {
     for (let s = 0; s < count / shard; s++) {

@@ -5,6 +5,7 @@ import { Arena } from './arena.js'
 import { type Block, BufferPool, usages } from './buffers.js'
 import type { OpenDevice } from './dawn.js'
 import { type Compiled, compile, type Kernel, numberNames } from './kernel.js'
+import { Pace } from './pace.js'
 import { GpuTensor } from './tensor.js'
 
 /** What a kernel is run on. */
@@ -16,10 +17,6 @@ export interface Operands {
   blocks: number
 }
 
-/** Commands that may wait for one submit: about two chunks of a large model. */
-const mostQueued = 1024
-/** Submits that may wait for the GPU. */
-const mostBehind = 4
 /** Workgroups in one dimension, on every GPU. */
 const mostAcross = 65535
 const mapRead = 0x1
@@ -38,8 +35,7 @@ export class Machine {
   private pass: GPUComputePassEncoder | null = null
   private queued = 0
   private submits = 0
-  /** When each submit that the GPU may still be at is over, the oldest first. */
-  private readonly behind: Promise<unknown>[] = []
+  private readonly ahead = new Pace()
 
   /** Programs that were compiled for it: those it found compiled are not counted. */
   private pipelines = 0
@@ -129,9 +125,9 @@ export class Machine {
     })
   }
 
-  /** Waits while the GPU is far behind: what it has still to do takes memory. */
+  /** Waits while the GPU is far behind. */
   async pace(): Promise<void> {
-    while (this.behind.length > mostBehind) await this.behind.shift()
+    await this.ahead.wait()
     this.gpu.check()
   }
 
@@ -155,7 +151,7 @@ export class Machine {
       throw error
     }
     this.gpu.check()
-    this.behind.length = 0
+    this.ahead.caughtUp()
     return nativeNow(() => {
       const numbers = new Float32Array(staging.buffer.getMappedRange(0, bytes).slice(0))
       staging.buffer.unmap()
@@ -206,7 +202,7 @@ export class Machine {
     this.pass.setBindGroup(0, group)
     const across = Math.min(blocks, mostAcross)
     this.pass.dispatchWorkgroups(across, Math.ceil(blocks / across))
-    if (++this.queued >= mostQueued) this.flush()
+    if (++this.queued >= this.ahead.atOnce) this.flush()
   }
 
   private compiled(kernel: Kernel): Compiled {
@@ -243,8 +239,10 @@ export class Machine {
     this.arena.send()
     this.gpu.device.queue.submit([this.encoder.finish()])
     this.arena.clear()
-    const done = native(() => this.gpu.device.queue.onSubmittedWorkDone())
-    this.behind.push(done.catch(() => {})) // what went wrong is told by `check`
+    this.ahead.submitted(
+      this.queued,
+      native(() => this.gpu.device.queue.onSubmittedWorkDone()),
+    )
     this.encoder = null
     this.queued = 0
     this.submits++
