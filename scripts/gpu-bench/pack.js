@@ -55,10 +55,13 @@ function add(path) {
   cpSync(join(root, path), join(folder, path), { recursive: true, filter })
 }
 
-/** Paths of the packages that the program cannot do without, as the lock file has them. */
+/** Paths of the packages that a measurement cannot do without, as the lock file has them: none that reads audio or speaks to a hub. */
 function packages() {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  const needed = ([path, { dev, optional, devOptional, peer }]) => path && !dev && !optional && !devOptional && !peer
+  const others =
+    /^node_modules\/(undici|codec-parser|mpg123-decoder|opus-decoder|simple-yenc|@eshaz|@wasm-audio-decoders)\b/
+  const needed = ([path, { dev, optional, devOptional, peer }]) =>
+    path && !others.test(path) && !dev && !optional && !devOptional && !peer
   return Object.entries(lock.packages)
     .filter(needed)
     .map(([path]) => path)
