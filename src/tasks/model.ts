@@ -1,4 +1,4 @@
-import { type Device, defaultDevice, devices, type Precision, pickDevice } from '../backends/registry.js'
+import { type Device, defaultDevice, devices, type Precision, pickDevice, precisions } from '../backends/registry.js'
 import { modelFolder } from '../checkpoints/catalogue.js'
 import { openCheckpoint } from '../checkpoints/open.js'
 import { readEnds, readTokenizer } from '../checkpoints/tokenizer-files.js'
@@ -59,13 +59,16 @@ export interface ForwardResult extends PushResult {
 
 /**
  * Opens a bundled model by its name, a model of the hub (`ORG/NAME`), or any model folder, of any layout (checkpoints/layouts.ts).
- * Errors: UserError with exit code 69 when it cannot be had or is broken, 2 for a chunk or threads that are no number of them.
+ * Errors: UserError with exit code 69 when it cannot be had or is broken, 2 for a chunk or threads that are no number of them and for a
+ * precision that there is not.
  */
 export async function openModel(nameOrFolder: string, options: OpenOptions = {}): Promise<Model> {
   const { device: wanted = defaultDevice, precision, chunk, threads = availableThreads(), note } = options
   for (const [name, value] of Object.entries({ chunk, threads }))
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1))
       throw new UserError(`${name} is ${value}, expected a whole number above 0`, exitCodes.usage)
+  if (precision !== undefined && !precisions.includes(precision))
+    throw new UserError(`precision is ${precision}, expected ${precisions.join(' or ')}`, exitCodes.usage)
   const { spec, weights, folder, config } = await openCheckpoint(await modelFolder(nameOrFolder, { note }))
   const { device, gpu } = await pickDevice(wanted, { precision })
   const plan = planOf(spec, { device, gpu, precision, chunk, threads: 1, weights })

@@ -141,4 +141,6 @@ test('a closed model, and numbers that are none', async () => {
   await model.close()
   expect(() => model.classify([])).toThrow('closed')
   await expect(openModel('promoter', { threads: 0 })).rejects.toThrow('threads is 0, expected a whole number above 0')
+  const precision = 'int8' as 'f32'
+  await expect(openModel('promoter', { precision })).rejects.toThrow('precision is int8, expected f32 or f16')
 })
