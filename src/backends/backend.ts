@@ -256,7 +256,8 @@ export interface GpuFacts {
 }
 
 /** Numbers that a GPU multiplies in matrices of subgroups (on NVIDIA cards tensor cores); it adds the products up in float32. */
-export type FactorType = 'f32' | 'f16'
+export const factorTypes = ['f32', 'f16'] as const
+export type FactorType = (typeof factorTypes)[number]
 
 /** What a probe of a device found out, as a line, and of a GPU that works as facts. */
 export interface Probe {

@@ -1,5 +1,5 @@
 import { exitCodes, UserError } from '../errors.js'
-import type { Backend, FactorType, GpuFacts, Probe } from './backend.js'
+import { type Backend, type FactorType, factorTypes, type GpuFacts, type Probe } from './backend.js'
 
 export interface DeviceOptions {
   /** Bytes of weights that a backend keeps as it computes with them; default: all. */
@@ -9,8 +9,8 @@ export interface DeviceOptions {
 }
 
 /** f32: what a device computes in. f16: the factors of matrix products are rounded to float16, which is faster on a GPU that has matrices of them. */
-export const precisions = ['f32', 'f16'] as const
-export type Precision = (typeof precisions)[number]
+export const precisions = factorTypes
+export type Precision = FactorType
 
 /** A device that models run on. Its code and libraries are loaded when it is opened or probed, not before. */
 interface DeviceEntry {

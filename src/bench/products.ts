@@ -1,4 +1,4 @@
-import type { Backend, FactorType } from '../backends/backend.js'
+import { type Backend, type FactorType, factorTypes } from '../backends/backend.js'
 import { type Device, devices } from '../backends/registry.js'
 import type { OnRound } from './report.js'
 import { interleaved, median } from './rounds.js'
@@ -74,7 +74,7 @@ async function variantsOf(device: Device): Promise<Variant[]> {
         open: () => openWebgpuBackend({ matrices, matrixTile }),
       }))
     const { gpu } = await devices.webgpu.probe()
-    const [f32, f16] = (['f32', 'f16'] as const).map((type) => (gpu?.matrices.includes(type) ? byMatrices(type) : []))
+    const [f32, f16] = factorTypes.map((type) => (gpu?.matrices.includes(type) ? byMatrices(type) : []))
     return [...f32, ...byThreads, ...f16]
   }
   if (device === 'cpu') {

@@ -1,5 +1,5 @@
 import type { Activation, Backend, Combination } from '../backend.js'
-import type { Kernel } from './kernel.js'
+import { cell, type Kernel } from './kernel.js'
 import type { Machine } from './machine.js'
 import { gelu, selu, sigmoid } from './math.js'
 import { gpu } from './tensor.js'
@@ -24,11 +24,7 @@ const combineKernel = (how: Combination): Kernel => ({
   counts: ['rows', 'cols'],
   threads: 64,
   library: sigmoid,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  let r = i / p.cols;
-  let c = i % p.cols;
+  body: `${cell}
   let u = a[p.a_at + r * p.a_step + c];
   let v = b[p.b_at + r * p.b_step + c];
   y[p.y_at + i] = ${combined[how]};`,
@@ -51,10 +47,8 @@ const activateKernel = (how: Activation): Kernel => ({
   counts: ['rows', 'cols'],
   threads: 64,
   library: activations,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  let value = x[p.x_at + i / p.cols * p.x_step + i % p.cols];
+  body: `${cell}
+  let value = x[p.x_at + r * p.x_step + c];
   y[p.y_at + i] = ${activated('value', how)};`,
 })
 
@@ -76,10 +70,8 @@ const scaleKernel: Kernel = {
   counts: ['rows', 'cols'],
   reals: ['factor'],
   threads: 64,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  y[p.y_at + i] = p.factor * x[p.x_at + i / p.cols * p.x_step + i % p.cols];`,
+  body: `${cell}
+  y[p.y_at + i] = p.factor * x[p.x_at + r * p.x_step + c];`,
 }
 
 export const scale =

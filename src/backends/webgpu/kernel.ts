@@ -1,3 +1,4 @@
+import type { FactorType } from '../backend.js'
 import type { Dtype } from '../weight.js'
 
 /**
@@ -24,9 +25,16 @@ export interface Kernel {
   /** Functions and workgroup variables. */
   library?: string
   /** It multiplies matrices of subgroups, with elements of this type; its body may also read `subgroup`, the number of one in its workgroup, and `subgroup_size`. */
-  matrices?: 'f32' | 'f16'
+  matrices?: FactorType
   body: string
 }
+
+/** What a kernel of 64 threads, one for each number of a tensor [rows, cols], begins with: number i is in row r and column c. */
+export const cell = `
+  let i = block * 64u + lane;
+  if (i >= p.rows * p.cols) { return; }
+  let r = i / p.cols;
+  let c = i % p.cols;`
 
 export interface Compiled {
   pipeline: GPUComputePipeline
@@ -94,6 +102,6 @@ ${kernel.body}
 }
 
 /** Off: where in memory a matrix lies depends on its subgroup, which to the compiler is not uniform. */
-const matrixExtensions = (elements: 'f32' | 'f16') => `
+const matrixExtensions = (elements: FactorType) => `
 enable subgroups, chromium_experimental_subgroup_matrix${elements === 'f16' ? ', f16' : ''};
 diagnostic(off, chromium.subgroup_matrix_uniformity);`

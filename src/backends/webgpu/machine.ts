@@ -4,7 +4,7 @@ import { type Dtype, dtypeBytes } from '../weight.js'
 import { Arena } from './arena.js'
 import { type Block, BufferPool, usages } from './buffers.js'
 import type { OpenDevice } from './dawn.js'
-import { type Compiled, compile, type Kernel, numberNames } from './kernel.js'
+import { type Compiled, cell, compile, type Kernel, numberNames } from './kernel.js'
 import { Pace } from './pace.js'
 import { GpuTensor } from './tensor.js'
 
@@ -255,10 +255,6 @@ const copyRows: Kernel = {
   writes: ['y'],
   counts: ['rows', 'cols'],
   threads: 64,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  let r = i / p.cols;
-  let c = i % p.cols;
+  body: `${cell}
   y[p.y_at + r * p.y_step + c] = x[p.x_at + r * p.x_step + c];`,
 }

@@ -1,4 +1,4 @@
-import type { Backend, FactorType } from '../backend.js'
+import { type Backend, type FactorType, factorTypes } from '../backend.js'
 
 /** Matrices that a subgroup multiplies in one step, `[M, K]` by `[K, N]`, and adds up in float32. */
 export interface SubgroupMatrices {
@@ -29,7 +29,7 @@ export function matricesOf({ features, info }: Pick<GPUAdapter, 'features' | 'in
   const { subgroupMatrixConfigs, subgroupMaxSize } = info as GPUAdapterInfo & MatrixInfo
   const lanes = Math.max(4 * Math.min(32, subgroupMaxSize), subgroupMaxSize)
   const found: SubgroupMatrices[] = []
-  for (const factor of ['f32', 'f16'] as const) {
+  for (const factor of factorTypes) {
     if (!featuresOf[factor].every((feature) => features.has(feature))) continue
     const fits = ({ componentType, resultComponentType, M, N, K }: MatrixInfo['subgroupMatrixConfigs'][number]) =>
       componentType === factor &&

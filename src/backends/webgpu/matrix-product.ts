@@ -1,10 +1,10 @@
 import type { FactorType } from '../backend.js'
 import type { Dtype } from '../weight.js'
-import { activated, activations } from './elementwise.js'
+import { activations } from './elementwise.js'
 import { numberAt, widening } from './halves.js'
 import type { Kernel } from './kernel.js'
 import type { SubgroupMatrices } from './matrices.js'
-import type { Product } from './product.js'
+import { type Fusion, finished, type Product, readsOf, upTo } from './product.js'
 
 /**
  * How a workgroup goes about a product: it makes `down` x `across` parts of the result, of `rows` x `cols` numbers, a subgroup each. Where it has
@@ -36,8 +36,6 @@ export const byMatrices = (matrices: SubgroupMatrices, tile = matrixTiles[0]): P
   kernel: (fused) => matrixProductKernel(matrices, tile, fused),
 })
 
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
-
 /**
  * y [T, O] = x [T, I] w' [O, I]. In workgroup memory the rows of both factors have 64 bytes, and lie 16 further apart: matrices must begin at
  * multiples of so many, and those that lie one under the other shall not share its banks.
@@ -45,14 +43,15 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
 function matrixProductKernel(
   { factor, M, N, K, lanes }: SubgroupMatrices,
   { down, across, rows, cols }: MatrixTile,
-  { dtype, bias, residual, activation }: Parameters<Product['kernel']>[0],
+  fused: Fusion,
 ): Kernel {
+  const { dtype, bias, residual, activation } = fused
   const [tileRows, tileCols, parts] = [down * rows, across * cols, down * across]
   const [depth, step] = factor === 'f16' ? [32, 40] : [16, 20]
   const places = upTo(rows / M).flatMap((i) => upTo(cols / N).map((j) => ({ i, j, sum: `sum${i}_${j}` })))
   return {
     name: `matrix product ${[factor, M, N, K, lanes, down, across, rows, cols, bias, residual, activation, dtype].join(' ')}`,
-    reads: ['x', 'w', ...(bias ? ['bias'] : []), ...(residual ? ['residual'] : [])],
+    reads: readsOf(fused),
     dtypes: { w: dtype },
     writes: ['y'],
     counts: ['T', 'I', 'O', 'across'],
@@ -106,8 +105,7 @@ var<workgroup> sums: array<f32, ${parts * M * N}>;`,
       let r = row + part / ${across}u * ${rows}u + ${i * M}u + i % ${M * N}u / ${N}u;
       let c = col + part % ${across}u * ${cols}u + ${j * N}u + i % ${N}u;
       if (r < p.T && c < p.O) {
-        let sum = sums[i]${bias ? ' + bias[p.bias_at + c]' : ''};
-        y[p.y_at + r * p.y_step + c] = ${activated('sum', activation)}${residual ? ' + residual[p.residual_at + r * p.residual_step + c]' : ''};
+        y[p.y_at + r * p.y_step + c] = ${finished('sums[i]', fused)};
       }
     }
     workgroupBarrier();`,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { rememberChild } from '../../runtime/children.js'
 import { packageRoot } from '../../runtime/package-root.js'
-import type { FactorType, Probe } from '../backend.js'
+import { type FactorType, factorTypes, type Probe } from '../backend.js'
 
 /** ms, of which a GPU takes a tenth to a third of a second. */
 const patience = 30_000
@@ -11,7 +11,7 @@ const patience = 30_000
  * Looks for a GPU, and whether it multiplies these types of matrices, in a process of its own: a driver may print lines there, hang, or
  * end it. What it said before counts.
  */
-export function probeWebgpu(matrices: readonly FactorType[] = ['f32', 'f16']): Promise<Probe> {
+export function probeWebgpu(matrices: readonly FactorType[] = factorTypes): Promise<Probe> {
   const script = join(packageRoot, 'dist/src/backends/webgpu/inspect.js')
   return new Promise((resolve) => {
     const child = execFile(process.execPath, [script, ...matrices], { timeout: patience }, (error, stdout) => {

@@ -21,11 +21,14 @@ export interface Fused {
   into: 'result' | 'sums' | 'parts'
 }
 
+/** Of y = x w' with factors as they lie. */
+export type Fusion = Omit<Fused, 'turned' | 'into'>
+
 /** A way to make y = x w', with what rides along, and the rows and columns of the result that a workgroup of it makes. */
 export interface Product {
   rows: number
   cols: number
-  kernel(fused: Pick<Fused, 'dtype' | 'bias' | 'residual' | 'activation'>): Kernel
+  kernel(fused: Fusion): Kernel
 }
 
 /** By threads, in float32. */
@@ -35,7 +38,16 @@ export const byThreads = (tile: Tile): Product => ({
   kernel: (fused) => productKernel(tile, { ...fused, turned: { x: false, w: false }, into: 'result' }),
 })
 
-const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+/** What a product reads: its factors, and what rides along. */
+export const readsOf = ({ bias, residual }: Fusion): string[] =>
+  ['x', 'w', bias && 'bias', residual && 'residual'].filter((name) => name !== false)
+
+/** The WGSL of a number of the result in row r and column c, of its sum; with what rides along. */
+export const finished = (sum: string, { bias, residual, activation }: Fusion): string =>
+  activated(`${sum}${bias ? ' + bias[p.bias_at + c]' : ''}`, activation) +
+  (residual ? ' + residual[p.residual_at + r * p.residual_step + c]' : '')
+
+export const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 /**
  * y [T, O] = x [T, I] w' [O, I]. Rows of a thread are `down` apart and its columns `across`, so that neighbours read and write neighbours. In
@@ -51,7 +63,7 @@ export const productKernel = (tile: Tile, fused: Fused): Kernel => {
   const parts = into === 'parts'
   return {
     name: `product ${Object.values(tile)} ${bias} ${residual} ${activation} ${turned.x} ${turned.w} ${into} ${dtype}`,
-    reads: ['x', 'w', ...(bias ? ['bias'] : []), ...(residual ? ['residual'] : [])],
+    reads: readsOf(fused),
     dtypes: { w: dtype },
     writes: ['y'],
     counts: ['T', 'I', 'O', 'across', ...(parts ? ['tiles', 'each'] : [])],
@@ -88,8 +100,8 @@ var<workgroup> ws: array<f32, ${depth * wStep}>;`,
     for (var j = 0u; j < ${tile.cols}u; j++) {
       let c = col + right + ${across}u * j;
       if (r < p.T && c < p.O) {
-        let sum = sums[i * ${quads.length}u + j / 4u][j % 4u]${bias ? ' + bias[p.bias_at + c]' : ''};
-        y[p.y_at + ${parts ? '(part * p.T + r)' : 'r'} * p.y_step + c] ${into === 'sums' ? '+=' : '='} ${activated('sum', activation)}${residual ? ' + residual[p.residual_at + r * p.residual_step + c]' : ''};
+        let sum = sums[i * ${quads.length}u + j / 4u][j % 4u];
+        y[p.y_at + ${parts ? '(part * p.T + r)' : 'r'} * p.y_step + c] ${into === 'sums' ? '+=' : '='} ${finished('sum', fused)};
       }
     }
   }`,

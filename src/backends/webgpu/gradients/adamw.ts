@@ -1,6 +1,6 @@
 import { adamwNumbers } from '../../adamw.js'
 import type { Gradients } from '../../backend.js'
-import type { Kernel } from '../kernel.js'
+import { cell, type Kernel } from '../kernel.js'
 import type { Machine } from '../machine.js'
 import { gpu } from '../tensor.js'
 
@@ -12,11 +12,7 @@ const kernel: Kernel = {
   counts: ['rows', 'cols'],
   reals: ['lr', 'beta1', 'rest1', 'beta2', 'rest2', 'eps', 'decay', 'meanFactor', 'squareFactor', 'scale'],
   threads: 64,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  let r = i / p.cols;
-  let c = i % p.cols;
+  body: `${cell}
   let g = p.scale * grad[p.grad_at + r * p.grad_step + c];
   let mean = p.beta1 * m[p.m_at + r * p.m_step + c] + p.rest1 * g;
   let square = p.beta2 * v[p.v_at + r * p.v_step + c] + p.rest2 * g * g;

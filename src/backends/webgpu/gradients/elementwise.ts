@@ -1,6 +1,6 @@
 import type { Activation, Gradients, Tensor } from '../../backend.js'
 import { activations } from '../elementwise.js'
-import type { Kernel } from '../kernel.js'
+import { cell, type Kernel } from '../kernel.js'
 import type { Machine } from '../machine.js'
 import { type GpuTensor, gpu } from '../tensor.js'
 
@@ -30,13 +30,9 @@ const kernel = ({ value, names, add }: Shape): Kernel => ({
   reals: ['factor'],
   threads: 64,
   library: slopes,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  let row = i / p.cols;
-  let col = i % p.cols;
-  ${names.map((name) => `let ${name}_one = ${name}[p.${name}_at + row * p.${name}_step + col];`).join('\n  ')}
-  y[p.y_at + row * p.y_step + col] ${add ? '+=' : '='} ${value};`,
+  body: `${cell}
+  ${names.map((name) => `let ${name}_one = ${name}[p.${name}_at + r * p.${name}_step + c];`).join('\n  ')}
+  y[p.y_at + r * p.y_step + c] ${add ? '+=' : '='} ${value};`,
 })
 
 /** y += (or =) `value`, element by element: WGSL of `<name>_one` for each of the tensors, and of p.factor. No y, no work. */

@@ -1,5 +1,5 @@
 import type { Gradients } from '../../backend.js'
-import type { Kernel } from '../kernel.js'
+import { cell, type Kernel } from '../kernel.js'
 import type { Machine } from '../machine.js'
 import { gpu } from '../tensor.js'
 
@@ -10,11 +10,7 @@ const kernel: Kernel = {
   counts: ['rows', 'cols'],
   reals: ['share'],
   threads: 64,
-  body: `
-  let i = block * 64u + lane;
-  if (i >= p.rows * p.cols) { return; }
-  let r = i / p.cols;
-  let c = i % p.cols;
+  body: `${cell}
   let at = p.mean_at + r * p.mean_step + c;
   mean[at] += p.share * (x[p.x_at + r * p.x_step + c] - mean[at]);`,
 }
